@@ -17,8 +17,7 @@ from libraries import environment_with_libraries, site_of
 from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.monitor.progress import NoProgress
-from modeldir.worker.preload import import_cache
-from modeldir.worker.preload import policy as warmth
+from modeldir.worker.preload import import_cache, policy, process
 from modeldir.worker.search import Search
 from modeldir.worker.worker import Worker
 
@@ -220,8 +219,8 @@ def test_a_library_that_was_edited_is_imported_anew(
 ) -> None:
     """In its place, while a search runs: the next trial has it, cold, and those after it, warm."""
     monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(warmth, "_LOOK_EVERY", 0.0)
-    monkeypatch.setattr(warmth, "_LOOK_PART", 0)
+    monkeypatch.setattr(process, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(process, "_LOOK_PART", 0)
     monkeypatch.chdir(project.path)
     part = site_of(Path(python).parents[1]) / "heavy" / "part7.py"
     script = f"""\
@@ -311,7 +310,7 @@ def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
     """One that does nothing at all, as on a lock that was held at the fork, costs only the wait."""
     project.write("train.py", f"import hanging\n{HEAVY}")
     monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(warmth, "_SILENCE", 1.0)
+    monkeypatch.setattr(policy, "_SILENCE", 1.0)
     monkeypatch.chdir(project.path)
     search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3]})
     outcome = Worker(search, 1, NoProgress()).run("python train.py")

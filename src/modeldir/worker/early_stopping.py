@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Protocol
 
 from modeldir._system import files
-from modeldir._system.stamps import Stamp, stamp
+from modeldir._system.stamps import Seen, Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
 from modeldir.metrics import metrics, printed_lines
 from modeldir.metrics.metrics import METRICS_LINES
 from modeldir.pruners.judge import Judge, Orders, Step, step_of
-from modeldir.worker import outcome
 from modeldir.worker.messages import Start, console_path
 
 _ONE_WRITE = 50_000_000
@@ -42,9 +41,7 @@ class EarlyStopping:
     With several ranks none may leave alone, so the command is stopped from outside, too.
     """
 
-    def __init__(
-        self, start: Start, pruner: str, stale: Mapping[str, outcome.FileState], printed: int
-    ) -> None:
+    def __init__(self, start: Start, pruner: str, stale: Mapping[str, Stamp], printed: int) -> None:
         self._start, self._pruner = start, pruner
         self._folder = Path(start.folder)
         console = Path(console_path(start)), printed
@@ -80,8 +77,8 @@ class EarlyStopping:
         if size == self._heard:
             return False
         self._heard = size
-        told = attempts.events(self._folder, self._start.number)
-        return any(event.get("event") == attempts.PRUNES_ITSELF for event in told)
+        events = attempts.events(self._folder, self._start.number)
+        return any(event.get("event") == attempts.PRUNES_ITSELF for event in events)
 
     def _make_judge(self) -> Judge:
         """Return the judge. It is made with the first step: it may never be needed."""
@@ -165,7 +162,7 @@ class _Lines:
         size = _size(self._path)
         if size == self._size:
             return []
-        if size < self._offset:  # archived, or begun anew
+        if size < self._offset:  # archived, or a new file
             self._offset = self._count = 0
         self._size = size
         lines, self._offset = files.lines_from(self._path, self._offset)
@@ -184,8 +181,7 @@ class _Files:
     def __init__(self, folder: Path, stale: Mapping[str, Stamp]) -> None:
         self._folder = folder
         self._seen: dict[str, Stamp] = dict(stale)
-        self._listed: Stamp = None
-        self._again = True
+        self._listed = Seen()
         self._names: list[str] = []
         self._count = 0
         self._last: Step | None = None
@@ -203,12 +199,9 @@ class _Files:
 
     def _list(self) -> None:
         """List the metric files. A folder's time may lag: list once more after it has changed."""
-        now = stamp(self._folder)
-        if now == self._listed and not self._again:
-            return
-        self._again, self._listed = now != self._listed, now
-        with contextlib.suppress(OSError):
-            self._names = [name for name in os.listdir(self._folder) if _is_of_the_last(name)]
+        if self._listed.changed(stamp(self._folder)):
+            with contextlib.suppress(OSError):
+                self._names = [name for name in os.listdir(self._folder) if _is_of_the_last(name)]
 
     def _read(self, name: str, now: tuple[int, int, int]) -> Step | None:
         """Return a file's step if it is a new one. A half-written file is read again later."""

@@ -100,11 +100,11 @@ def receive_order(channel: socket.socket) -> Order | None:
         head, descriptors, _, _ = socket.recv_fds(channel, _HEAD.size, _MOST_DESCRIPTORS, flags)
     except ConnectionError:
         return None
-    rest = _receive(channel, _HEAD.size - len(head)) if head else None
+    rest = receive_bytes(channel, _HEAD.size - len(head)) if head else None
     if rest is None:
         return None
     size, count = _HEAD.unpack(head + rest)
-    data = _receive(channel, size)
+    data = receive_bytes(channel, size)
     if data is None:
         return None
     if len(descriptors) != count:
@@ -125,7 +125,8 @@ def send_order(channel: socket.socket, order: Order) -> None:
         channel.sendall(head + data)
 
 
-def _receive(channel: socket.socket, size: int) -> bytes | None:
+def receive_bytes(channel: socket.socket, size: int) -> bytes | None:
+    """Return the next `size` bytes; None if the other side is gone."""
     data = b""
     while len(data) < size:
         try:

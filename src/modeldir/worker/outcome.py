@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
+from modeldir._system.stamps import Stamp, stamp
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.experiment import attempts, failures
 from modeldir.metrics import metrics, printed_lines
@@ -33,7 +34,6 @@ _REPORTED = ("status", "reason", "failure", "last_line")
 _OF_PARAMS = ("never_read", "did_you_mean", "changed", "values", "left_out")
 """The keys of a script's report on its hyperparameters, in the order of the run file."""
 
-FileState = tuple[int, int, int]
 _Events = list[dict[str, Any]]
 
 
@@ -64,7 +64,7 @@ class Evidence:
     printed_before: int = 0
     intent: Mapping[str, Any] | None = None
     metric: tuple[str, str] | None = None
-    stale: Mapping[str, FileState] | None = None
+    stale: Mapping[str, Stamp] | None = None
     read: str | None = None
     inherits: bool = False
     is_unproven: bool = False
@@ -239,19 +239,16 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
     return bool(found)
 
 
-def metric_files(folder: Path) -> dict[str, FileState]:
-    """Return the metric files in a folder, each with values that change when it is written."""
-    states = {}
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if metrics.classify(entry.name) is not None:
-                with contextlib.suppress(OSError):  # a link to nowhere holds no metrics
-                    status = entry.stat()
-                    states[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return states
+def metric_files(folder: Path) -> dict[str, Stamp]:
+    """Return the metric files in a folder, each with a stamp that changes when it is written."""
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = [name for name in os.listdir(folder) if metrics.classify(name) is not None]
+    stamps = {name: stamp(os.path.join(folder, name)) for name in names}
+    return {name: found for name, found in stamps.items() if found is not None}  # no broken links
 
 
-def _fresh_metrics(folder: Path, stale: Mapping[str, FileState]) -> dict[str, float]:
+def _fresh_metrics(folder: Path, stale: Mapping[str, Stamp]) -> dict[str, float]:
     """Return the validation metrics in files that are new or changed since the attempt began."""
     found: dict[str, float] = {}
     for name, state in metric_files(folder).items():

@@ -222,17 +222,6 @@ def _report(line: bytes) -> Report:
 # -- The spawner's own side ------------------------------------------------------------------------
 
 
-def serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> NoReturn:
-    """Be the spawner in a new interpreter, with inherited descriptors."""
-    for descriptor in (channel, reports, lifeline):
-        os.set_inheritable(
-            descriptor, False
-        )  # they were inherited so, and must not be inherited further
-    rehearse()
-    gc.freeze()
-    _serve(channel, reports, lifeline, terminal)
-
-
 class Importer(Preloaded, Protocol):
     """The part of a spawner that imports ahead for the trials (`preload/spawner.py`)."""
 
@@ -240,12 +229,20 @@ class Importer(Preloaded, Protocol):
         """Do what the worker asks for; false if that is nothing to be imported."""
 
 
-def serve_preloaded(channel: int, reports: int, lifeline: int, importer: Importer) -> NoReturn:
-    """Be a spawner whose trials may start as forks of what `importer` has imported."""
+def serve(
+    channel: int,
+    reports: int,
+    lifeline: int,
+    terminal: str | None = None,
+    importer: Importer | None = None,
+) -> NoReturn:
+    """Be the spawner in a new interpreter, with inherited descriptors."""
     for descriptor in (channel, reports, lifeline):
-        os.set_inheritable(descriptor, False)
+        os.set_inheritable(descriptor, False)  # inherited by us, but by nobody further
     rehearse()
-    _serve(channel, reports, lifeline, None, importer)
+    if importer is None:  # else it does so after each import
+        gc.freeze()
+    _serve(channel, reports, lifeline, terminal, importer)
 
 
 def _serve(

@@ -89,12 +89,12 @@ def become_command(command: Command, preloaded: PreloadedModules) -> NoReturn:
         _place_descriptors(command)
         _reset_signals()
         invocation = command_line.parse(command.words)
-        if invocation is None or preloaded.learned is None or _has_other_threads(command):
+        if invocation is None or preloaded.imports is None or _has_other_threads(command):
             _execute(command)
         if not invocation.is_module and not run_script.is_readable(invocation.script):
             _execute(command)
         _take_environment(command.environment)
-        _renew(preloaded.learned, command, invocation)
+        _renew(preloaded.imports, command, invocation)
         sys.orig_argv[:] = [*command.words]
         preloaded.deferred.hide(_Restart(command))
     except BaseException:  # noqa: BLE001 - nothing of the script has run: an exec is as good

@@ -31,7 +31,7 @@ _OURS = "MODELDIR_"
 trial's folder, so it differs in each, and no library but modeldir reads it when it is loaded.
 """
 
-Told = tuple[int, bytes] | dict[str, Any]
+Output = tuple[int, bytes] | dict[str, Any]
 """Output on descriptor 1 or 2, or a warning with the arguments of `warnings.warn_explicit`."""
 
 
@@ -43,7 +43,7 @@ class Batch:
         under: how the script had changed the environment before, if that can matter.
         environment: the variables that the import set.
         filters: the warning filters that it put in front.
-        told: what it printed, and its warnings.
+        output: what it printed, and its warnings.
         draws: it drew random numbers.
     """
 
@@ -52,7 +52,7 @@ class Batch:
     under: Changes | None
     environment: Changes
     filters: tuple[Any, ...]
-    told: tuple[Told, ...]
+    output: tuple[Output, ...]
     draws: bool
 
 
@@ -68,7 +68,7 @@ class DeferredModules:
         """Make a batch of what is imported within the block."""
         known, filters = set(sys.modules), list(warnings.filters)
         before, drawn = dict(os.environ), _random_states()
-        with _recorded_output() as told:
+        with _recorded_output() as output:
             yield
         new = {name: module for name, module in sys.modules.items() if name not in known}
         if new:
@@ -80,7 +80,7 @@ class DeferredModules:
                     under,
                     changes(before, os.environ),
                     tuple(front),
-                    tuple(told),
+                    tuple(output),
                     {**_random_states(), **drawn} != _random_states(),
                 )
             )
@@ -216,13 +216,13 @@ def _repeat_effects(batch: Batch) -> None:
     if batch.filters:
         warnings.filters[:0] = batch.filters  # type: ignore[index]
         _reset_filter_caches()
-    for told in batch.told:
-        if isinstance(told, dict):
-            warnings.warn_explicit(**told)
+    for output in batch.output:
+        if isinstance(output, dict):
+            warnings.warn_explicit(**output)
         else:
-            stream = (sys.stdout, sys.stderr)[told[0] - 1]
+            stream = (sys.stdout, sys.stderr)[output[0] - 1]
             if stream is not None:
-                stream.write(told[1].decode(errors="replace"))
+                stream.write(output[1].decode(errors="replace"))
 
 
 def _random_states() -> dict[str, Any]:
@@ -271,17 +271,17 @@ def changed_environment(under: Changes) -> Iterator[None]:
 
 def _reset_filter_caches() -> None:
     """Reset the caches of `warnings`, as its own functions do after a change of filters."""
-    told: Any = warnings
+    module: Any = warnings
     for name in ("_filters_mutated", "_filters_mutated_lock_held"):
-        if hasattr(told, name):
-            getattr(told, name)()
+        if hasattr(module, name):
+            getattr(module, name)()
             return
 
 
 @contextlib.contextmanager
-def _recorded_output() -> Iterator[list[Told]]:
+def _recorded_output() -> Iterator[list[Output]]:
     """Collect what is written to 1 and 2 within the block, and the warnings shown, in order."""
-    told: list[Told] = []
+    output: list[Output] = []
 
     def note(  # noqa: PLR0913, PLR0917 - the signature of warnings.showwarning
         message: Warning | str,
@@ -291,17 +291,17 @@ def _recorded_output() -> Iterator[list[Told]]:
         file: Any = None,  # noqa: ARG001 - as above
         line: str | None = None,  # noqa: ARG001 - as above
     ) -> None:
-        told.extend(written.take())
+        output.extend(written.take())
         place = {"filename": filename, "lineno": lineno, **_module_of(filename)}
-        told.append({"message": message, "category": category, **place})
+        output.append({"message": message, "category": category, **place})
 
     shown = warnings.showwarning
     warnings.showwarning = note
     with _RedirectedOutput() as written:
         try:
-            yield told
+            yield output
         finally:
-            told.extend(written.take())
+            output.extend(written.take())
             if warnings.showwarning is note:
                 warnings.showwarning = shown
 

@@ -227,14 +227,14 @@ class PreloadedModules:
     """The modules that this process has imported ahead.
 
     Attributes:
-        learned: the list.
+        imports: the list.
         left_out: modules that could not be imported, each with the reason.
         objection: why this process must not be forked.
         deferred: the modules, as a script gets them.
     """
 
     def __init__(self) -> None:
-        self.learned: ImportList | None = None
+        self.imports: ImportList | None = None
         self.left_out: dict[str, str] = {}
         self.objection: str | None = None
         self.deferred = DeferredModules()
@@ -250,7 +250,7 @@ class PreloadedModules:
         import importlib.util  # noqa: PLC0415 - before anything is on the shelf
         import random  # noqa: F401, PLC0415 - its state is looked at
 
-        self.learned = learned
+        self.imports = learned
         handlers = _signal_handlers()
         gc.disable()
         try:
@@ -275,8 +275,8 @@ class PreloadedModules:
     def _preload(self, module: ListedModule) -> None:
         if module.name in sys.modules and not _is_ours(module.name):
             return
-        assert self.learned is not None
-        under = module.changes if self.learned.is_third_party(module) else None
+        assert self.imports is not None
+        under = module.changes if self.imports.is_third_party(module) else None
         with (
             changed_environment(module.changes),
             self._without_us(module.name),

@@ -58,8 +58,6 @@ before it took longer.
 _PATIENCE = 60.0
 """Seconds that the imports may take, besides five times what the script took for them."""
 _LOOK_EVERY = 1.0
-_LOOK_PART = 100
-"""Whether a library was edited is looked up for at most a hundredth of the time: it may be slow."""
 _PAUSE = 10.0
 """A worker that was not awake for this many seconds was stopped itself."""
 
@@ -151,7 +149,7 @@ class Preloading:
         self._process = ImportProcess(self._make_spawner, clock)
         self._is_announced = False
         self._probation = Probation()
-        self._counted = self._compare_at = 0.0
+        self._counted = 0.0
         self._awake = clock()
         self._running = 0
 
@@ -191,7 +189,7 @@ class Preloading:
         if self._is_off or script_of(start.command) != self._words:
             return None, start
         if self._process.is_ready:
-            if self._has_changed():
+            if self._imports is not None and self._process.is_stale(self._imports):
                 self._recordings = 0
                 self._record_again("has changed")
             else:
@@ -255,7 +253,10 @@ class Preloading:
         self._running = running
         self._notice_pause()
         if not self._is_off:
-            self._follow_recording()
+            if self._recording is not None:
+                self._read(self._recording)
+                if self._recording.has_died:
+                    self._end_recording(self._recording, attempts.INTERRUPTED)
             self._hear()
             self._request()
             self._end_silent_trials()
@@ -301,12 +302,6 @@ class Preloading:
         self._recorded = (script, script.state)  # it may be another when the list is saved
         return self._recording.of(start)
 
-    def _follow_recording(self) -> None:
-        if self._recording is not None:
-            self._read(self._recording)
-            if self._recording.has_died:
-                self._end_recording(self._recording, attempts.INTERRUPTED)
-
     def _read(self, recording: Recording) -> None:
         """Read on in what a trial has recorded."""
         if recording.is_void:
@@ -346,19 +341,6 @@ class Preloading:
         self._imports, self._is_brief = None, False
         if self._recording is not None:
             self._recording.is_void = True
-
-    def _has_changed(self) -> bool:
-        """Whether something was installed since, or a file of an imported module was edited."""
-        imports, now = self._imports, self._clock()
-        if imports is None:
-            return False
-        if not imports.is_current():
-            return True
-        if now < self._compare_at:
-            return False
-        is_other = imports.stamp() != self._process.stamp
-        self._compare_at = now + max(_LOOK_EVERY, _LOOK_PART * (self._clock() - now))
-        return is_other
 
     def _save(self, cold: str | None = None) -> None:
         """Save the list for the next search, perhaps with the reason why it must not be used."""

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from modeldir.worker.preload.spawner import Answer, PreloadSpawner
 
 
+_LOOK_EVERY = 1.0
+_LOOK_PART = 100
+"""Whether a library was edited is looked up for at most a hundredth of the time: it may be slow."""
+
+
 class ImportProcess:
     """The import process of one worker, or none. `make` starts one."""
 
@@ -23,6 +28,7 @@ class ImportProcess:
         self.spawner: PreloadSpawner | None = None
         self._old: list[PreloadSpawner] = []
         self._lost: list[PreloadSpawner] = []
+        self._compare_at = 0.0
         self._forget()
 
     def _forget(self) -> None:
@@ -30,8 +36,7 @@ class ImportProcess:
         """How many modules it has imported."""
         self.requested = 0
         """How many modules it was asked for last."""
-        self.stamp = 0
-        """The state of these modules' files at that time."""
+        self._stamp = 0  # the state of these modules' files at that time
         self.is_importing = False
         self.patience = 0.0
         self._asked = 0.0
@@ -50,10 +55,21 @@ class ImportProcess:
         Raises:
             OSError: no process can be made, or it does not listen.
         """
-        self.requested, self.stamp = len(imports.modules), imports.stamp()
+        self.requested, self._stamp = len(imports.modules), imports.stamp()
         self._asked, self.patience, self.is_importing = self._clock(), patience, True
         self.spawner = self.spawner or self._make()
         self.spawner.ask(imports)
+
+    def is_stale(self, imports: ImportList) -> bool:
+        """Whether something was installed, or a module's file was edited, since it was asked."""
+        now = self._clock()
+        if not imports.is_current():
+            return True
+        if now < self._compare_at:
+            return False
+        is_other = imports.stamp() != self._stamp
+        self._compare_at = now + max(_LOOK_EVERY, _LOOK_PART * (self._clock() - now))
+        return is_other
 
     def answer(self) -> Answer | None:
         """Return what it has answered since, if anything; never waits.

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modeldir.worker import spawner
+from modeldir.worker.messages import receive_bytes
 from modeldir.worker.preload import guards, import_recorder
 from modeldir.worker.preload.child import Command, fork_command
 from modeldir.worker.preload.imports import ImportList, PreloadedModules
@@ -159,7 +160,7 @@ def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
     from modeldir.worker import early_stopping  # noqa: F401, PLC0415
 
     del sys.path[0]
-    spawner.serve_preloaded(channel, reports, lifeline, _Importer())
+    spawner.serve(channel, reports, lifeline, importer=_Importer())
 
 
 class _Importer:
@@ -183,14 +184,14 @@ class _Importer:
         """Import the list that is sent. Returns false for any other request."""
         if wanted != _MORE:
             return False
-        with contextlib.suppress(
-            ConnectionError, EOFError
-        ):  # the next read shows that the worker is gone
-            size = _HEAD.unpack(_received(channel, _HEAD.size))[0]
-            imports = ImportList.from_json(json.loads(_received(channel, size)))
+        head = receive_bytes(channel, _HEAD.size)
+        data = receive_bytes(channel, _HEAD.unpack(head)[0]) if head else None
+        if data is not None:  # otherwise the worker is gone, as the next read shows
+            imports = ImportList.from_json(json.loads(data))
             assert imports is not None  # `ask` has sent it
-            data = json.dumps(vars(self._import(imports))).encode()
-            channel.sendall(_HEAD.pack(len(data)) + data)
+            reply = json.dumps(vars(self._import(imports))).encode()
+            with contextlib.suppress(ConnectionError):
+                channel.sendall(_HEAD.pack(len(reply)) + reply)
         return True
 
     def _import(self, imports: ImportList) -> Answer:
@@ -199,13 +200,3 @@ class _Importer:
         self._preloaded.add(imports)
         count = len(imports.modules) - len(self._preloaded.left_out)
         return Answer(count, guards.process_objection(self._preloaded))
-
-
-def _received(channel: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = channel.recv(size - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
