@@ -433,7 +433,7 @@ def test_a_trial_that_another_was_faster_to_take_does_not_count(
         return stale.pop() if stale else next_trial(busy)
 
     monkeypatch.setattr(late.scheduler, "next_trial", next_or_stale)
-    worker = Worker(late, 1, NoProgress(), pilot=False, limits=Limits(trials=1))
+    worker = Worker(late, 1, NoProgress(), check_first=False, limits=Limits(trials=1))
     worker.run(None, typed=False)
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 

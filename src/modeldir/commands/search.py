@@ -258,9 +258,9 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
         search,
         slots_of(arguments),
         shown_on(sys.stdout),
-        pilot=pilot,
+        check_first=pilot,
         limits=limits,
-        warm=has_preload(arguments),
+        preload=has_preload(arguments),
     )
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
 

@@ -72,10 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
             slots_of(arguments, own=arguments.job),
             shown_on(sys.stdout),
             bound=not arguments.detached,
-            pilot=not arguments.no_pilot,
+            check_first=not arguments.no_pilot,
             limits=_limits(arguments),
             job=_job(arguments),
-            warm=has_preload(arguments),
+            preload=has_preload(arguments),
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code
 

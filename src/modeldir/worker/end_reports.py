@@ -84,6 +84,19 @@ class EndReports:
             self._log.message(line)
         return outcome
 
+    def why_left(self, registration: worker_registry.Registration, urgency: int) -> str:
+        """Return why this worker leaves, in a few words, for the record of its job."""
+        if self._rules.problem is not None:
+            return self._rules.problem.partition("\n")[0]
+        if urgency:
+            by = registration.asked_by
+            return f"asked to stop by {by}" if by else "asked to stop by a signal"
+        if self._rules.reason is not None:
+            return self._rules.reason.partition("\n")[0]
+        if self._rules.has_started_all:
+            return "it has started its share"
+        return "nothing was left to start"
+
     def _report(
         self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
     ) -> None:

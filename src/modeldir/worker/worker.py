@@ -51,9 +51,12 @@ class Worker:
     Args:
         jobs: how many trials run in parallel, or the slots for them.
         bound: end the trials with this process: nothing may outlive a cluster's job.
-        pilot: run the first trial alone until it has read the searched hyperparameters.
+        check_first: run the first trial alone until it has read the searched hyperparameters.
         job: the job that this worker is.
-        warm: let trials begin with their imports (`preload`).
+        preload: let trials start with their imports done (`preload/`).
+
+    The class is long because all that can happen to a trial meets in its loop. Whatever can be
+    decided apart from the loop has a module of its own.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a worker
@@ -63,10 +66,10 @@ class Worker:
         show: progress.Progress,
         *,
         bound: bool = False,
-        pilot: bool = True,
+        check_first: bool = True,
         limits: Limits | None = None,
         job: Job | None = None,
-        warm: bool = True,
+        preload: bool = True,
     ) -> None:
         self.search = search
         self.slots = jobs if isinstance(jobs, Slots) else Slots(jobs)
@@ -79,7 +82,7 @@ class Worker:
         self._ends = EndReports(search, self._log, self._rules)
         self._elsewhere = OtherHosts(search, self._job, self._log)
         self._builder = StartBuilder(search, self._log, self._job, bound=bound)
-        self._wants_check = pilot
+        self._wants_check = check_first
         self._check = FirstTrialCheck(search, wanted=False)
         self._preload = Preloading(
             search.path,
@@ -87,7 +90,7 @@ class Worker:
             left=search.scheduler.left,
             code=search.code,
             variables=self.slots.variables,
-            wanted=warm,
+            wanted=preload,
         )
         self._registration: worker_registry.Registration
         self._starts: dict[int, int] = {}
@@ -127,7 +130,7 @@ class Worker:
             with wakeup_pipe() as wake:
                 try:
                     outcome = self._work(spawns, wake)
-                    self._job.end(self._why_left())
+                    self._job.end(self._ends.why_left(self._registration, self._requests.urgency))
                 finally:
                     self._preload.close()
                     self.slots.close()
@@ -415,14 +418,3 @@ class Worker:
         else:
             attempts.kill_leftover_processes(attempts.read(folder, trial.attempt))
         self._ends.trial_ended(record, status, trial.shown)
-
-    def _why_left(self) -> str:
-        """Return why this worker leaves, in a few words, for the record of its job."""
-        if self._rules.problem is not None:
-            return self._rules.problem.partition("\n")[0]
-        if self._requests.urgency:
-            by = self._registration.asked_by
-            return f"asked to stop by {by}" if by else "asked to stop by a signal"
-        if self._rules.reason is not None:
-            return self._rules.reason.partition("\n")[0]
-        return "nothing was left to start" if self._is_exhausted else "it has started its share"
