@@ -39,6 +39,7 @@ from modeldir.params.nested import (
     is_section,
     locate,
     path_to,
+    too_deep,
 )
 from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, readonly
 from modeldir.params.update import Fit, ParamsWarning, nearest, warnings_of
@@ -551,7 +552,7 @@ def _to_share(params: Params) -> Plain:
 def _own(value: Any, depth: int = 0) -> Any:
     """Return a value as it is stored: sections of any mapping type become plain dicts."""
     if depth > MAX_DEPTH:
-        raise ParamsError(f"more than {MAX_DEPTH} sections inside each other")
+        raise ParamsError(too_deep())
     if isinstance(value, Params):
         return _taken(value, depth)
     if type(value) is OrderedDict:
