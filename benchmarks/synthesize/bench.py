@@ -26,7 +26,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -36,7 +35,6 @@ from side_by_side import Contender, machine, race, report
 HERE = Path(__file__).parent
 PYTHON = sys.executable
 EVAL = "metrics_eval_best_weights.json"
-CHANGED = 10
 LARGE = 100_000
 MLFLOW = 1_000  # folders at most
 METRICS = "peers-metrics"
@@ -107,48 +105,20 @@ def all_of(
             found += [mlflow(tree, count, version) for version in versions.values()]
         except subprocess.CalledProcessError as error:
             left_out.append(f"MLflow: logging ended with exit code {error.returncode}")
-    return [*found, *ours(tree, scratch)], left_out
+    return [*found, *ours(tree)], left_out
 
 
 def other(name: str, way: str, tree: Path) -> Contender:
     return Contender(name, [PYTHON, str(HERE / "alternatives.py"), way, str(tree)])
 
 
-def ours(tree: Path, scratch: Path) -> list[Contender]:
-    """Return modeldir's rows, each with a cache folder of its own."""
+def ours(tree: Path) -> list[Contender]:
+    """Our rows."""
     command = [str(Path(PYTHON).with_name("modeldir")), "synthesize", str(tree)]
-    made = []
-    for shown, words in (("all rows", []), ("best 20", ["--top", "20"])):
-        blocked, first, again = (scratch / f"{kind}-{shown}" for kind in ("none", "first", "again"))
-        blocked.write_text("no folder")
-        made += [
-            ran(f"modeldir, {shown}, no cache possible", [*command, *words], blocked),
-            ran(f"modeldir, {shown}, first", [*command, *words], first, emptied(first)),
-            ran(f"modeldir, {shown}, again", [*command, *words], again, little_changed(tree)),
-        ]
-        run = ["env", f"XDG_CACHE_HOME={again}", *command]
-        subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
-    return made
-
-
-def ran(name: str, command: list[str], cache: Path, prepare: object = None) -> Contender:
-    return Contender(name, ["env", f"XDG_CACHE_HOME={cache}", *command], prepare=prepare)
-
-
-def emptied(folder: Path) -> object:
-    return lambda: shutil.rmtree(folder, ignore_errors=True)
-
-
-def little_changed(tree: Path) -> object:
-    """Write new metrics into a few folders before each run, by rename."""
-
-    def change() -> None:
-        names = sorted(name for name in os.listdir(tree) if name.startswith("trial"))
-        for name in random.sample(names, min(CHANGED, len(names))):
-            _write(tree / name / ".tmp-new", metrics_of(random.random()))
-            os.replace(tree / name / ".tmp-new", tree / name / EVAL)
-
-    return change
+    return [
+        Contender("modeldir, all rows", command),
+        Contender("modeldir, best 20", [*command, "--top", "20"]),
+    ]
 
 
 # -- Trees -----------------------------------------------------------------------------------------
@@ -164,7 +134,6 @@ def grown(place: Path, count: int, *, recorded: bool) -> Path:
         for number in range(1, count + 1):
             _plant(tree / f"trial_{number:06d}", number, chance, recorded=recorded)
         (place / f"{tree.name}.made").touch()
-        time.sleep(2.1)  # what has just changed is not cached
     return tree
 
 
@@ -215,8 +184,7 @@ def _record(folder: Path, number: int) -> None:
         "exit_code": 0,
         "code": "0123456789abcdef",
     }
-    # By rename, after all else, as an end is recorded: written in its place it would be a file that
-    # somebody may overwrite, and looked at each time.
+    # By rename, after all else, as modeldir records an end.
     _write(folder / ".run-made", record)
     os.replace(folder / ".run-made", folder / "run.json")
 
