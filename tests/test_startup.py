@@ -35,10 +35,14 @@ def imported_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     ("code", "forbidden"),
     [
-        ("import modeldir.worker.spawner", _ABOVE | {"modeldir.params", "modeldir.pruners"}),
+        (
+            "import modeldir.worker.spawner",
+            _ABOVE | {"modeldir.params", "modeldir.pruners", "modeldir.worker.preload"},
+        ),
         (
             "import modeldir.worker.preload.spawner",
-            _ABOVE | {"modeldir.params", "modeldir.worker.worker"},
+            _ABOVE
+            | {"modeldir.params", "modeldir.worker.worker", "modeldir.worker.preload.policy"},
         ),
         (
             "import modeldir.logs.capture.sidecar",

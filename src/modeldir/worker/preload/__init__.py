@@ -1,4 +1,4 @@
-"""Preload: import the modules of a training script once, and fork a process for each trial.
+"""Preload: import the modules of a script once, and fork a process for each trial.
 
 A worker makes a `Preloading` and asks it how each attempt starts; a dry run calls `preview`. Nobody
 else imports this package, and nobody imports its modules (an import contract checks that). Start

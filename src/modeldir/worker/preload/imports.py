@@ -247,7 +247,7 @@ class PreloadedModules:
         It may be called again with a longer list.
         """
         import gc  # noqa: PLC0415 - only in a process for warm trials
-        import importlib.util  # noqa: PLC0415 - before anything is on the shelf
+        import importlib.util  # noqa: PLC0415 - before any module is hidden
         import random  # noqa: F401, PLC0415 - its state is looked at
 
         self.imports = learned
