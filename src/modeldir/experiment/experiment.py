@@ -197,7 +197,7 @@ def is_experiment(folder: str | os.PathLike[str]) -> bool:
 
 
 class FileRoles(NamedTuple):
-    """What the names of the files in a folder say.
+    """The roles of the files in a folder, by their names.
 
     `metrics` are the metric files, each with its field of `Scores`. `attempt` is the number of the
     last attempt, 0 if none is recorded, and `run_file` is its file. `has_output` tells whether
