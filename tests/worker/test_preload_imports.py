@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 
 import modeldir
 from modeldir.worker.preload import command_line, guards, imports
-from warmth import Bench, assert_same
+from preload_bench import Bench, assert_same
 
 LIBRARIES = {
     "plain": "from plain_part import part\n",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from warmth import Bench, assert_same
+from preload_bench import Bench, assert_same
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -138,7 +138,7 @@ def test_that_known_imports_are_waited_for_is_told_before(
 
 
 def brief(folder: Path, left: int | None, told: list[str] | None = None) -> policy.Preloading:
-    """The warmth of a script that imports nothing that was installed."""
+    """Return the preloading of a script that imports nothing that was installed."""
     (folder / ".modeldir").mkdir(exist_ok=True)
     (folder / "train.py").write_text("import argparse, json\n")
     tell = print if told is None else told.append

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modeldir.worker.preload import command_line, guards, imports
-from warmth import Bench, assert_same
+from preload_bench import Bench, assert_same
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""One script cold and warm, side by side: what each printed, wrote and left with.
+"""Run one script plainly, through the import recorder and preloaded, and compare the results.
 
-A stand-in for the spawner, in a process of its own: it imports ahead what a pilot run was seen to
-import, and forks a child for each trial. Everything else is the package's own.
+`Bench` compares what each run printed, wrote and exited with. Its stand-in for the import process
+imports what a recorded run imported, and forks a child for each trial; all else is the package's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ os._exit(0)  # as the spawner
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one start of a command."""
+    """The result of one run of a command."""
 
     code: int
     printed: str
@@ -70,17 +70,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the process that imports ahead said."""
+    """The reply of the import process."""
 
     objection: str | None
     left_out: Mapping[str, str]
     runs: Sequence[Run]
     cold: int
-    """How many of them began again, cold."""
+    """How many of the runs were executed from their beginning, not preloaded."""
 
 
 class Bench:
-    """A folder with a script, started cold, through learning, and warm."""
+    """A folder with a script that runs plainly, through the recorder, and preloaded."""
 
     def __init__(
         self, folder: Path, *, python: str = sys.executable, script: str = "train.py"
@@ -120,13 +120,13 @@ class Bench:
         return run, learned
 
     def run_through_learning(self) -> Run:
-        """As `learn`, where there is nothing to learn."""
+        """Run through the recorder a script whose imports cannot be recorded."""
         invocation = command_line.parse(self.command())
         assert invocation is not None
         return self._run(invocation.through_recorder(str(self._outside("report"))))
 
     def warm(self, learned: imports.ImportList, *trials: Sequence[str], **variables: str) -> Reply:
-        """Children of one process that has imported ahead, one after the other."""
+        """Run trials as children of one import process, one after the other."""
         cold = self._outside("cold")
         cold.write_text("")
         outputs = [self._outside("output") for _ in trials]
@@ -165,7 +165,7 @@ class Bench:
         return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
 
     def thrice(self, *arguments: str) -> tuple[Run, Run, Run]:
-        """Cold, through learning, and warm."""
+        """Run plainly, through the recorder, and preloaded."""
         cold = self.cold(*arguments)
         pilot, learned = self.learn(*arguments)
         reply = self.warm(learned, arguments)
@@ -173,7 +173,7 @@ class Bench:
         return cold, pilot, reply.runs[0]
 
     def same(self, script: str, *arguments: str) -> str:
-        """What the script prints, and its exit code: the same in all three, and its files too."""
+        """Return output and exit code, which must be the same in all three runs, as must files."""
         self.write(script)
         cold, pilot, warm = self.thrice(*arguments)
         assert_same(cold, pilot, "through learning")
@@ -197,7 +197,7 @@ class Bench:
         return Run(done.returncode, output.read_text(errors="replace"), self._taken())
 
     def _taken(self, folder: str = "out") -> dict[str, bytes]:
-        """What a run has left there, taken away."""
+        """Take away the files that a run has left."""
         found = {path.name: path.read_bytes() for path in (self.folder / folder).glob("*")}
         shutil.rmtree(self.folder / folder, ignore_errors=True)
         return found
@@ -213,7 +213,7 @@ _ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
 
 
 def assert_same(cold: Run, other: Run, how: str) -> None:
-    """Printed text, files and exit code are equal, but for addresses of objects."""
+    """Check that output, files and exit code are equal, apart from addresses of objects."""
     was, came = (_ADDRESS.sub("0x", run.printed).splitlines() for run in (cold, other))
     lines = list(difflib.unified_diff(was, came, "cold", how, lineterm=""))
     assert not lines, "\n".join(lines)
