@@ -1,4 +1,4 @@
-"""Heartbeats: is a process on another host or in another container still alive?
+"""Heartbeats: tell whether a process on another host or in another container is still alive.
 
 A process touches a file every 15 s: a supervisor its run file, a worker its entry in the registry.
 Start at `Heartbeat`, the owner's side, and `Observer`, the other side. The rule: never conclude
