@@ -11,8 +11,7 @@ order that rotates. The figures are medians, and medians of the ratios to the fl
 round. CPU and memory are those of all processes of a contender; memory is at least that of this
 script.
 
-"No cache possible": a file is where modeldir would keep its cache. "First": the cache is written.
-"Again": before each round ten folders get new metrics, by rename. MLflow (`--peers`) gets only the
+MLflow (`--peers`) gets only the
 tree of 1,000, because logging it takes minutes once.
 """
 

@@ -294,7 +294,7 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRo
     from modeldir.search import other_folders  # noqa: PLC0415 - wanted only where a plan reuses
 
     try:
-        rows = other_folders.counted(Path(search))
+        rows = other_folders.reused(Path(search))
     except ParamsError:  # `_read_plan` has said so
         return
     except ModeldirError as error:

@@ -45,7 +45,7 @@ def _warm_start(
         return
     for written in plan.learn_from:
         rows = _rows("learn_from", written, search, problems)
-        wrong = other_folders.missing(rows, ranked)
+        wrong = other_folders.missing_metrics(rows, ranked)
         if wrong is not None:
             problems.append(Problem(f"learn_from {written}: {wrong}", "name a metric that it has"))
             continue
@@ -65,9 +65,11 @@ def _reuse(
         yield f"reuse {written}: {_counted(done, len(rows), 'count as done')}"
 
 
-def _rows(key: str, written: str, search: Path, problems: _Problems) -> Sequence[other_folders.Row]:
+def _rows(
+    key: str, written: str, search: Path, problems: _Problems
+) -> Sequence[other_folders.FinishedExperiment]:
     try:
-        return other_folders.rows(other_folders.found(written, search), search)
+        return other_folders.read(other_folders.resolved(written, search), search)
     except FolderError as error:
         problems += [Problem(f"{key}: {what}", hint) for what, hint in error.causes]
         return []

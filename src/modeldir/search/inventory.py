@@ -159,7 +159,7 @@ class Inventory:
         if checked.reuse and checked.trials is None and total is not None:
             from modeldir.search import other_folders  # noqa: PLC0415 - only for `reuse`
 
-            total -= len(other_folders.counted(self.folder))
+            total -= len(other_folders.reused(self.folder))
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
     def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:

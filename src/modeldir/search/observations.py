@@ -20,7 +20,7 @@ from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.samplers import Observation, Sampler
 from modeldir.search.membership import point_of
-from modeldir.search.other_folders import Row
+from modeldir.search.other_folders import FinishedExperiment
 from modeldir.search.plan import Plan
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
@@ -127,7 +127,7 @@ class Observations:
             point, notes = configuration.point, dict(record.notes)
             self.sampler.tell(Observation(record.number, point, attempts.WAITING, {}, notes))
 
-    def warm_start(self, row: Row) -> bool:
+    def warm_start(self, row: FinishedExperiment) -> bool:
         """Tell the sampler of another folder's experiment; False where it is outside the space."""
         point = self._plan.space.decided(row.flat)
         if point is None or not self._plan.space.contains(point):
@@ -135,7 +135,7 @@ class Observations:
         self.sampler.tell(Observation(None, point, attempts.COMPLETED, self._of_plan(row.values)))
         return True
 
-    def reuse(self, row: Row) -> bool:
+    def reuse(self, row: FinishedExperiment) -> bool:
         """Count another folder's experiment as done; False where it is not one of the plan's."""
         point = point_of(self._plan, self._base, row.flat)
         if point is None or not self._plan.space.contains(point):

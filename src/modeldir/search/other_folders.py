@@ -1,7 +1,8 @@
-"""Other folders that a search knows of: those that teach its sampler, and those whose work counts.
+"""Reads the experiments of other folders that a search learns from or counts as done.
 
-It knows how finished experiments below a folder are read as rows, and what is wrong with a folder
-that was named. It refuses to look at folders that nobody named, and to write in any.
+`earlier_experiments` tells the sampler about them, and tables list those that a search reuses.
+Start reading at `read`. Rule that must not break: only folders that the plan names are read, and
+nothing is written. How one folder is read: `experiment.reader`.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir.errors import FolderError, ParamsError
-from modeldir.experiment import attempts, discovery, experiment
+from modeldir.errors import FolderError
+from modeldir.experiment import attempts, discovery, experiment, reader
 from modeldir.metrics.objective import Objectives
 from modeldir.params import plain_values
 from modeldir.search import base_config, membership, plan, plan_check
 
 
 @dataclass(frozen=True)
-class Row:
-    """An experiment that has ended well: where it is, what it was given, how it scored."""
+class FinishedExperiment:
+    """An experiment that ended well: its folder, its hyperparameters, its validation metrics."""
 
     path: Path
     hyperparameters: Mapping[str, Any]
@@ -29,27 +30,31 @@ class Row:
 
     @property
     def flat(self) -> dict[str, Any]:
+        """The hyperparameters by dotted name."""
         return plain_values.flatten(self.hyperparameters)
 
 
-def rows(folder: Path, search: Path) -> list[Row]:
-    """Every experiment in and below a folder that has ended well and has development metrics, but
-    for the search's own trials: a folder above it holds them too, and counted twice, and only at
-    the next start, they would have a restart propose something else.
+def read(folder: Path, search: Path) -> list[FinishedExperiment]:
+    """Read every experiment in and below a folder that ended well and has validation metrics.
+
+    The trials of the search itself are left out. A folder above the search contains them too. They
+    would be counted twice, but only from the next start on, so a restarted search would propose
+    something else.
 
     Raises:
-        FolderError: when the folder is not there.
+        FolderError: if the folder does not exist.
     """
     if not folder.is_dir():
         raise FolderError(experiment.no_folder_message(folder))
     own = os.path.realpath(search)
-    experiments = (
-        Path(each.path)
+    folders = [
+        each
         for each in discovery.walk(folder)
         if experiment.kind_of(each) == "experiment" and not _lies_in(own, each.path)
-    )
-    found = [row for path in experiments if (row := _read(path)) is not None]
-    return sorted(found, key=lambda row: str(row.path))
+    ]
+    records = discovery.threaded_map(lambda each: reader.read(each.path, each.files), folders)
+    finished = [found for record in records if (found := _finished(record)) is not None]
+    return sorted(finished, key=lambda each: str(each.path))
 
 
 def _lies_in(search: str, path: str) -> bool:
@@ -58,61 +63,63 @@ def _lies_in(search: str, path: str) -> bool:
     return search in {parent, os.path.dirname(target)}
 
 
-def _read(path: Path) -> Row | None:
-    if experiment.status(path).state not in attempts.RANKED:
+def _finished(record: reader.ExperimentRecord) -> FinishedExperiment | None:
+    """The experiment of a record, if it counts."""
+    if record.status.state not in attempts.RANKED or record.hyperparameters is None:
         return None
-    values = {k: v for k, v in experiment.scores(path).validation.items() if v == v}  # noqa: PLR0124 - NaN
-    try:
-        hyperparameters = plain_values.load_file(
-            experiment.params_file(path) or path / "params.json"
-        )
-    except ParamsError:
-        return None
-    return Row(path, hyperparameters, values) if values else None
+    scores = record.scores.validation.items()
+    values = {name: value for name, value in scores if value == value}  # noqa: PLR0124 - NaN
+    return (
+        FinishedExperiment(Path(record.folder), record.hyperparameters, values) if values else None
+    )
 
 
-def missing(rows: Sequence[Row], objectives: Objectives) -> str | None:
-    """What is to be said where a folder's experiments do not have the plan's metrics."""
-    known = sorted({name for row in rows for name in row.values})
+def missing_metrics(
+    experiments: Sequence[FinishedExperiment], objectives: Objectives
+) -> str | None:
+    """The message for a folder whose experiments lack metrics of the plan, or None."""
+    known = sorted({name for each in experiments for name in each.values})
     lacks = [name for name, _ in objectives if name not in known]
-    if not lacks or not rows:
+    if not lacks or not experiments:
         return None
     return f"its experiments have no {' and no '.join(lacks)} (they have {', '.join(known)})"
 
 
-def counted(search: Path) -> list[Row]:
+def reused(search: Path) -> list[FinishedExperiment]:
     """The experiments of other folders that a search counts as done; none without a plan.
 
     Raises:
-        ModeldirError: when the plan, its base or one of the folders cannot be read.
+        ModeldirError: if the plan, its base config or one of the folders cannot be read.
     """
     raw = plan.read_plan(search)
     if not raw.get("reuse"):
         return []
     base = base_config.load_base(search)
     checked = plan_check.check(raw, base, str(search / plan.FILE), {}, to_run=False)
-    return counted_by(checked, plain_values.flatten(base), search)
+    return reused_by(checked, plain_values.flatten(base), search)
 
 
-def counted_by(checked: plan.Plan, base: Mapping[str, Any], search: Path) -> list[Row]:
-    """The same for a plan and its flat base that were read already.
+def reused_by(
+    checked: plan.Plan, base: Mapping[str, Any], search: Path
+) -> list[FinishedExperiment]:
+    """The same for a checked plan and its base config, by dotted name.
 
     Raises:
-        FolderError: when one of the folders is not there.
+        FolderError: if one of the folders does not exist.
     """
     return [
-        row
+        each
         for folder in checked.reuse
-        for row in rows(found(folder, search), search)
-        if membership.is_of_plan(checked, base, row.flat)
+        for each in read(resolved(folder, search), search)
+        if membership.is_of_plan(checked, base, each.flat)
     ]
 
 
-def stored(given: Sequence[str], search: Path) -> list[str]:
-    """Folders as they were typed here, as the plan keeps them: relative to the search's folder."""
-    return [os.path.relpath(each, search) for each in given]
+def relative_to_search(folders: Sequence[str], search: Path) -> list[str]:
+    """Turn paths relative to the working folder into what a plan stores."""
+    return [os.path.relpath(each, search) for each in folders]
 
 
-def found(written: str, search: Path) -> Path:
-    """A folder that a plan names."""
-    return Path(os.path.normpath(search / written))
+def resolved(folder: str, search: Path) -> Path:
+    """The path of a folder as a plan stores it."""
+    return Path(os.path.normpath(search / folder))

@@ -22,7 +22,7 @@ from modeldir.search.trials import Trials
 
 if TYPE_CHECKING:
     from modeldir.search.advice import Tried
-    from modeldir.search.other_folders import Row
+    from modeldir.search.other_folders import FinishedExperiment
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ScoredTrial:
 
 
 def metric_of(
-    plan: plans.Plan, trials: Trials, reused: Sequence[Row]
+    plan: plans.Plan, trials: Trials, reused: Sequence[FinishedExperiment]
 ) -> tuple[str, metrics.Direction] | None:
     """Return the metric to rank by: the plan's, else one that the first trial with metrics has."""
     if plan.metric is not None:
@@ -66,10 +66,12 @@ class Results:
     plan: plans.Plan
     trials: Trials
     counted: Sequence[ScoredTrial]
-    reused: Sequence[Row]
+    reused: Sequence[FinishedExperiment]
 
     @classmethod
-    def read(cls, plan: plans.Plan, trials: Trials, reused: Sequence[Row]) -> Results:
+    def read(
+        cls, plan: plans.Plan, trials: Trials, reused: Sequence[FinishedExperiment]
+    ) -> Results:
         """Read what the trials' folders hold now."""
         return cls(plan, trials, [*_counted(trials)], reused)
 

@@ -289,9 +289,9 @@ class Search:
         """Return at most three sentences on what the search has shown; none without evidence."""
         return self.results().advice()
 
-    def _reused(self) -> list[other_folders.Row]:
+    def _reused(self) -> list[other_folders.FinishedExperiment]:
         """Return the experiments of other folders that count as done here."""
-        return other_folders.counted_by(self.plan, self.plan_file.flat_base, self.path)
+        return other_folders.reused_by(self.plan, self.plan_file.flat_base, self.path)
 
     # -- From Python -------------------------------------------------------------------------------
 
@@ -391,7 +391,7 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
     if given is None or given == plan.NONE:
         return given  # type: ignore[return-value] # the word is a string
     several = [given] if isinstance(given, (str, os.PathLike)) else given
-    return other_folders.stored([os.fspath(each) for each in several], search)
+    return other_folders.relative_to_search([os.fspath(each) for each in several], search)
 
 
 def _line(words: Sequence[str]) -> str:
