@@ -119,8 +119,7 @@ def check_base(
 def code_has_changed(trials: Trials, code: Callable[[], str | None]) -> list[str]:
     """Note that the code has changed since trials were made; this stops nothing."""
     for record in reversed(list(trials)):
-        last = attempts.latest(trials.path(record))
-        then = last.record.get("code") if last is not None else None
+        then = trials.status(record).code
         if then is not None:
             changed = then != code()
             return ["note: the code has changed since trials were made"] if changed else []
