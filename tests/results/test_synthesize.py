@@ -17,7 +17,7 @@ import pytest
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.experiment import attempts
 from modeldir.results.synthesize import Results, read_tree, synthesize
-from modeldir.results.table import signs_in, to_text
+from modeldir.results.table_text import signs_in, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,8 +25,10 @@ from modeldir._system.text import (
 )
 from modeldir.errors import ModeldirError
 from modeldir.params.equality import all_same
-from modeldir.results.table import BestOf, Cells, Column, Named, Rows, Table, select, sort, to_text
+from modeldir.results.table import Column, Table, select, sort
+from modeldir.results.table_cells import Cells, CellsWithBest, Name, TableRows
 from modeldir.results.table_formats import to_csv, to_json, to_markdown
+from modeldir.results.table_text import to_text
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -112,9 +114,9 @@ def test_rows_that_are_kept_by_columns_are_rows() -> None:
 
 def test_what_is_marked_or_named_stays_so_in_another_order() -> None:
     """A column knows of its marks and its names without making them: they are what is made."""
-    best = BestOf(Cells([0.5, 0.9, 0.9, None]), [1, 2])
-    names = Named(["a", "b", "c", "d"], [4, None, 2, 1])
-    table = Table((Column("name"), Column("x")), Rows.of([names, best], 4))
+    best = CellsWithBest(Cells([0.5, 0.9, 0.9, None]), [1, 2])
+    names = Cells([*map(Name, "abcd", [4, None, 2, 1])])
+    table = Table((Column("name"), Column("x")), TableRows.of([names, best], 4))
     assert table.rows == (("a", 0.5), ("b", Best(0.9)), ("c", Best(0.9)), ("d", None))
     ordered = sort(table, "x").at([3, 2, 1, 0])
     assert ordered.rows == (("d", None), ("c", Best(0.9)), ("b", Best(0.9)), ("a", 0.5))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import engines
 from modeldir._system.text import NULL, Best, Marked, visible
-from modeldir.results.table import Column, Table, select, sort, to_text
+from modeldir.results.table import Column, Table, select, sort
 from modeldir.results.table_formats import (
     FORMS,
     LONGEST_CSV,
@@ -32,6 +32,7 @@ from modeldir.results.table_formats import (
     to_pandas,
     to_polars,
 )
+from modeldir.results.table_text import to_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,8 +26,9 @@ from modeldir.experiment import attempts, experiment
 from modeldir.experiment.experiment import Experiment, Scores, params_file
 from modeldir.params import plain_values
 from modeldir.params.equality import ABSENT, same
-from modeldir.results import table
-from modeldir.results.table import Column, Kind, Table
+from modeldir.results import table_text
+from modeldir.results.table import Column, Table
+from modeldir.results.table_cells import Kind
 
 if TYPE_CHECKING:
     from modeldir.commands.folders import Read
@@ -285,7 +286,7 @@ def _part(full: Table, begin: int, stop: int) -> Table:
 
 
 def _text(part: Table, digits: int | None) -> str:
-    return table.to_text(part, digits=digits).rstrip("\n")
+    return table_text.to_text(part, digits=digits).rstrip("\n")
 
 
 def _cells(values: Sequence[object]) -> Iterator[object]:

@@ -15,7 +15,8 @@ from modeldir._system.shell import quoted_line
 from modeldir._system.terminal import width_of_lines
 from modeldir._system.text import value_cell, wrapped
 from modeldir.experiment import attempts
-from modeldir.results.table import Column, Table, to_text
+from modeldir.results.table import Column, Table
+from modeldir.results.table_text import to_text
 from modeldir.search import trial_command
 from modeldir.worker.preload import preview
 

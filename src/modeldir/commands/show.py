@@ -32,7 +32,7 @@ from modeldir.commands.messages import (
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment, reader
 from modeldir.params import plain_values
-from modeldir.results import table
+from modeldir.results import table_text
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.table import Column, Table
 
@@ -164,7 +164,7 @@ def _metrics(scores: experiment.Scores) -> str:
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
-    text = table.to_text(Table(columns, rows), digits=decimals_here())
+    text = table_text.to_text(Table(columns, rows), digits=decimals_here())
     return text.rstrip("\n") if rows else ""
 
 
@@ -178,7 +178,7 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
         else (name, text.value_cell(value))
         for name, value in flat.items()
     )
-    return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
+    return table_text.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
 def _against(row: ExperimentRow, read: Read) -> str:

@@ -26,7 +26,7 @@ from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor.status import SearchSnapshot, remaining_text
 from modeldir.params import plain_values
-from modeldir.results import table
+from modeldir.results import table_cells
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.search import claims, worker_registry
@@ -197,7 +197,7 @@ def _score(best: ExperimentRow, tree: Tree) -> str:
     # For a configuration with repeats, the mean is shown, as in the table.
     row = next((row for row in tree.rows() if best in row.members), best)
     value = row.value(name)
-    words = "" if value is None else table.metric_text(value, decimals_here())
+    words = "" if value is None else table_cells.metric_text(value, decimals_here())
     return f"{best.name}  {name} {words}{' (the mean of its repeats)' if row.members else ''}"
 
 

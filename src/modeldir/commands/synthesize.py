@@ -18,8 +18,8 @@ from modeldir._system.terminal import width_here
 from modeldir._system.text import visible, wrapped
 from modeldir.commands.messages import after_best, print_stderr, report_text
 from modeldir.errors import ModeldirError
-from modeldir.results.table import to_text
 from modeldir.results.table_formats import ENDINGS, FORMS
+from modeldir.results.table_text import to_text
 
 if TYPE_CHECKING:
     from modeldir.results.synthesize import Results

@@ -25,7 +25,8 @@ from modeldir.results import finalists
 from modeldir.results.experiment_tree import read_tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.finalists import Finalists, Point
-from modeldir.results.table import Column, Table, to_text
+from modeldir.results.table import Column, Table
+from modeldir.results.table_text import to_text
 from modeldir.search import statistics
 from modeldir.search.statistics import Interval
 

@@ -33,9 +33,10 @@ from modeldir.results.experiment_tree import (
     uncollected,
 )
 from modeldir.results.experiments import Experiments
-from modeldir.results.table import Table, select, signs_in, to_text
+from modeldir.results.table import Table, select
 from modeldir.results.table_columns import ALL_NOTED, NOTE
 from modeldir.results.table_formats import to_csv, to_markdown
+from modeldir.results.table_text import signs_in, to_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,8 @@ from modeldir.params import plain_values
 from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow, Experiments
-from modeldir.results.table import BestOf, Cells, Column, Kind, Name, Rows, Table, sort
+from modeldir.results.table import Column, Table, sort
+from modeldir.results.table_cells import Cells, CellsWithBest, Kind, Name, TableRows
 
 if TYPE_CHECKING:
     from modeldir.results.moments import Moment
@@ -177,7 +178,7 @@ def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[obje
         return values
     best = max(known) if way == "maximize" else min(known)
     places = [place for place, rank in enumerate(ranked) if rank == best]
-    return BestOf(Cells(values), places)
+    return CellsWithBest(Cells(values), places)
 
 
 def _at_moment(tree: Tree, moment: Moment) -> Part:
@@ -196,7 +197,7 @@ def _mean_at(row: ExperimentRow, moment: Moment, way: metrics.Direction | None) 
 
 def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
     cells = [each.cells if isinstance(each.cells, Cells) else Cells(each.cells) for each in parts]
-    rows = Rows.of(cells, len(cells[0]) if cells else 0)
+    rows = TableRows.of(cells, len(cells[0]) if cells else 0)
     return Table(tuple(part.column for part in parts), rows, title)
 
 

@@ -26,7 +26,9 @@ from modeldir._system.text import (
     widest,
 )
 from modeldir.errors import ModeldirError
-from modeldir.results.table import UNICODE, Cells, Name, Shown, Table, shown
+from modeldir.results.table import Table
+from modeldir.results.table_cells import Cells, Name
+from modeldir.results.table_text import UNICODE, Shown, shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,314 @@
+"""A table as aligned text, for terminals and pipes.
+
+Commands call `to_text`. Start reading there. Rule that must not break: without a width no row, no
+column and no digit is lost. Markdown, CSV, JSON, LaTeX and HTML: `table_formats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import repeat
+from operator import add
+
+from modeldir._system.text import (
+    Best,
+    Block,
+    padded,
+    side_by_side,
+    text_width,
+    visible,
+    widest,
+    wrapped,
+)
+from modeldir.results.table import Column, Table
+from modeldir.results.table_cells import NUMBERS, Name, aligned_texts, at_one_point, cell_texts
+
+NARROWED = 40
+"""How wide a text may be where the whole width is limited."""
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What is drawn beside values; `ASCII` is for terminals whose encoding has nothing else."""
+
+    best: str = "★"
+    plus_minus: str = "±"
+    cut: str = "…"
+    maximize: str = "↑"
+    minimize: str = "↓"
+
+
+UNICODE = Signs()
+ASCII = Signs("best", "+-", "~", "(max)", "(min)")
+
+
+def signs_in(encoding: str | None) -> Signs:
+    """What can be drawn in an encoding."""
+    try:
+        "★±…↑↓".encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def to_text(
+    table: Table,
+    *,
+    width: int | None = None,
+    digits: int | None = None,
+    signs: Signs = UNICODE,
+    colour: bool = False,
+) -> str:
+    """Aligned columns under their names, every line ended.
+
+    Without a `width` no column and no digit is lost. With one, names are cut in the middle (or told
+    by their numbers), and then columns are left out, lowest priority first, and a line says how
+    many; the first column always stays. `digits` are the decimals of metrics; None shows every
+    digit. With `colour` the best values and the states stand out in a terminal.
+    """
+    texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
+    if width is not None and not _fits(texts, width):
+        texts = _fitted(table, texts, width, signs.cut)
+    lines = [*wrapped(table.title, width), ""] if table.title else []
+    blocks = [text.block(rule="-" * text.width, colour=colour) for text in texts]
+    lines += map(str.rstrip, side_by_side(blocks, _GAP))
+    if left_out := _left_out(texts, _columns_shown(table) - len(texts)):
+        lines += wrapped(left_out, width)
+    for note in _notes(table, signs):
+        lines += ["", *wrapped(note, width)]
+    return "\n".join(lines) + "\n"
+
+
+def _notes(table: Table, signs: Signs) -> Iterator[str]:
+    """Yield the lines below a table: what the mark of the best means, and the table's note."""
+    # The mark of `ASCII` is a word.
+    if signs != ASCII and any(Best in each.kinds for each in table.cells):
+        yield f"{signs.best}: the best of its column"
+    if table.note:
+        yield table.note
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One column as people read it: its label, its cells as text, the places of the best ones.
+
+    Cells of numbers are padded, so that their points stand below each other once they are set to
+    the right.
+    """
+
+    label: str
+    cells: Sequence[str]
+    numeric: bool
+    best: frozenset[int]
+    column: Column
+    values: Sequence[object] = ()
+    """What the cells are the text of."""
+
+
+def shown(
+    table: Table,
+    *,
+    digits: int | None = None,
+    signs: Signs = UNICODE,
+    write: Callable[[str], str] | None = None,
+) -> list[Shown]:
+    """The columns as people read them: deviations stand behind their means, with a ±.
+
+    `write` makes text harmless where it is going to stand; of what it leaves alone as a whole, it
+    leaves each word alone.
+    """
+    write = write or visible
+    columns = []
+    headers = table.headers()
+    spreads = {column.of: place for place, column in enumerate(table.columns) if column.of}
+    for place, (column, header) in enumerate(zip(table.columns, headers, strict=True)):
+        if column.of in headers:
+            continue
+        cells = table.cells[place]
+        texts = (
+            table.written[place] if digits is None else aligned_texts(cells, column.kind, digits)
+        )
+        if not cells.kinds <= NUMBERS | {Best}:  # nothing obeys a number
+            texts = _harmless(texts, write)
+        if header in spreads:
+            spread = cell_texts(table.cells[spreads[header]], "metric", digits)
+            texts = _with_spread(texts, spread, signs)
+        label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
+        marked = enumerate(cells.values) if Best in cells.kinds else ()
+        best = frozenset(place for place, value in marked if type(value) is Best)
+        columns.append(Shown(label, texts, cells.are_numbers, best, column, cells.values))
+    return columns
+
+
+def _harmless(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
+    """Each text as it may stand there; mostly all of them may as they are."""
+    whole = " ".join(texts)
+    if write(whole) == whole:
+        return texts
+    known = {text: write(text) for text in {*texts}}
+    return [*map(known.__getitem__, texts)]
+
+
+def _columns_shown(table: Table) -> int:
+    headers = table.headers()
+    return sum(column.of not in headers for column in table.columns)
+
+
+def _arrow(column: Column, signs: Signs) -> str:
+    return signs.maximize if column.way == "maximize" else signs.minimize
+
+
+def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> Sequence[str]:
+    aligned = at_one_point(spreads)
+    width = max(map(len, aligned), default=0)
+    blank = " " * (width + len(signs.plus_minus) + 2)
+    return tuple(
+        f"{mean} {signs.plus_minus} {spread:>{width}}" if spread.strip() else mean + blank
+        for mean, spread in zip(means, aligned, strict=True)
+    )
+
+
+def _numbers(values: Sequence[object]) -> tuple[str, ...]:
+    """The rows by number, where each has its own."""
+    numbers = [value.number if isinstance(value, Name) else None for value in values]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return ()
+    return tuple(f"#{number}" for number in numbers)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """One column as text: its header, its cells, their styles, and how wide it is to be."""
+
+    header: str
+    cells: Sequence[str]
+    numeric: bool
+    width: int
+    styles: Mapping[int, str]
+    names: Sequence[object] = ()
+    is_by_number: bool = False
+
+    @classmethod
+    def of(cls, column: Shown, signs: Signs) -> _Text:
+        cells, styles = column.cells, dict.fromkeys(column.best, _BEST)
+        if column.best:
+            blank = " " * (len(signs.best) + 1)
+            marked = [*map(add, cells, repeat(blank))]
+            for place in column.best:
+                marked[place] = f"{cells[place]} {signs.best}"
+            cells = marked
+        if column.column.kind == "status":
+            places = enumerate(map(str.strip, cells))
+            styles = {place: _STATES[cell] for place, cell in places if cell in _STATES}
+        names = column.values if column.column.kind == "name" else ()
+        return cls._as_wide(column.label, cells, column.numeric, styles, names)
+
+    @classmethod
+    def _as_wide(
+        cls,
+        header: str,
+        cells: Sequence[str],
+        numeric: bool,  # noqa: FBT001 - of this class alone
+        styles: Mapping[int, str],
+        names: Sequence[object] = (),
+    ) -> _Text:
+        width = max(text_width(header), widest(cells))
+        return cls(header, cells, numeric, width, styles, names)
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Of names: the shorter ones, where each row has its own."""
+        return _numbers(self.names)
+
+    def narrowed(self, width: int, sign: str) -> _Text:
+        """With no text wider than this. Numbers stay whole: a part of one would be a lie."""
+        if self.numeric or self.width <= width:
+            return self
+        cells = tuple(_shortened(cell, width, sign) for cell in self.cells)
+        return self._as_wide(self.header, cells, numeric=False, styles=self.styles)
+
+    def by_number(self) -> _Text:
+        """Call the rows by their numbers, if they have some. The other columns say the rest."""
+        if not self.numbers:
+            return self
+        told = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
+        return replace(told, is_by_number=True)
+
+    def block(self, *, rule: str, colour: bool) -> Block:
+        """Header, rule and cells."""
+        cells = [*self.cells]
+        for place, style in self.styles.items() if colour else ():
+            text = cells[place].strip()
+            whole = padded(cells[place], self.width, right=self.numeric)
+            cells[place] = whole.replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
+        return Block([self.header, rule, *cells], self.width, self.numeric)
+
+
+_BY_NUMBER = "trial"
+_BEST = "1;32"
+_STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
+"""How states stand out: their words say the same."""
+
+
+def _fits(texts: Sequence[_Text], width: int) -> bool:
+    return _width_of(texts) <= width
+
+
+def _width_of(texts: Sequence[_Text]) -> int:
+    return sum(text.width for text in texts) + len(_GAP) * (len(texts) - 1)
+
+
+def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list[_Text]:
+    """The columns that fit. Of equal priorities the rightmost goes first, the very first never.
+
+    Names give way first: what a trial's name says stands in the columns beside it.
+    """
+    headers = table.headers()
+    columns = [column for column in table.columns if column.of not in headers]
+    name, *others = texts
+    others = [text.narrowed(min(NARROWED, max(width // 2, 9)), sign) for text in others]
+    named = bool(name.numbers) and any(column.kind == "hyperparameter" for column in columns)
+    least = name.by_number() if named else name.narrowed(max(min(_SHORTEST, width // 3), 9), sign)
+    places = list(range(1, len(texts)))
+
+    def chosen(first: _Text) -> list[_Text]:
+        return [first, *(others[place - 1] for place in places)]
+
+    while places and not _fits(chosen(least), width):
+        places.remove(min(places, key=lambda place: (columns[place].priority, -place)))
+    room = width - (_width_of(chosen(least)) - least.width)
+    whole = name.narrowed(room, sign)
+    first = whole if not named or whole.width == name.width else least
+    return chosen(first)
+
+
+_SHORTEST = 20
+"""Up to which a name is cut before columns are left out."""
+
+
+def _shortened(text: str, width: int, sign: str = "…") -> str:
+    """Cut in the middle: the names of trials differ at their ends."""
+    if text_width(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{_start(text, half)}{sign}{_start(text[::-1], half)[::-1]}"
+
+
+def _start(text: str, width: int) -> str:
+    text = text[:width]
+    while text_width(text) > width:
+        text = text[:-1]
+    return text
+
+
+def _left_out(texts: Sequence[_Text], count: int) -> str:
+    """What there was no room for, and where it is; empty if there was for all."""
+    names = ["the trials' names"] if texts[0].is_by_number else []
+    columns = [f"{count} column{'' if count == 1 else 's'}"] if count else []
+    if not names and not columns:
+        return ""
+    have = "has it" if count == 1 and not names else "has them"
+    return f"+{' and '.join([*names, *columns])} (--all-columns, or results.csv, {have})"
