@@ -3,7 +3,7 @@
 Every command that prints or draws results calls `read_tree`. Start reading there. Rule that must
 not break: nothing is remembered between two calls, and a file that cannot be read is a line in
 `warnings` and blanks in its row, never the end. Finding folders: `experiment.discovery`. Reading
-one folder: `experiment.reader`. What a table shows of a tree: `table_columns`.
+one folder: `experiment.reader`. The columns of a table: `table_columns`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Tree:
         return " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
 
     def best(self, metric: tuple[str, metrics.Direction] | None = None) -> ExperimentRow | None:
-        """The experiment that ended well and is best by one validation metric; None without one.
+        """Return the best experiment that ended well, by one validation metric, or None.
 
         Repeats of a configuration are ranked by their mean, and the best repeat is returned. The
         default is the metric of the plan. If a plan has several, no experiment is best by all.
@@ -71,7 +71,7 @@ class Tree:
         return Experiments(best.members).best(*metric) if metric and best and best.members else best
 
     def points(self) -> list[list[int]]:
-        """The places of the experiments, grouped by configuration if the search has repeats."""
+        """Return the indices of the experiments, with repeats of a configuration together."""
         return repeats.groups(
             [
                 repeats.Repeat(os.path.dirname(row.folder), row.hyperparameters, row.repeat)
@@ -80,7 +80,7 @@ class Tree:
         )
 
     def rows(self) -> Experiments:
-        """The experiments, with the repeats of a configuration in one row."""
+        """Return the experiments, with the repeats of a configuration in one row."""
         if {*self.experiments.column("repeat")} <= {None}:
             return self.experiments
         return Experiments(
@@ -88,7 +88,7 @@ class Tree:
         )
 
     def grouped(self, over: Sequence[str]) -> Experiments:
-        """The experiments, with those that differ only in these hyperparameters in one row."""
+        """Return the experiments, with those that differ only in `over` in one row."""
         used = self.experiments.used()
         blank = [None] * len(self.experiments)  # so that there is a cell of each row
         keys = (
@@ -108,7 +108,7 @@ class Tree:
         )
 
     def front(self) -> frozenset[str]:
-        """The names of the rows that no other row beats in all metrics, if there are several."""
+        """Return the names of the Pareto front; empty if there is only one metric."""
         if len(self.objectives) < 2:  # noqa: PLR2004 - one has a best, and no front
             return frozenset()
         rows = self.rows()
@@ -144,11 +144,11 @@ def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -
 
 
 def default_folder() -> Path:
-    """Where experiments are looked for when nobody says: `experiments`, else here.
+    """Return the folder for commands without one: `experiments`, or the working folder.
 
     Raises:
-        FolderError: when neither is there and nothing here looks like an experiment: from a home
-            folder everything would be read, and a table left there.
+        FolderError: if there is no `experiments` and nothing here looks like an experiment. In a
+            home folder everything would be read, and a table would be written there.
     """
     if os.path.isdir("experiments"):
         return Path("experiments")
@@ -162,14 +162,14 @@ def default_folder() -> Path:
 
 
 def read_tree(folder: str | os.PathLike[str], *, metrics_file: str | None = None) -> Tree:
-    """Every experiment in and below a folder. Links to folders are followed, each folder once.
+    """Read every experiment in and below a folder. Links are followed; no folder is read twice.
 
     Args:
-        folder: where to look.
-        metrics_file: a file's name; the development metrics are then what it holds in each folder.
+        folder: the folder to read.
+        metrics_file: the name of a file whose metrics replace the validation metrics.
 
     Raises:
-        FolderError: when the folder is not there.
+        FolderError: if the folder does not exist.
     """
     return read_trees([folder], metrics_file=metrics_file)
 
@@ -180,7 +180,7 @@ def read_trees(
     """Read several folders as one tree. Names begin with the folder as it was given then.
 
     Raises:
-        FolderError: if one of them is not there.
+        FolderError: if one of them does not exist.
     """
     tops = [os.fspath(folder).rstrip(os.sep) or os.sep for folder in folders]
     for top in tops:
@@ -204,8 +204,9 @@ def read_trees(
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the garbage collector: what is read here holds no circles, and for every few hundred
-    rows it would go through all that there are.
+    """Stop the garbage collector for a while.
+
+    Rows contain no reference cycles, and it would visit all of them for every few hundred new ones.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -280,7 +281,7 @@ class _Reader:
 
 
 def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
-    """The hyperparameters of a plan that count only under a condition."""
+    """Return the conditional hyperparameters of a plan."""
     space = plan.get("space")
     return frozenset(
         name
@@ -290,12 +291,12 @@ def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRow]:
-    """The experiments of other folders that a search counts as done."""
-    from modeldir.search import other_folders  # noqa: PLC0415 - wanted only where a plan reuses
+    """Read the experiments of other folders that a search counts as done."""
+    from modeldir.search import other_folders  # noqa: PLC0415 - only for a plan that reuses
 
     try:
         rows = other_folders.reused(Path(search))
-    except ParamsError:  # `_read_plan` has said so
+    except ParamsError:  # `_read_plan` has warned about it
         return
     except ModeldirError as error:
         warnings.append(error.summary)
@@ -311,8 +312,8 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRo
 
 
 def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
-    """The metric that the project's `modeldir.toml` names, if it does."""
-    from modeldir.experiment import project  # noqa: PLC0415 - wanted only where no plan decides
+    """Yield the metrics that the project's `modeldir.toml` names."""
+    from modeldir.experiment import project  # noqa: PLC0415 - only if no plan decides
 
     try:
         yield from _named_in(project.settings(files.absolute(top)))
@@ -332,7 +333,7 @@ def _objectives(
     top: str,
     warnings: list[str],
 ) -> Objectives:
-    """What all plans agree on, else what the project says, else what the metrics' names suggest."""
+    """Choose the metrics of all plans, else of the project, else by the names of the metrics."""
     known = experiments.scores("validation")
     if not known:
         return ()

@@ -50,8 +50,8 @@ class ExperimentRow(NamedTuple):
     def of(
         cls, record: ExperimentRecord, name: str, conditional: frozenset[str] = _NONE
     ) -> ExperimentRow:
-        """The row of an experiment. `conditional` are the conditional hyperparameters of its
-        search.
+        """Make the row of an experiment. `conditional` are the hyperparameters of its search that
+        have a condition.
         """
         inactive = _NONE
         if conditional and record.active is not None:
@@ -76,7 +76,7 @@ class ExperimentRow(NamedTuple):
         return Path(self.folder)
 
     def used(self) -> Mapping[str, object] | None:
-        """The hyperparameters by dotted name, as the last attempt used them.
+        """Return the hyperparameters by dotted name, as the last attempt used them.
 
         A value that differs from the one in `params.json` is marked. Inactive hyperparameters are
         left out.
@@ -97,13 +97,13 @@ class ExperimentRow(NamedTuple):
         return cells
 
     def value(self, metric: str) -> float | None:
-        """A validation metric, if this experiment ended well and may be ranked by it."""
+        """Return a validation metric, if this experiment ended well and may be ranked by it."""
         value = self.scores.validation.get(metric)
         is_ranked = self.status.state in RANKED and value == value  # noqa: PLR0124 - NaN is no rank
         return value if is_ranked else None
 
     def counted(self) -> tuple[ExperimentRow, ...]:
-        """The members that the means are over."""
+        """Return the members that the means are over."""
         return tuple(each for each in self.members if repeats.is_ranked(each.status))
 
 
@@ -116,11 +116,11 @@ class Experiments(Sequence[ExperimentRow]):
 
     @classmethod
     def by_name(cls, rows: Sequence[ExperimentRow]) -> Experiments:
-        """The rows in the order of their names."""
+        """Sort rows by their names."""
         return cls(map(rows.__getitem__, _order_by_name([row.name for row in rows])))
 
     def only(self, chosen: Iterable[bool]) -> Experiments:
-        """The rows for which the answer is true."""
+        """Return the rows for which `chosen` is true."""
         return Experiments(compress(self._rows, chosen))
 
     def __len__(self) -> int:
@@ -142,19 +142,19 @@ class Experiments(Sequence[ExperimentRow]):
     __hash__ = None  # type: ignore[assignment] # rows contain dicts
 
     def column(self, field: str) -> list[Any]:
-        """One field of each `ExperimentRow`."""
+        """Return one field of each `ExperimentRow`."""
         return [*map(attrgetter(field), self._rows)]
 
     def status_column(self, field: str) -> list[Any]:
-        """One field of the `Status` of each row."""
+        """Return one field of the `Status` of each row."""
         return [*map(attrgetter(field), self.column("status"))]
 
     def used(self) -> Mapping[str, list[Any]]:
-        """A column for each hyperparameter, in the order in which the rows have them."""
+        """Return a column for each hyperparameter, in the order in which the rows have them."""
         return self._columns("used", lambda row: row.used() or {})
 
     def scores(self, kind: str) -> Mapping[str, list[Any]]:
-        """The same for the metrics of one kind: `validation`, `best`, `last`, `test`, `train`."""
+        """Do the same for metrics: `validation`, `best`, `last`, `test` or `train`."""
         get = attrgetter(kind)
         return self._columns(kind, lambda row: get(row.scores))
 
@@ -167,7 +167,7 @@ class Experiments(Sequence[ExperimentRow]):
         return known
 
     def ranked(self, metric: str) -> list[float | None]:
-        """`ExperimentRow.value` of each row."""
+        """Return `ExperimentRow.value` of each row."""
         values = self.scores("validation").get(metric, [None] * len(self))
         return [
             value if state in RANKED and value == value else None  # noqa: PLR0124 - NaN is no rank
@@ -175,7 +175,7 @@ class Experiments(Sequence[ExperimentRow]):
         ]
 
     def best(self, metric: str, direction: metrics.Direction) -> ExperimentRow | None:
-        """The best row that ended well: see `metrics.best_of`."""
+        """Return the best row that ended well: see `metrics.best_of`."""
         ranked = self.ranked(metric)
         known = [value for value in ranked if value is not None]
         if not known:
@@ -203,7 +203,7 @@ _DIGITS = str.maketrans("123456789", "000000000")
 
 
 def _order_by_name(names: Sequence[str]) -> list[int]:
-    """The places in the order that `order_of` gives the names.
+    """Return the indices that sort the names as `order_of` does.
 
     If all names have the same form (`trial_000001`), the order of the texts is the same and ten
     times as fast.

@@ -21,7 +21,7 @@ Way: TypeAlias = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column. Where the width is limited, the lowest priorities are left out first.
+    """One column. If the width is limited, columns with the lowest priority are left out first.
 
     A `time` is in seconds; only what people read shows it as minutes and hours. They also see the
     `label` instead of the name, and which `way` a metric is better. A column of standard deviations
@@ -48,7 +48,7 @@ class Table:
     note: str | None = None
 
     def headers(self) -> tuple[str, ...]:
-        """What each column is called, no two the same.
+        """Return the name of each column; no two are the same.
 
         A hyperparameter and a metric may have one name (`loss`): then the metric keeps it, and the
         other becomes `loss (hyperparameter)`. These are the names to sort and to select by.
@@ -57,7 +57,7 @@ class Table:
 
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
-        """What stands in each column."""
+        """The cells of each column."""
         if isinstance(self.rows, TableRows):
             return self.rows.cells
         by_column = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.columns)
@@ -72,15 +72,15 @@ class Table:
         return tuple(aligned_texts(cells, column.kind, None) for column, cells in pairs)
 
     def column(self, header: str) -> tuple[object | None, ...]:
-        """All cells of one column, from the top.
+        """Return all cells of one column, from the top.
 
         Raises:
-            ModeldirError: if there is no such column; with the nearest name.
+            ModeldirError: if there is no such column. The error names the nearest one.
         """
         return tuple(self.cells[self.index(header)].values)
 
     def at(self, places: Sequence[int]) -> Table:
-        """The rows at some places, none twice, in the order of these."""
+        """Return the rows at some indices, in that order. No index may occur twice."""
         rows = (
             self.rows
             if isinstance(self.rows, TableRows)
@@ -89,10 +89,10 @@ class Table:
         return replace(self, rows=rows.at(places))
 
     def index(self, header: str) -> int:
-        """Where a column stands, from 0.
+        """Return the index of a column.
 
         Raises:
-            ModeldirError: if there is no such column; with the nearest name.
+            ModeldirError: if there is no such column. The error names the nearest one.
         """
         headers = self.headers()
         if header in headers:
@@ -105,7 +105,7 @@ def _unique(columns: tuple[Column, ...]) -> tuple[str, ...]:
     names = [column.name for column in columns]
     if len(set(names)) == len(names):
         return tuple(names)
-    # The metric's is the name that one sorts by; equal kinds are told apart by number.
+    # The metric's is the name that one sorts by; columns of the same kind get numbers.
     order = sorted(range(len(names)), key=lambda index: columns[index].kind != "metric")
     taken: set[str] = set()
     headers = [""] * len(names)
@@ -147,7 +147,7 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
 def select(
     table: Table, headers: Iterable[str], *, title: str | None = None, note: str | None = None
 ) -> Table:
-    """These columns alone, in this order, perhaps under a title and a note of their own.
+    """Return only these columns, in this order, with another title and note if given.
 
     Raises:
         ModeldirError: if there is no such column.

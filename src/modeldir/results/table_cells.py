@@ -20,7 +20,7 @@ Kind: TypeAlias = Literal["name", "hyperparameter", "metric", "status", "time", 
 
 
 class Name(str):
-    """What a row is called; by its `number` where there is little room."""
+    """The name of a row. If there is little room, its `number` is printed instead."""
 
     __slots__ = ("number",)
     number: int | None
@@ -47,24 +47,24 @@ class Cells:
         return len(self.values)
 
     def at(self, places: Sequence[int]) -> Sequence[Any]:
-        """The values at some places."""
+        """Return the values at some indices."""
         return [*map(self.values.__getitem__, places)]
 
     @cached_property
     def kinds(self) -> frozenset[type]:
-        """Their types, which tell whether they are to be looked at one by one."""
+        """The types of the values. They decide whether a column needs a look at each value."""
         return frozenset(map(type, self.values))
 
     @cached_property
     def bare(self) -> Cells:
-        """Without their marks: few columns have any."""
+        """The column without marks. Few columns have any."""
         if self.kinds.isdisjoint((Best, Marked)):
             return self
         return Cells([*map(bare_value, self.values)])
 
     @cached_property
     def texts(self) -> Sequence[str]:
-        """Each as `cell_text` has it."""
+        """`cell_text` of each value."""
         if Marked in self.kinds:
             return [*map(cell_text, self.values)]
         bare, kinds = self.bare, self.bare.kinds
@@ -78,7 +78,7 @@ class Cells:
 
     @cached_property
     def are_numbers(self) -> bool:
-        """Whether those that are not blank are numbers, and there are some."""
+        """Whether there are numbers and nothing else but blanks."""
         bare, kinds = self.bare.values, self.bare.kinds
         if kinds <= _SIMPLE:
             return kinds <= NUMBERS and not kinds <= {type(None)}
@@ -87,7 +87,7 @@ class Cells:
 
 
 class CellsWithBest(Cells):
-    """A column of which some are `Best`; without their marks it is another one that there is."""
+    """A column in which some values are `Best`. It shares everything else with the unmarked one."""
 
     def __init__(self, unmarked: Cells, places: Iterable[int]) -> None:
         self._unmarked, self._places = unmarked, places
@@ -112,7 +112,7 @@ class CellsWithBest(Cells):
 
 
 class _SelectedCells(Cells):
-    """Some cells of a column, or all in another order; gathered when somebody asks for them."""
+    """Some cells of a column, or all of them in another order, collected on demand."""
 
     def __init__(self, source: Cells, places: Sequence[int]) -> None:
         self._source, self._places = source, places
@@ -136,25 +136,25 @@ class _SelectedCells(Cells):
 
 
 class TableRows(Sequence[tuple[Any, ...]]):
-    """The rows of a table that is kept by columns: each is made when somebody asks for it."""
+    """The rows of a table that is stored by columns. Each row is made on demand."""
 
     def __init__(self, columns: Sequence[Cells], places: Sequence[int]) -> None:
         self._columns, self._places = columns, places
 
     @classmethod
     def of(cls, columns: Sequence[Cells], count: int) -> TableRows:
-        """So many rows, by all their columns."""
+        """Make `count` rows from whole columns."""
         return cls(columns, range(count))
 
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
-        """The columns, with the cells of these rows alone."""
+        """The columns, with only the cells of these rows."""
         if self._places == range(len(self._columns[0]) if self._columns else 0):
             return tuple(self._columns)
         return tuple(_SelectedCells(column, self._places) for column in self._columns)
 
     def at(self, places: Sequence[int]) -> TableRows:
-        """Those at some places, none twice, in the order of these."""
+        """Return the rows at some indices, in that order. No index may occur twice."""
         return TableRows(self._columns, [*map(self._places.__getitem__, places)])
 
     def __len__(self) -> int:
@@ -208,16 +208,16 @@ def cell_texts(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
     float: float.__repr__, int: int.__repr__, str: str, Name: str,
 }  # fmt: skip
-"""Of columns with one kind of values, as nearly all are."""
+"""How to write the values of a column that has only one type. Nearly all columns have one."""
 
 
 def metric_text(number: float, digits: int | None) -> str:
-    """A metric as it stands in a table: with so many decimals, or every digit."""
+    """Write a metric as in a table: with `digits` decimals, or with every digit."""
     return cell_text(number) if digits is None else _rounded(number, digits)
 
 
 def _rounded(number: float, digits: int) -> str:
-    """So many decimals, or so many significant digits where decimals would say too little."""
+    """Write `digits` decimals, or significant digits for very small and very large numbers."""
     plain = number == 0 or 10.0**-digits <= abs(number) < 1e9  # noqa: PLR2004 - longer is unreadable
     return f"{number:.{digits}f}" if plain else f"{number:.{max(1, digits)}g}"
 
@@ -227,9 +227,9 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def at_one_point(cells: Sequence[str]) -> Sequence[str]:
-    """Numbers with their points below each other, once they are set to the right."""
+    """Pad numbers so that their points are aligned in a column that is aligned right."""
     joined = "".join(cells)
-    if not any(sign in joined for sign in (".", "e", MARK)):  # whole numbers
+    if not any(sign in joined for sign in (".", "e", MARK)):  # integers
         return cells
     points = [*map(str.find, cells, repeat("."))]
     tails = [*map(sub, map(len, cells), points)]
@@ -241,7 +241,7 @@ def at_one_point(cells: Sequence[str]) -> Sequence[str]:
 
 
 def _tail(cell: str) -> int:
-    """How much of a number stands right of where numbers line up: decimals, an exponent, a mark."""
+    """Count the characters behind a number's integer part: decimals, an exponent, a mark."""
     place = cell.find(".")
     place = place if place >= 0 else cell.find("e")
     return len(cell) - place if place >= 0 else int(cell.endswith(MARK))

@@ -1,10 +1,8 @@
-"""What becomes a column of the table of experiments, and in which order its rows stand.
+"""Makes the columns of a tree's table, and sorts its rows.
 
-It knows which hyperparameters tell experiments apart, which metrics are ranked by, what is worth
-its place where there is little, and which value is the best of its column. It refuses to read
-folders, but for a metric at a moment that somebody asks for.
-
-Start at `parts_of` and `in_order`.
+`synthesize` calls it. Start reading at `parts_of` and `in_order`. Rule that must not break: no
+value of a test metric is marked as the best, because a choice by test metrics spoils the test. The
+values: `experiments`. The table itself: `table`.
 """
 
 from __future__ import annotations
@@ -34,14 +32,14 @@ if TYPE_CHECKING:
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 ALL_NOTED = "the note of all:"
 FRONT = "front"
-"""What marks a row that no other beats in all metrics."""
+"""Marks a row on the Pareto front."""
 _CODE = 8
-"""How much of a code's hash tells one from another."""
+"""The digits of a code's hash that a table shows."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One column with its cells; `told` unless only `all_columns` shows it."""
+    """One column with its cells. If `told` is false, only `all_columns` shows it."""
 
     column: Column
     cells: Sequence[object] | Cells
@@ -49,8 +47,9 @@ class Part:
 
 
 def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
-    """All columns that any experiment has something in, in the order in which they stand; after
-    them the metrics at these `moments`.
+    """Yield all columns that are not blank, in the order of the table.
+
+    Metrics at `moments` come last.
     """
     rows = tree.experiments
     numbers = rows.column("number")
@@ -78,11 +77,11 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
 
 
 OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", "trial"})
-"""Columns that a table has only where a run has something for them."""
+"""Columns that a table has only if a run has a value for them."""
 
 
 def _circumstances(rows: Experiments) -> Iterator[Part]:
-    """What is known of the runs themselves, as far as any of them has it."""
+    """Yield the columns about the runs themselves, unless they are blank."""
     codes = [code and code[:_CODE] for code in rows.status_column("code")]
     notes = rows.column("note")
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
@@ -104,12 +103,12 @@ def _circumstances(rows: Experiments) -> Iterator[Part]:
 
 
 def _is_blank(cells: Sequence[object]) -> bool:
-    """Whether nothing stands in a column."""
+    """Whether a column has no value."""
     return cells.count(None) == len(cells)
 
 
 def _deviations(tree: Tree) -> Iterator[Part]:
-    """Of points with repeats: how the ranked metrics scatter, and how many are in the means."""
+    """Yield the standard deviations over repeats, and the number of repeats in each mean."""
     if not any(tree.experiments.column("members")):
         return
     ranked = [name for name, _ in tree.objectives]
@@ -128,7 +127,7 @@ def _deviation(row: ExperimentRow, name: str) -> float | None:
 
 
 def _overridden(row: ExperimentRow) -> str | None:
-    """Which values were not used, and what was instead: `learning_rate: 0.1 -> 0.5`."""
+    """Describe the values that were replaced: `learning_rate: 0.1 -> 0.5`."""
     flat, given = plain_values.flatten(row.hyperparameters or {}), row.status.given
     changes = (f"{name}: {_said(flat.get(name))} -> {_said(given[name])}" for name in given)
     return ", ".join(changes) or None
@@ -139,8 +138,9 @@ def _said(value: object) -> str:
 
 
 def _hyperparameters(rows: Experiments) -> Iterator[Part]:
-    """Each of them; those that are the same wherever hyperparameters could be read are not told,
-    but of one experiment alone all are.
+    """Yield a column for each hyperparameter.
+
+    Those that are equal in all experiments are shown only if there is one experiment.
     """
     are_read = [each is not None for each in rows.column("hyperparameters")]
     for name, cells in rows.used().items():
@@ -152,25 +152,25 @@ def _hyperparameters(rows: Experiments) -> Iterator[Part]:
 def _metrics_of(
     tree: Tree, kind: str, prefix: str, priority: int, *, told: bool = True
 ) -> Iterator[Part]:
-    """One kind of metrics, the ranked one first: it is what one looks for."""
+    """Yield the columns of one kind of metrics, the ranked metrics first."""
     values = tree.experiments.scores(kind)
     ranked = [name for name, _ in tree.objectives]
     for name in [*filter(values.__contains__, ranked), *(n for n in values if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
         cells: Sequence[object] | Cells = values[name]
         way = way_of(tree, name)
-        # Of test metrics none is marked: who looks for the best there has no test left.
+        # No test metric is marked: a choice by test metrics spoils the test.
         cells = cells if prefix or way is None else _best_marked(tree, name, way)
         yield Part(Column(prefix + name, "metric", weight, way=way), cells, told=told)
 
 
 def way_of(tree: Tree, name: str) -> metrics.Direction | None:
-    """Which way a metric is better: as the plan says, else as its name does."""
+    """Return the direction of a metric, by the plan or else by its name."""
     return dict(tree.objectives).get(name) or metrics.direction(name)
 
 
 def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[object] | Cells:
-    """A metric's cells; the best of what has ended well is marked, if it beats another."""
+    """Mark the best value among experiments that ended well, if it beats another."""
     values = tree.experiments.scores("validation")[name]
     ranked = tree.experiments.ranked(name)
     known = {value for value in ranked if value is not None}
@@ -188,7 +188,7 @@ def _at_moment(tree: Tree, moment: Moment) -> Part:
 
 
 def _mean_at(row: ExperimentRow, moment: Moment, way: metrics.Direction | None) -> float | None:
-    """A metric at a moment; of several experiments in one row their mean, where all have it."""
+    """Return a metric at a moment. A row of several experiments has their mean, if all have it."""
     several = row.counted() or (row,)
     values = [moment.value(each.path, each.scores, way) for each in several]
     known = [value for value in values if value is not None]
@@ -202,7 +202,7 @@ def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
 
 
 def _descending(table: Table, index: int, tree: Tree) -> bool:
-    """Metrics with the best first (the largest, where the name does not say), all else from low."""
+    """Whether to sort a column from high to low: metrics go best first, all else from low."""
     column = table.columns[index]
     if column.kind != "metric":
         return False
@@ -212,7 +212,7 @@ def _descending(table: Table, index: int, tree: Tree) -> bool:
 def in_order(
     table: Table, tree: Tree, wanted: str | None, *, reverse: bool = False
 ) -> tuple[Table, str]:
-    """The rows in the order that is wanted, by default by the metric; and the order in words.
+    """Sort the rows, by default by the metric. Also return the order in words.
 
     Metrics go best first, all else from low to high; `reverse` turns it.
     """
@@ -237,7 +237,7 @@ def in_order(
 
 
 def _front_first(table: Table) -> Table:
-    """What no other beats in all metrics above all else, where there are several."""
+    """Move the Pareto front to the top, if there are several metrics."""
     place = _place_of(table, "pareto", "text")
     if place is None:
         return table
@@ -246,7 +246,7 @@ def _front_first(table: Table) -> Table:
 
 
 def _ended_well_first(table: Table) -> Table:
-    """What may be ranked above what has not ended well, whose metrics are of half a training."""
+    """Move experiments that ended well above those whose training did not finish."""
     place = _place_of(table, "status", "status")
     if place is None:
         return table
@@ -257,20 +257,20 @@ def _ended_well_first(table: Table) -> Table:
 
 
 def _place_of(table: Table, name: str, kind: Kind) -> int | None:
-    """Where a column of ours stands; a hyperparameter may have its name."""
+    """Return the index of a column by name and kind: a hyperparameter may have the same name."""
     columns = enumerate(table.columns)
     return next((at for at, each in columns if (each.name, each.kind) == (name, kind)), None)
 
 
 def note_of_all(rows: Experiments) -> list[str]:
-    """The note that all experiments have in common: a column of it would tell nothing."""
+    """Return the note that all experiments have in common. It needs no column."""
     notes = {*rows.column("note")}
     alike = len(rows) > 1 and len(notes) == 1
     return [f"{ALL_NOTED} {' '.join(note.split())}" for note in notes if note and alike]
 
 
 def failures_in(rows: Experiments) -> list[str]:
-    """What failed, a line a class, the most frequent first; with the words of most of them."""
+    """Return a line for each class of failure, the most frequent first, with an example."""
     if attempts.FAILED not in rows.status_column("state") and not any(rows.column("members")):
         return []
     each_of = [each for row in rows for each in (row.members or (row,))]
@@ -291,19 +291,21 @@ def failures_in(rows: Experiments) -> list[str]:
 
 
 def advised(tree: Tree) -> list[str]:
-    """What a search has shown, in at most three sentences; nothing of other trees, nothing where
-    several metrics count, and nothing of a confirmation, whose own answer is by a sharper test.
+    """Return advice about one search, in at most three sentences.
+
+    There is none for other trees, for several metrics, and for a confirmation, which has a sharper
+    test of its own.
     """
     plan = files.read_object(tree.folder / "search.json")
     if not plan or len(tree.objectives) != 1 or (tree.folder / discovery.CONFIRM).exists():
         return []
-    from modeldir.search.advice import advice  # noqa: PLC0415 - where somebody looks
+    from modeldir.search.advice import advice  # noqa: PLC0415 - few tables have advice
 
     return advice(tried(tree, tree.objectives[0][0]), tree.objectives[0], plan)
 
 
 def tried(tree: Tree, metric: str) -> list[Tried]:
-    """The rows that count and have a metric, as what a search has tried."""
+    """Return the rows that count and have a metric, in the form that advice needs."""
     from modeldir.search.advice import Tried  # noqa: PLC0415 - most tables are printed without advice
 
     found = []

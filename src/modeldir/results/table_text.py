@@ -26,13 +26,13 @@ from modeldir.results.table import Column, Table
 from modeldir.results.table_cells import NUMBERS, Name, aligned_texts, at_one_point, cell_texts
 
 NARROWED = 40
-"""How wide a text may be where the whole width is limited."""
+"""The largest width of a string if the width of the table is limited."""
 _GAP = "  "
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What is drawn beside values; `ASCII` is for terminals whose encoding has nothing else."""
+    """The symbols beside values. `ASCII` is for terminals that cannot print others."""
 
     best: str = "★"
     plus_minus: str = "±"
@@ -46,7 +46,7 @@ ASCII = Signs("best", "+-", "~", "(max)", "(min)")
 
 
 def signs_in(encoding: str | None) -> Signs:
-    """What can be drawn in an encoding."""
+    """Return the symbols that an encoding has."""
     try:
         "★±…↑↓".encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -105,7 +105,7 @@ class Shown:
     best: frozenset[int]
     column: Column
     values: Sequence[object] = ()
-    """What the cells are the text of."""
+    """The values that the cells are written from."""
 
 
 def shown(
@@ -115,7 +115,7 @@ def shown(
     signs: Signs = UNICODE,
     write: Callable[[str], str] | None = None,
 ) -> list[Shown]:
-    """The columns as people read them: deviations stand behind their means, with a ±.
+    """Return the columns as people read them: deviations follow their means, with a ±.
 
     `write` makes text harmless where it is going to stand; of what it leaves alone as a whole, it
     leaves each word alone.
@@ -144,7 +144,7 @@ def shown(
 
 
 def _harmless(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
-    """Each text as it may stand there; mostly all of them may as they are."""
+    """Make each string harmless with `write`. Mostly all of them are so already."""
     whole = " ".join(texts)
     if write(whole) == whole:
         return texts
@@ -172,7 +172,7 @@ def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> 
 
 
 def _numbers(values: Sequence[object]) -> tuple[str, ...]:
-    """The rows by number, where each has its own."""
+    """Return the numbers of the rows if each row has one and no two are the same."""
     numbers = [value.number if isinstance(value, Name) else None for value in values]
     if None in numbers or len(set(numbers)) < len(numbers):
         return ()
@@ -220,11 +220,11 @@ class _Text:
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
-        """Of names: the shorter ones, where each row has its own."""
+        """The numbers of the rows, which are shorter than their names."""
         return _numbers(self.names)
 
     def narrowed(self, width: int, sign: str) -> _Text:
-        """With no text wider than this. Numbers stay whole: a part of one would be a lie."""
+        """Shorten strings to a width. Numbers stay complete: a part of one would be wrong."""
         if self.numeric or self.width <= width:
             return self
         cells = tuple(_shortened(cell, width, sign) for cell in self.cells)
@@ -238,7 +238,7 @@ class _Text:
         return replace(told, is_by_number=True)
 
     def block(self, *, rule: str, colour: bool) -> Block:
-        """Header, rule and cells."""
+        """Return header, rule and cells."""
         cells = [*self.cells]
         for place, style in self.styles.items() if colour else ():
             text = cells[place].strip()
@@ -250,7 +250,7 @@ class _Text:
 _BY_NUMBER = "trial"
 _BEST = "1;32"
 _STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
-"""How states stand out: their words say the same."""
+"""The color of each status. Its word says the same."""
 
 
 def _fits(texts: Sequence[_Text], width: int) -> bool:
@@ -262,7 +262,7 @@ def _width_of(texts: Sequence[_Text]) -> int:
 
 
 def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list[_Text]:
-    """The columns that fit. Of equal priorities the rightmost goes first, the very first never.
+    """Return the columns that fit. The lowest priority goes first, then the rightmost column.
 
     Names give way first: what a trial's name says stands in the columns beside it.
     """
@@ -286,11 +286,11 @@ def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list
 
 
 _SHORTEST = 20
-"""Up to which a name is cut before columns are left out."""
+"""The width to which names are shortened before columns are left out."""
 
 
 def _shortened(text: str, width: int, sign: str = "…") -> str:
-    """Cut in the middle: the names of trials differ at their ends."""
+    """Shorten a string in its middle, because the names of trials differ at their ends."""
     if text_width(text) <= width:
         return text
     half = (width - 1) // 2
@@ -305,7 +305,7 @@ def _start(text: str, width: int) -> str:
 
 
 def _left_out(texts: Sequence[_Text], count: int) -> str:
-    """What there was no room for, and where it is; empty if there was for all."""
+    """Name what had no room, and the options that show it; empty if all had room."""
     names = ["the trials' names"] if texts[0].is_by_number else []
     columns = [f"{count} column{'' if count == 1 else 's'}"] if count else []
     if not names and not columns:

@@ -64,7 +64,7 @@ def _lies_in(search: str, path: str) -> bool:
 
 
 def _finished(record: reader.ExperimentRecord) -> FinishedExperiment | None:
-    """The experiment of a record, if it counts."""
+    """Return the experiment of a record, if it counts."""
     if record.status.state not in attempts.RANKED or record.hyperparameters is None:
         return None
     scores = record.scores.validation.items()
@@ -77,7 +77,7 @@ def _finished(record: reader.ExperimentRecord) -> FinishedExperiment | None:
 def missing_metrics(
     experiments: Sequence[FinishedExperiment], objectives: Objectives
 ) -> str | None:
-    """The message for a folder whose experiments lack metrics of the plan, or None."""
+    """Return the message for a folder whose experiments lack metrics of the plan, or None."""
     known = sorted({name for each in experiments for name in each.values})
     lacks = [name for name, _ in objectives if name not in known]
     if not lacks or not experiments:
@@ -86,7 +86,7 @@ def missing_metrics(
 
 
 def reused(search: Path) -> list[FinishedExperiment]:
-    """The experiments of other folders that a search counts as done; none without a plan.
+    """Read the experiments of other folders that a search counts as done; none without a plan.
 
     Raises:
         ModeldirError: if the plan, its base config or one of the folders cannot be read.
@@ -102,7 +102,7 @@ def reused(search: Path) -> list[FinishedExperiment]:
 def reused_by(
     checked: plan.Plan, base: Mapping[str, Any], search: Path
 ) -> list[FinishedExperiment]:
-    """The same for a checked plan and its base config, by dotted name.
+    """Do the same for a checked plan and its base config, by dotted name.
 
     Raises:
         FolderError: if one of the folders does not exist.
@@ -121,5 +121,5 @@ def relative_to_search(folders: Sequence[str], search: Path) -> list[str]:
 
 
 def resolved(folder: str, search: Path) -> Path:
-    """The path of a folder as a plan stores it."""
+    """Return the path of a folder as a plan stores it."""
     return Path(os.path.normpath(search / folder))
