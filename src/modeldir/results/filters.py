@@ -1,10 +1,8 @@
-"""Which rows of a table are meant: `learning_rate > 0.001 and model_version == "baseline"`.
+"""Chooses rows of a table by a condition: `learning_rate > 0.001 and model_version == "baseline"`.
 
-It knows how a column is named in such a condition (dots, backticks, `metric@last`) and what a row
-says that lacks a value. It refuses to compute: the one evaluator, which never runs Python, is
-`space.expressions`.
-
-Start at `Filter`.
+`synthesize --where` calls it. Start reading at `Filter`. Rule that must not break: a condition
+never runs Python; `space.expressions` evaluates it. This module resolves the names of columns
+(dots, backticks, `metric@last`) and decides about rows without a value.
 """
 
 from __future__ import annotations

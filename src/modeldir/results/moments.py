@@ -1,9 +1,8 @@
 """A metric at a moment of its training: `accuracy@best`, `loss@last`, `accuracy@epoch=10`.
 
-It knows how such a column is written and where its value lies: in the metric files of the best and
-the last weights, else in the steps that the training has recorded. It refuses to know tables.
-
-Start at `parse`.
+`synthesize` calls it for such columns. Start reading at `parse`. Rule that must not break: a value
+comes from the metric file of the best or the last weights, or else from the recorded steps. It is
+never interpolated.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Moment:
 
     @property
     def header(self) -> str:
-        """The column's name, as it is typed."""
+        """The name of the column, as the user types it."""
         return f"{self.metric}@{self.word}" + ("" if self.number is None else f"={self.number}")
 
     def value(self, folder: Path, scores: Scores, way: metrics.Direction | None) -> float | None:
@@ -59,7 +58,7 @@ class Moment:
 
 
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
-    """The metric in each step that has it."""
+    """Yield the metric of each step that has it."""
     for line in files.read_lines(folder / metrics.METRICS_LINES):
         value = metrics.validation_value(dict(metrics.numbers_in(line)), metric)
         if value is not None:
@@ -67,7 +66,7 @@ def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], f
 
 
 def parse(text: str) -> Moment | None:
-    """The moment that a column's name means; None for a name without an `@` of this kind.
+    """Return the moment that a column's name means; None for other names.
 
     >>> parse("accuracy@epoch=10"), parse("accuracy")
     (Moment(metric='accuracy', word='epoch', number=10), None)

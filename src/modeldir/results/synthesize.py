@@ -1,9 +1,8 @@
-"""A tree of experiment folders as one table, the best first.
+"""Prints and writes one table of all experiments below a folder, the best first.
 
-It knows what somebody wants to see of a tree: which rows, which columns, in which order, and where
-the table is left. It refuses to read folders (`trees` does) and to make columns (`columns` does).
-
-Start at `synthesize`, which is also what calling `modeldir.results.synthesize(...)` does.
+The command `synthesize`, notebooks and the report call `synthesize`. Start reading there. Rule that
+must not break: `results.md` is never overwritten if it contains more than a table. Reading the
+folders: `experiment_tree`. Making the columns: `table_columns`.
 """
 
 from __future__ import annotations
@@ -49,15 +48,15 @@ __all__ = [
 
 MARKDOWN, CSV = "results.md", "results.csv"
 MOST_ROWS = 50
-"""Of more, a terminal is shown the first: the best would have gone by."""
+"""The most rows that a terminal shows. With more, the best would have scrolled away."""
 
 
-# -- What is asked for -----------------------------------------------------------------------------
+# -- The choice of rows and columns ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What of a tree is to be seen: see `synthesize`."""
+    """The rows and columns that the caller wants; see `synthesize` for the fields."""
 
     where: str | None = None
     columns: Sequence[str] = ()
@@ -70,13 +69,13 @@ class Choice:
 
     @property
     def is_part(self) -> bool:
-        """Whether it is a look at a part of the results, or at them from one side."""
+        """Whether the table shows only a part of the results."""
         return bool(self.where or self.columns or self.group or self.top is not None)
 
 
 @dataclass(frozen=True)
 class _Whole:
-    """All columns of the rows that are wanted, in order; and that order in words."""
+    """A table with all columns, its rows chosen and sorted, and the order in words."""
 
     tree: Tree
     table: Table
@@ -104,7 +103,7 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
 
 
 def matching(tree: Tree, where: str) -> Tree:
-    """The experiments of a tree for which a condition holds.
+    """Return the experiments of a tree that satisfy a condition.
 
     Raises:
         ModeldirError: for a condition that cannot be read, or names no column.
@@ -159,13 +158,13 @@ def _header(name: str, headers: Sequence[str], what: str = "The table cannot be 
 
 @dataclass(frozen=True)
 class Results:
-    """What `synthesize` found. Print it: `print(synthesize("experiments"))`.
+    """The result of `synthesize`. Print it: `print(synthesize("experiments"))`.
 
-    `table` is what is shown, `metric` the one that is ranked by and `best` the best experiment that
-    ended well, by it; `objectives` are all that the plan names: of several, none is `best` by all.
-    `warnings` tell of what could not be read or written, a line each. `written`
-    are the files that now hold the table. `tree` is all that was read, `chosen` what of it the
-    condition `where` is true of: every experiment of each such row.
+    `table` is what is printed, `metric` ranks it, and `best` is the best experiment that ended
+    well. `objectives` are all metrics of the plan. If there are several, `best` is None.
+    `warnings` has a line for each file that could not be read or written. `written` are the files
+    that contain the table. `tree` is everything that was read. `chosen` are the experiments of the
+    rows that satisfy `where`.
     """
 
     folder: Path
@@ -186,18 +185,18 @@ class Results:
         return len(self.table.rows)
 
     def __bool__(self) -> bool:
-        return True  # also without experiments: it is an answer
+        return True  # also without experiments
 
     def __str__(self) -> str:
-        """The table, and what it could not tell; see `text`."""
+        """Return the table and the warnings; see `text`."""
         table = self.text().rstrip("\n") if self.table.rows else self.nothing()
         return "\n".join([table, *self.warnings])
 
     def text(self) -> str:
-        """The table for where standard output goes.
+        """Return the table for standard output.
 
-        In a terminal it is made to fit, and of very many rows the first are shown; elsewhere no
-        row, no column and no digit is lost.
+        In a terminal it fits the width, and only the first rows are shown if there are many.
+        Elsewhere no row, no column and no digit is lost.
         """
         signs = signs_in(getattr(sys.stdout, "encoding", None))
         if decimals_here() is None:
@@ -211,20 +210,20 @@ class Results:
         return to_text(table, width=width, digits=DECIMALS, signs=signs, colour=_is_coloured())
 
     def nothing(self) -> str:
-        """What to say where no experiment is in the table."""
+        """Return the message for a table without experiments."""
         if self.where is not None:
             return f"no experiment in {self.folder} of which this holds: {self.where}"
         return nothing_in(self.folder)
 
     def advice(self) -> list[str]:
-        """Of one search: what it has shown, in at most three sentences; nothing without evidence.
+        """Return advice about one search, in at most three sentences; none without evidence.
 
-        Not of a part of the rows: what was left out would be evidence, too.
+        There is none for a part of the rows, because the others are evidence too.
         """
         return [] if self.tree is None or self.where is not None else parts.advised(self.tree)
 
     def over_seeds(self) -> str | None:
-        """What to say where rows differ in nothing but the seed, as somebody's own runs may."""
+        """Return a hint if some rows differ only in their seed."""
         rows = self.tree.rows() if self.tree is not None else Experiments(())
         if len(self.table.rows) != len(rows) or SEED not in self.table.headers():
             return None
@@ -234,7 +233,7 @@ class Results:
         return f"{len(rows)} rows, {points} but for the seed: --group {SEED} shows their means"
 
     def to_pandas(self) -> pd.DataFrame:
-        """The table as a data frame of pandas.
+        """Return the table as a data frame of pandas.
 
         Raises:
             ModeldirError: where pandas is not installed.
@@ -244,7 +243,7 @@ class Results:
         return to_pandas(self.table)
 
     def to_polars(self) -> pl.DataFrame:
-        """The table as a data frame of Polars.
+        """Return the table as a data frame of Polars.
 
         Raises:
             ModeldirError: where Polars is not installed.
@@ -254,18 +253,18 @@ class Results:
         return to_polars(self.table)
 
     def _repr_markdown_(self) -> str:
-        """The table where a notebook shows Markdown."""
+        """Return the table for notebooks that show Markdown."""
         return to_markdown(self.table, digits=DECIMALS)
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table for other notebooks."""
         from modeldir.results.table_formats import to_html_part  # noqa: PLC0415
 
         return to_html_part(self.table)
 
 
 def _is_coloured() -> bool:
-    """Whether the terminal shows colours, and somebody wants them."""
+    """Whether the terminal shows colors and the user has not turned them off."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -283,30 +282,29 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
     metrics_file: str | None = None,
     write: bool = True,
 ) -> Results:
-    """All experiments in and below a folder as one table, the best by the development metric first.
+    """Collect all experiments in and below a folder in one table, the best first.
 
-    Columns are the hyperparameters that differ, development and test metrics, status and duration.
+    Columns are the hyperparameters that differ, validation and test metrics, status and duration.
 
     Args:
-        folder: one, or several as one table; by default `experiments` if it is there, else the
-            working folder.
-        where: which rows, as `learning_rate > 0.001 and model_version == "baseline"`.
-        columns: these columns instead, in this order; also metrics at a moment (`loss@last`,
+        folder: one folder, or several for one table. The default is `experiments` if it exists,
+            else the working folder.
+        where: a condition for rows, e.g. `learning_rate > 0.001 and model_version == "baseline"`.
+        columns: show only these columns, in this order; also metrics at a moment (`loss@last`,
             `accuracy@epoch=10`).
-        sort: a column to sort by instead: a metric best first, all else from low to high.
-        reverse: the other way round.
-        group: hyperparameters; experiments that differ in these alone are one row (`["seed"]`).
-        top: at most so many rows.
-        all_columns: also what is the same everywhere, and metrics at the last weights.
-        apart: the repeats of a point each in a row of its own, not as one with their means.
-        metrics_file: take the development metrics from the file of this name in each experiment.
-        write: whether to leave `results.md` (this table) and `results.csv` (with all columns) in
-            the folder. A part of the results (`where`, `columns`, `group`, `top`) is not left.
+        sort: the column to sort by. Metrics go best first, everything else from low to high.
+        reverse: reverse the order.
+        group: hyperparameters. Experiments that differ only in these share a row (`["seed"]`).
+        top: the largest number of rows.
+        all_columns: also show columns with equal values, and metrics at the last weights.
+        apart: give each repeat of a configuration its own row instead of one with their means.
+        metrics_file: the name of a file whose metrics replace the validation metrics.
+        write: write `results.md` (this table) and `results.csv` (all columns) into the folder. A
+            part of the results (`where`, `columns`, `group`, `top`) is never written.
 
     Raises:
-        FolderError: when the folder is not there.
-        ModeldirError: when there is no such column, with the nearest name; or for a condition that
-            cannot be read.
+        FolderError: if the folder does not exist.
+        ModeldirError: if there is no such column, or if a condition cannot be read.
     """
     group = [group] if isinstance(group, str) else group
     choice = Choice(where, columns, sort, reverse, group, top, apart, all_columns)
@@ -360,7 +358,7 @@ def _results(
 
 
 def nothing_in(folder: Path) -> str:
-    """What to say of a folder without experiments."""
+    """Return the message for a folder without experiments."""
     return (
         f"no experiment in {folder}: an experiment is a folder that holds params.json\n"
         "  a project to start from: modeldir init PROJECT"
@@ -376,7 +374,7 @@ def _folders(
 
 
 def _rows(tree: Tree, choice: Choice) -> Tree:
-    """The experiments, or what of them is one row.
+    """Return the experiments, with those that share a row together.
 
     Raises:
         ModeldirError: for a hyperparameter to group over that no experiment has.
@@ -390,7 +388,7 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
 
 
 def _experiments(tree: Tree, rows: Tree) -> Tree:
-    """The experiments of a tree that are in some rows, as one or with others."""
+    """Return the experiments of a tree that some rows contain."""
     if not any(rows.experiments.column("members")):
         return rows
     chosen = {each.path for row in rows.experiments for each in (row.members or (row,))}
@@ -400,7 +398,7 @@ def _experiments(tree: Tree, rows: Tree) -> Tree:
 
 
 def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
-    """The part of the table that is to be seen, with its title and its notes."""
+    """Return the part of the table that is shown, with its title and its notes."""
     headers = whole.table.headers()
     told = headers if choice.all_columns else whole.told
     if choice.columns and whole.tree.experiments:
@@ -426,7 +424,7 @@ def _title(whole: _Whole, choice: Choice, count: int) -> str:
 
 
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
-    """A word to whoever sorts by a test metric: it is their table, but no way to choose."""
+    """Warn a user who sorts by a test metric."""
     kind = metrics.classify(metrics_file) if metrics_file else None
     if choice.sort and choice.sort.startswith("test ") and whole.tree.experiments:
         yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
@@ -435,7 +433,7 @@ def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator
 
 
 def _without_file(tree: Tree, name: str) -> Iterator[str]:
-    """A word where nobody has the file that was to have the metrics: it may be misspelt."""
+    """Warn if no experiment has the metrics file. Its name may be misspelled."""
     if tree.experiments and not any((each.path / name).exists() for each in tree.experiments):
         known = sorted({file.name for file in tree.experiments[0].path.glob("*.json")})
         there = [each for each in known if metrics.classify(each) is not None]
@@ -447,7 +445,7 @@ def _without_file(tree: Tree, name: str) -> Iterator[str]:
 
 
 def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Iterator[Path]:
-    """Leave the table in its folder; yields what was written."""
+    """Write the table into its folder, and yield the files."""
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
         path, data = folder / name, text.encode()
         there = files.read_bytes(path) or b""
@@ -466,7 +464,7 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
 
 
 def _may_replace(name: str, there: bytes) -> bool:
-    """Whether a file holds results and nothing else: people write notes below their tables."""
+    """Whether a file contains only results. People write notes below their tables."""
     if name == CSV:
         return not there or there.startswith(b"experiment")
     text = there.decode("utf-8", "replace")
@@ -477,6 +475,6 @@ def _may_replace(name: str, there: bytes) -> bool:
 
 
 def _is_note(line: str) -> bool:
-    """Whether a line is what we say below a table."""
+    """Whether a line is a note of ours below a table."""
     told = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
     return told or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
