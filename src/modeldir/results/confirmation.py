@@ -1,12 +1,10 @@
-"""What the new runs say: whether the best of a search beats its base and the others, or not.
+"""Decides whether the best configuration of a search beats its base config and the others.
 
-It knows the runs of `finalists`, Student's test by pairs of a seed, and how to say the answer in
-plain words. It refuses to run anything, and to answer where the runs do not.
-
-The first of the search was named by other runs than these, so that its luck there is not counted
-here: no correction is owed for having chosen the best of many. It is owed for asking several
-questions of the same runs: all intervals together hold with 95 % (Bonferroni), so that "beats" is
-said wrongly in at most 5 % of all confirmations. Start at `measure`; `told` says it.
+The command `confirm` calls it after the runs of `finalists`. Start reading at `measure`; `told`
+words the answer. Rule that must not break: only the new runs count. The best one was chosen by
+other runs, so the choice among many needs no correction. Several questions to the same runs do need
+one: all intervals together hold with 95 % (Bonferroni), so at most 5 % of all confirmations wrongly
+say "beats". The test is Student's, with the runs of one seed as a pair.
 """
 
 from __future__ import annotations

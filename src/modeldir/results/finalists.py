@@ -1,12 +1,10 @@
-"""What `modeldir confirm` runs again: the best few points of a search and its base, with new seeds.
+"""Chooses the configurations that `modeldir confirm` trains again, and makes their search.
 
-It knows which points these are, and how they become a search of their own in `DIR/confirm`: an
-ordinary one, so it is continued, watched and survives as each other does. `confirm.json` in it says
-who was named, by which value, before any of its trainings ran; by that file whoever reads a tree or
-learns from one passes the folder over. It refuses to run anything, and to judge: `confirmation`
-does.
-
-Start at `named`, then `prepare`.
+They are the best few configurations of a search and its base config, with new seeds. `prepare`
+makes an ordinary search of them in `DIR/confirm`, so it can be continued and watched. Start reading
+at `named`, then `prepare`. Rule that must not break: `confirm.json` records the choice before any
+of the new runs begins, and everything that walks a tree skips a folder that contains it. Whether
+the best one really wins: `confirmation`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""A table in the forms that other programs read: Markdown, CSV, JSON, LaTeX, HTML, data frames.
+"""A table in the formats of other programs: Markdown, CSV, JSON, LaTeX, HTML, data frames.
 
-It knows how each form writes what would be its own notation, so that a value is text and nothing
-else wherever the table goes. It refuses to know where the values came from and where the text goes.
-
-Start at `FORMS`. What people read (Markdown, LaTeX, HTML) shows the best in bold and deviations
-behind their means; what programs read (CSV, JSON, frames) has one value a cell, every digit.
+`synthesize` and the command of the same name call it. Start reading at `FORMS`. Rule that must not
+break: a value stays text in every format, whatever it contains, so each format escapes its own
+notation. Formats for people (Markdown, LaTeX, HTML) show the best in bold and deviations behind
+their means. Formats for programs have one value per cell, with every digit. Text: `table_text`.
 """
 
 from __future__ import annotations
