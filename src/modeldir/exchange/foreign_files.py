@@ -129,7 +129,7 @@ def event_files(folder: Path, problems: Problems) -> list[Path]:
     ]
 
 
-def read_events(path: Path, problems: Problems) -> Iterator[tfevents.Event]:
+def read_events(path: Path, problems: Problems) -> Iterator[tfevents.ScalarEvent]:
     """Yield the events of a file."""
     size = size_of(path)
     if size > _LARGEST_EVENT_FILE:

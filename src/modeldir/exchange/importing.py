@@ -32,7 +32,7 @@ TOOLS = ("hydra", "optuna", "ray", "guild", "mlflow", "sacred", "tensorboard")
 _STATE = "Nothing was imported."
 
 
-class Importer(Protocol):
+class ToolImporter(Protocol):
     """The module of a tool."""
 
     def recognizes(self, source: Path) -> bool:
@@ -178,7 +178,7 @@ def _with_typed_source(text: str, source: str | os.PathLike[str]) -> str:
     return re.sub(rf"(?<![\w/]){absolute}(?![\w.-])", lambda _: typed, text)
 
 
-def _importer(name: str) -> Importer:
+def _importer(name: str) -> ToolImporter:
     return import_module(f"modeldir.exchange.{name}_import")
 
 

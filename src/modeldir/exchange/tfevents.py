@@ -44,7 +44,7 @@ HParam: TypeAlias = "bool | float | str"
 
 
 @dataclass(frozen=True)
-class Event:
+class ScalarEvent:
     """One record: its scalars by tag, and the messages of plugins by tag."""
 
     time: float
@@ -204,7 +204,7 @@ def plugin(time: float, tag: str, content: bytes) -> bytes:
     return record(_double(1, time) + _message(5, summary))
 
 
-def events(data: bytes) -> Iterator[Event]:
+def events(data: bytes) -> Iterator[ScalarEvent]:
     """Yield the events of a file that hold scalars or messages of plugins."""
     for message in records(data):
         fields = _fields(message)
@@ -215,7 +215,7 @@ def events(data: bytes) -> Iterator[Event]:
                 _read_summary_value(_fields(value), scalars, plugins)
         if scalars or plugins:
             step = _signed(_last(fields, 2, 0))
-            yield Event(float(_last(fields, 1, 0.0)), step, scalars, plugins)
+            yield ScalarEvent(float(_last(fields, 1, 0.0)), step, scalars, plugins)
 
 
 def _messages(fields: Fields, number: int) -> Iterable[bytes]:

@@ -54,7 +54,7 @@ def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
 
 
 def _panel(
-    panel: Axes, data: FigureData, x: FigureAxis, y: FigureAxis, limits: style.Limits
+    panel: Axes, data: FigureData, x: FigureAxis, y: FigureAxis, limits: style.AxisLimits
 ) -> Any:
     rng = random.Random(0)  # noqa: S311 - the same figure for the same trials
     positions = list(zip(x.positions(), y.positions(), data.rows, strict=True))

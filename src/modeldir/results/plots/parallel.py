@@ -86,7 +86,7 @@ def _height(value: float, low: float, high: float, *, log: bool = False) -> floa
     return (value - low) / (high - low)
 
 
-def _metric_height(value: float, limits: style.Limits) -> float:
+def _metric_height(value: float, limits: style.AxisLimits) -> float:
     (clipped,) = limits.clipped([value])
     return _height(clipped, limits.low, limits.high)
 
@@ -95,7 +95,7 @@ def _draw_lines(
     panel: Axes,
     data: FigureData,
     lines: Sequence[tuple[float, int, list[float]]],
-    limits: style.Limits,
+    limits: style.AxisLimits,
 ) -> None:
     few = len(lines) <= _MANY_LINES
     collection = LineCollection(
@@ -128,7 +128,7 @@ def _hyperparameter_ticks(axis: FigureAxis) -> list[tuple[float, str]]:
     return [(_height(v, low, high, log=axis.log), style.number_text(v)) for v in ticks]
 
 
-def _metric_ticks(limits: style.Limits) -> list[tuple[float, str]]:
+def _metric_ticks(limits: style.AxisLimits) -> list[tuple[float, str]]:
     ticks = style.round_values(limits.low, limits.high)
     return [(_height(v, limits.low, limits.high), style.number_text(v)) for v in ticks]
 

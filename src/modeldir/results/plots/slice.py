@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from modeldir.results.plots.figure_data import FigureAxis, FigureData
-    from modeldir.results.plots.style import Limits
+    from modeldir.results.plots.style import AxisLimits
 
 _MOST_PANELS = 8
 _PANEL_WIDTH = 1.55
@@ -58,7 +58,7 @@ def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
     return figure
 
 
-def _panel(panel: Axes, data: FigureData, axis: FigureAxis, limits: Limits) -> None:
+def _panel(panel: Axes, data: FigureData, axis: FigureAxis, limits: AxisLimits) -> None:
     dots = [
         _Dot(position, row.value, row.deviation, index)
         for index, (position, row) in enumerate(zip(axis.positions(), data.rows, strict=True))
@@ -91,7 +91,7 @@ def _panel(panel: Axes, data: FigureData, axis: FigureAxis, limits: Limits) -> N
             style.mark_best(panel, x, y, size=34)
 
 
-def _medians(panel: Axes, axis: FigureAxis, dots: Sequence[_Dot], limits: Limits) -> None:
+def _medians(panel: Axes, axis: FigureAxis, dots: Sequence[_Dot], limits: AxisLimits) -> None:
     for index in range(len(axis.categories)):
         values = [dot.value for dot in dots if dot.position == index]
         if values:

@@ -132,7 +132,7 @@ def colormap(direction: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Limits:
+class AxisLimits:
     """The range in which a metric is drawn. Values outside are drawn at the edge."""
 
     low: float
@@ -144,7 +144,7 @@ class Limits:
         return [min(max(value, self.low), self.high) for value in values]
 
 
-def limits(values: Sequence[float], direction: str | None, *, log: bool = False) -> Limits:
+def limits(values: Sequence[float], direction: str | None, *, log: bool = False) -> AxisLimits:
     """Return limits that ignore runs which diverged.
 
     The best value is always inside, a bad one up to three interquartile ranges from the quartiles.
@@ -154,7 +154,7 @@ def limits(values: Sequence[float], direction: str | None, *, log: bool = False)
     """
     finite = sorted(value for value in values if math.isfinite(value))
     if not finite:
-        return Limits(0.0, 1.0)
+        return AxisLimits(0.0, 1.0)
     log = log and finite[0] > 0
     scaled = [math.log(value) for value in finite] if log else finite
     low, high = scaled[0], scaled[-1]
@@ -165,10 +165,12 @@ def limits(values: Sequence[float], direction: str | None, *, log: bool = False)
         high = high if direction == "maximize" else min(high, third + reach)
     pad = 0.06 * (high - low) or 0.05 * max(abs(high), 1e-12 if not log else 1.0)
     low, high = low - pad, high + pad
-    return Limits(math.exp(low), math.exp(high), log=True) if log else Limits(low, high)
+    return AxisLimits(math.exp(low), math.exp(high), log=True) if log else AxisLimits(low, high)
 
 
-def mark_outliers(axes: Axes, xs: Sequence[float], values: Sequence[float], limits: Limits) -> None:
+def mark_outliers(
+    axes: Axes, xs: Sequence[float], values: Sequence[float], limits: AxisLimits
+) -> None:
     """Mark values outside the limits by triangles on the edge that point to them."""
     pairs = list(zip(xs, values, strict=True))
     above = [x for x, value in pairs if value > limits.high]
@@ -192,7 +194,7 @@ def mark_best(axes: Axes, x: float, y: float, size: float) -> None:
 # -- Axes ------------------------------------------------------------------------------------------
 
 
-def metric_axis(axes: Axes, label: str, limits: Limits) -> None:
+def metric_axis(axes: Axes, label: str, limits: AxisLimits) -> None:
     """Let the y axis show a metric."""
     ticks = axes.yaxis
     axes.set_ylabel(label)
