@@ -723,7 +723,10 @@ def test_a_population_lives_in_the_loop_too(project: Project) -> None:
         (("--sampler", "pbt"), "pbt: no metric is named"),
         (("--sampler", "pbt", "--maximize", "a", "--pruner", "asha"), "pbt stops the worst itself"),
         (("--pruner", "pbt"), "pbt comes with the sampler of this name"),
-        (("--sampler", "pbt:interval=0", "--maximize", "a"), "interval: got 0, expected an integer"),
+        (
+            ("--sampler", "pbt:interval=0", "--maximize", "a"),
+            "interval: got 0, expected an integer",
+        ),
         (
             ("--maximize", "a", "--minimize", "b", "--pruner", "asha"),
             "of several metrics none says",

@@ -214,8 +214,13 @@ def widest(cells: Sequence[str]) -> int:
     return max(len(cell) if cell.isascii() else text_width(cell) for cell in cells)
 
 
-_NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u2010-\u2027]*")
-"""Latin, Greek, Cyrillic and punctuation: one column each, known without `wcwidth`."""
+_NARROW = re.compile(
+    "[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482"
+    "\u2010-\u2027\u2190-\u22ff\u2500-\u259f\u2800-\u28ff]*"
+)
+"""Latin, Greek, Cyrillic, punctuation, arrows, mathematical signs, boxes, blocks and Braille: one
+column each, known without `wcwidth`.
+"""
 
 
 def text_width(text: str) -> int:

@@ -19,9 +19,7 @@ from modeldir.commands.messages import report_text, wait_for_more
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.worker_counts import worker_lines
-from modeldir.monitor.experiment import ExperimentMonitor
 from modeldir.monitor.progress import ShownTrial, View, shown_on
-from modeldir.monitor.search import SearchMonitor
 from modeldir.monitor.status import (
     Event,
     SearchSnapshot,
@@ -33,6 +31,8 @@ from modeldir.monitor.status import (
 from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
+    from modeldir.monitor.experiment import ExperimentMonitor
+    from modeldir.monitor.search import SearchMonitor
     from modeldir.results.report.live_report import LiveReport
 
 HELP = "Watch a search or experiment live: trials, their metric, the best so far, how far it is."
@@ -186,6 +186,8 @@ class Watch:
 
     def take_events(self) -> Iterator[tuple[str, Path, Event]]:
         """Yield the events since the last call: a trial's name, its folder, and the event."""
+        from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - not for --help
+
         for folder, each in self._watched.items():
             for event in each.take_events():
                 path = folder / event.name if isinstance(each, SearchMonitor) else folder
@@ -196,6 +198,9 @@ class Watch:
 
     def _find(self) -> None:
         """Find new searches and experiments, without looking into those that are known."""
+        from modeldir.monitor.experiment import ExperimentMonitor  # noqa: PLC0415 - not for --help
+        from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - likewise
+
         began = self._clock()
         for folder, kind in _searches_and_experiments(self.folder, self._watched):
             self._watched[folder] = (
