@@ -85,7 +85,7 @@ def test_the_report_has_the_answer(project: Project) -> None:
     target = project.search / "report.html"
     assert page_data(read_tree(project.search), target)["confirmed"] == []
     confirm(project, "--top", "1", "--repeats", "2")
-    told = confirmation.told(confirmation.of(Path(SEARCH)))
+    told = confirmation.to_words(confirmation.of(Path(SEARCH)))
     found = page_data(read_tree(SEARCH), target)["confirmed"]
     assert ["\n".join(lines) for lines in found] == [told]
     (project.search / "confirm/confirm.json").write_text('{"named": 1')
@@ -114,7 +114,7 @@ def test_workers_are_placed_as_those_of_a_search(project: Project) -> None:
     said = confirm(project, *words, "--on", "local", "--workers", "2")
     assert said.code == 0, said.err
     assert said.out.count("runs without this terminal") == 2
-    assert "No answer yet: 6 trainings are to come." in said.lines[-1]
+    assert "No answer yet: 6 training runs have not ended." in said.lines[-1]
     project.wait_for_starts(3 + 2)
     again = confirm(project)
     assert "there already: 2 workers run" in again.lines
@@ -423,10 +423,10 @@ def test_in_a_narrow_terminal_no_line_is_torn(snapshot: SnapshotAssertion) -> No
     """Columns whose numbers the answer has, or that it needs least, are left out of the table."""
     found = measured({"a_point_with_a_long_name": FIRST, "base": POOR, "c": CLOSE})
     assert (
-        confirmation.told(found, 100).splitlines()[2:7]
-        == (confirmation.told(found).splitlines()[2:7])
+        confirmation.to_words(found, 100).splitlines()[2:7]
+        == (confirmation.to_words(found).splitlines()[2:7])
     )
-    told = confirmation.told(found, 60)
+    told = confirmation.to_words(found, 60)
     assert max(map(len, told.splitlines())) <= 60
     assert told == snapshot
 
@@ -437,7 +437,7 @@ def test_an_answer_that_cannot_be_given_yet_says_how_it_goes_on() -> None:
     open_ = replace(found.measured[1], open=(7,))
     [told] = confirmation.answer(replace(found, measured=(found.measured[0], open_)))
     assert told == (
-        "No answer yet: 1 training is to come. To go on, or once it has ended: "
+        "No answer yet: 1 training run has not ended. To continue, or to see the answer: "
         "modeldir confirm experiments/x"
     )
 
@@ -448,7 +448,7 @@ def test_a_confirmation_is_read_from_its_folder_alone(project: Project) -> None:
     with pytest.raises(SearchError, match="nothing of it was confirmed"):
         confirmation.of(project.search)
     said = confirm(project, "--top", "1", "--repeats", "2")
-    told = confirmation.told(confirmation.of(Path(SEARCH)))
+    told = confirmation.to_words(confirmation.of(Path(SEARCH)))
     assert told in said.out
 
 
@@ -456,7 +456,7 @@ def test_seeds_do_not_leave_the_numbers_that_libraries_take(project: Project) ->
     """NumPy and PyTorch refuse seeds of more than 32 bits."""
     project.params(SEARCH, learning_rate=0.5, batch_size=16, seed=2**31 - 2)
     project.searches(RATES)
-    found = finalists.named(project.search)
+    found = finalists.choose(project.search)
     assert max(found.seeds) < 2**31
     assert 2**31 - 2 not in found.seeds
 
@@ -467,7 +467,7 @@ def test_a_trial_with_another_s_weights_is_no_finalist(project: Project) -> None
     path = project.search / "learning_rate_0.01/trial.json"
     path.write_text(json.dumps({**read(path), "parent": {"number": 1}}))
     with pytest.raises(ModeldirError, match="began with the weights of another"):
-        finalists.named(project.search)
+        finalists.choose(project.search)
 
 
 def test_moved_with_its_search_it_says_the_same(project: Project) -> None:

@@ -26,7 +26,7 @@ STEPS = [
 
 
 def value(
-    folder: Path, text: str, scores: Scores | None = None, way: Direction | None = "minimize"
+    folder: Path, text: str, scores: Scores | None = None, direction: Direction | None = "minimize"
 ) -> float | None:
     """A column's value, of a training with the steps above."""
     lines = "".join(f"{json.dumps(step)}\n" for step in STEPS)
@@ -34,7 +34,7 @@ def value(
     moment = moments.parse(text)
     assert moment is not None
     assert moment.header == text
-    return moment.value(folder, Scores() if scores is None else scores, way)
+    return moment.value(folder, Scores() if scores is None else scores, direction)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_metric_files_go_before_steps(tmp_path: Path) -> None:
 
 def test_the_best_needs_a_direction(tmp_path: Path) -> None:
     """Each metric has its own; of one whose name says nothing the best is not known."""
-    assert value(tmp_path, "loss@best", way="maximize") == 0.5
-    assert value(tmp_path, "loss@best", way=None) is None
+    assert value(tmp_path, "loss@best", direction="maximize") == 0.5
+    assert value(tmp_path, "loss@best", direction=None) is None
 
 
 def test_without_steps_there_is_nothing(tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ RESULTS = Table(
         Column("experiment", "name"),
         Column("learning_rate", "hyperparameter"),
         Column("optimizer", "hyperparameter"),
-        Column("accuracy", "metric", way="maximize"),
+        Column("accuracy", "metric", direction="maximize"),
         Column("accuracy sd", "metric", of="accuracy"),
         Column("repeats", "text", label="n"),
-        Column("loss", "metric", way="minimize"),
+        Column("loss", "metric", direction="minimize"),
         Column("duration", "time"),
     ),
     (

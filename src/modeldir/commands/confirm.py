@@ -59,20 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Choose the finalists, run the missing trials, print the answer."""
     # The spawner comes first, while this process is small: see commands/search.py.
     with Spawner(live_terminal()) as spawner:
-        named = _named(arguments)
+        chosen = _chosen(arguments)
         if arguments.dry_run:
-            return _dry_run(named, arguments)
+            return _dry_run(chosen, arguments)
         from modeldir.results.finalists import prepare  # noqa: PLC0415 - after the spawner, like all below
 
-        folder = prepare(named)
-        code = _run(named, folder, arguments, spawner) if not _is_complete(named) else 0
-    return _print_answer(named, code)
+        folder = prepare(chosen)
+        code = _run(chosen, folder, arguments, spawner) if not _is_complete(chosen) else 0
+    return _print_answer(chosen, code)
 
 
-def _named(arguments: argparse.Namespace) -> Finalists:
+def _chosen(arguments: argparse.Namespace) -> Finalists:
     from modeldir.results import finalists  # noqa: PLC0415
 
-    return finalists.named(
+    return finalists.choose(
         Path(arguments.dir),
         top=arguments.top,
         repeats=arguments.repeats,
@@ -80,37 +80,37 @@ def _named(arguments: argparse.Namespace) -> Finalists:
     )
 
 
-def _dry_run(named: Finalists, arguments: argparse.Namespace) -> int:
-    from modeldir.results.confirmation import plan_of  # noqa: PLC0415
+def _dry_run(chosen: Finalists, arguments: argparse.Namespace) -> int:
+    from modeldir.results.confirmation import announcement  # noqa: PLC0415
 
     if arguments.time_one:
         raise SearchError(
             "--time-one: the search shows how long a training run takes",
             state="Nothing was started.",
         )
-    print(plan_of(named, width_of_lines()))
-    for point in named.points:
+    print(announcement(chosen, width_of_lines()))
+    for point in chosen.points:
         print(f"  {point.title}")
     print("Nothing was started.")
     return 0
 
 
-def _is_complete(named: Finalists) -> bool:
+def _is_complete(chosen: Finalists) -> bool:
     from modeldir.results.confirmation import measure  # noqa: PLC0415
 
-    return measure(named).is_whole
+    return measure(chosen).is_whole
 
 
-def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner: Spawner) -> int:
+def _run(chosen: Finalists, folder: Path, arguments: argparse.Namespace, spawner: Spawner) -> int:
     """Run the confirming search; returns its exit code.
 
     Its options are those of this command line, else those of the confirming search so far, else
     those of the search in DIR.
     """
-    from modeldir.results.confirmation import plan_of  # noqa: PLC0415
+    from modeldir.results.confirmation import announcement  # noqa: PLC0415
     from modeldir.search import worker_registry  # noqa: PLC0415
 
-    print(plan_of(named, width_of_lines()), flush=True)
+    print(announcement(chosen, width_of_lines()), flush=True)
     before = worker_registry.options_of(folder)
     options = worker_registry.options_of(folder.parent) or [] if before is None else before
     return search.run_search(as_search(folder, options, arguments), spawner)
@@ -140,16 +140,16 @@ def as_search(
     return made
 
 
-def _print_answer(named: Finalists, code: int) -> int:
+def _print_answer(chosen: Finalists, code: int) -> int:
     """Print the answer, or how to resume; returns the exit code."""
-    from modeldir.results.confirmation import answer, measure, told  # noqa: PLC0415
+    from modeldir.results.confirmation import answer, measure, to_words  # noqa: PLC0415
 
-    measured = measure(named)
+    measured = measure(chosen)
     if not measured.is_whole:
         print("\n".join(answer(measured)))
         return code
     print()
-    print(told(measured, width_of_lines()))
-    first = quoted(named.folder)
+    print(to_words(measured, width_of_lines()))
+    first = quoted(chosen.folder)
     print(f"next: modeldir synthesize {first} --apart   (each of the new runs)")
     return 1 if any(each.failed for each in measured.measured) else code

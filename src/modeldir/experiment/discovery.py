@@ -2,8 +2,8 @@
 
 Everything that walks a tree of experiments calls `walk`: tables, `--learn-from` and `watch`. Start
 reading there. Rule that must not break: a folder that one of them skips, all of them skip, and a
-link that leads in a circle ends the walk nowhere. What a found folder is (an experiment or a
-search) is decided by `experiment.kind_of`, and what it contains is read by `reader`.
+link that leads in a circle does not end the walk. `experiment.kind_of` decides whether a folder is
+an experiment or a search, and `reader` reads what it contains.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _is_new(path: str, seen: set[tuple[int, int]]) -> bool:
     identity = _identity(path)
     if identity in seen:
         return False
-    if identity is not None:  # else listing it says what is wrong
+    if identity is not None:  # else listing it raises the error
         seen.add(identity)
     return True
 
@@ -166,6 +166,6 @@ def threaded_map(function: Callable[[_Item], _Result], items: Iterable[_Item]) -
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             results = pool.map(function, others)
-        except RuntimeError:  # the system gives us no more threads
+        except RuntimeError:  # the system allows no more threads
             results = map(function, others)
         yield from results

@@ -72,7 +72,7 @@ def _read(path: str) -> bytes | None:
 
 
 def _parse(data: bytes, scan: Callable[[str, int], tuple[Any, int]]) -> dict[str, Any] | None:
-    """Return the object in a text that holds nothing else, except a line break at its end."""
+    """Return the JSON object in some bytes, None if they contain more than a final line break."""
     try:
         text = data.decode()
         value, end = scan(text, 0)

@@ -3,8 +3,8 @@
 Tables, `--learn-from` and `show` call `read`. Start reading there. Rule that must not break: a
 file that cannot be read never ends the reading. It becomes a line in `problems`, and its values are
 missing. Each file is parsed by the quick functions of `plain_files` first, and by the full reader
-of its kind if they give up. Where the folders are: `discovery`. How to read only a status or only
-the metrics: `experiment.status` and `experiment.scores`.
+of its kind if they give up. `discovery` finds the folders. To read only a status or only the
+metrics, call `experiment.status` or `experiment.scores`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from modeldir.params import plain_values
 
 
 class ExperimentRecord(NamedTuple):
-    """What the files of an experiment say.
+    """Everything that the files of an experiment contain.
 
     `hyperparameters` is None if there are none or if they cannot be read. `number` and `repeat`
     belong to a trial of a search, and `active` are the hyperparameters that its configuration
-    uses: None outside a search. `note` says why the experiment was made, `looks` how often somebody
-    evaluated it on the test set. `problems` has a line for each file that cannot be read.
+    uses: None outside a search. `note` says why the experiment was made. `looks` counts its
+    evaluations on the test set. `problems` has a line for each file that cannot be read.
     """
 
     folder: str

@@ -1,10 +1,10 @@
 """Decides whether the best configuration of a search beats its base config and the others.
 
-The command `confirm` calls it after the runs of `finalists`. Start reading at `measure`; `told`
-words the answer. Rule that must not break: only the new runs count. The best one was chosen by
-other runs, so the choice among many needs no correction. Several questions to the same runs do need
-one: all intervals together hold with 95 % (Bonferroni), so at most 5 % of all confirmations wrongly
-say "beats". The test is Student's, with the runs of one seed as a pair.
+The command `confirm` calls it after the runs of `finalists`. Start reading at `measure`.
+`to_words` writes the answer. Rule that must not break: only the new runs count. The best one was
+chosen by other runs, so the choice among many needs no correction. Several questions to the same
+runs do need one: all intervals together hold with 95 % (Bonferroni), so at most 5 % of all
+confirmations wrongly say "beats". The test is Student's, with the runs of one seed as a pair.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _OPEN = frozenset({attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED})
 
 @dataclass(frozen=True)
 class Measured:
-    """A point with the values of its new runs by seed; `failed` seeds gave none, of `open` ones
-    the run has not ended.
+    """A configuration with the values of its new runs by seed.
+
+    Runs with the `failed` seeds have no value. Runs with the `open` seeds have not ended.
     """
 
     point: Point
@@ -52,12 +53,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What was measured, in the order of the search: the first is the best there.
+    """All configurations with their new runs, in the order of the search: its best one is first.
 
-    `level` is that of each interval; that of all of them together is 95 %.
+    `level` is the confidence level of each interval. All of them together hold with 95 %.
     """
 
-    named: Finalists
+    finalists: Finalists
     measured: tuple[Measured, ...]
 
     @property
@@ -79,43 +80,44 @@ class Confirmation:
 
     @property
     def is_seed_used(self) -> bool:
-        """Whether the seed makes a difference to any point."""
+        """Whether the seed changes the value of any configuration."""
         several = [each.values for each in self.measured if len(each.values) > 1]
         return not several or any(len(set(values.values())) > 1 for values in several)
 
     def lead(self, other: Measured) -> Interval | None:
-        """By how much the first is better than another, over the seeds that both have a value for;
-        None of fewer than two.
+        """Return by how much the first is better than another.
+
+        Only seeds with a value for both count. With fewer than two, the result is None.
         """
         both = [seed for seed in self.first.values if seed in other.values]
         ours = [self.first.values[seed] for seed in both]
         theirs = [other.values[seed] for seed in both]
-        if self.named.metric[1] == "minimize":
+        if self.finalists.metric[1] == "minimize":
             ours, theirs = theirs, ours
         return statistics.paired(ours, theirs, self.level)
 
 
-def measure(named: Finalists) -> Confirmation:
+def measure(chosen: Finalists) -> Confirmation:
     """Read the runs of some finalists as they are now.
 
     Raises:
-        FolderError: when their folder is not there.
+        FolderError: if their folder does not exist.
     """
     by_key: dict[str, dict[int, ExperimentRow]] = {}
-    for found in read_tree(named.folder).experiments:
+    for found in read_tree(chosen.folder).experiments:
         flat = plain_values.flatten(found.hyperparameters or {})
         seed = flat.get(SEED)
         if isinstance(seed, int):
             by_key.setdefault(finalists.key_of(flat), {})[seed] = found
-    measured = (_measured(point, named, by_key.get(point.key, {})) for point in named.points)
-    return Confirmation(named, tuple(measured))
+    measured = (_measured(point, chosen, by_key.get(point.key, {})) for point in chosen.points)
+    return Confirmation(chosen, tuple(measured))
 
 
-def _measured(point: Point, named: Finalists, runs: Mapping[int, ExperimentRow]) -> Measured:
+def _measured(point: Point, chosen: Finalists, runs: Mapping[int, ExperimentRow]) -> Measured:
     values, failed, still = {}, [], []
-    for seed in named.seeds:
+    for seed in chosen.seeds:
         found = runs.get(seed)
-        value = found.value(named.metric[0]) if found else None
+        value = found.value(chosen.metric[0]) if found else None
         if found is None or found.status.state in _OPEN:
             still.append(seed)
         elif value is None or not math.isfinite(value):
@@ -128,16 +130,14 @@ def _measured(point: Point, named: Finalists, runs: Mapping[int, ExperimentRow])
 # -- In words --------------------------------------------------------------------------------------
 
 
-def told(found: Confirmation, width: int | None = None) -> str:
-    """The table of what was measured, and the answer: what `modeldir confirm` prints at the end,
-    in a terminal of this width.
-    """
-    lines = [_head(found.named), "", *_measured_lines(found, width), "", *answer(found)]
+def to_words(found: Confirmation, width: int | None = None) -> str:
+    """Return what `modeldir confirm` prints at its end: a table of the values, and the answer."""
+    lines = [_head(found.finalists), "", *_measured_lines(found, width), "", *answer(found)]
     return "\n".join(each for line in lines for each in wrapped(line, width) or [""])
 
 
 def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
-    """The table; in a narrow terminal without what the answer says, or need not be known for it."""
+    """Return the table. In a narrow terminal the least needed columns are left out."""
     table = _table(found)
     for column in (_LEAD, "sd", "in the search"):
         lines = to_text(table).splitlines()
@@ -153,24 +153,24 @@ def _without(table: Table, name: str) -> Table:
     return Table(columns, tuple(tuple(row[place] for place in keep) for row in table.rows))
 
 
-def plan_of(named: Finalists, width: int | None = None) -> str:
-    """What will be run, before it is; in a terminal of this width."""
-    count = len(named.points) * named.repeats
-    return "\n".join(wrapped(f"{_head(named)}: {count} trainings in {named.folder}", width))
+def announcement(chosen: Finalists, width: int | None = None) -> str:
+    """Return the line that says what `confirm` is going to run."""
+    count = len(chosen.points) * chosen.repeats
+    return "\n".join(wrapped(f"{_head(chosen)}: {count} training runs in {chosen.folder}", width))
 
 
-def _head(named: Finalists) -> str:
-    name, way = named.metric
-    high = "high" if way == "maximize" else "low"
-    seeds = f"{named.seeds[0]} to {named.seeds[-1]}"
+def _head(chosen: Finalists) -> str:
+    name, direction = chosen.metric
+    high = "high" if direction == "maximize" else "low"
+    seeds = f"{chosen.seeds[0]} to {chosen.seeds[-1]}"
     return (
-        f"{len(named.points)} points of {named.search} by {name} ({high} is good), "
-        f"each with {named.repeats} new seeds ({seeds})"
+        f"{len(chosen.points)} points of {chosen.search} by {name} ({high} is good), "
+        f"each with {chosen.repeats} new seeds ({seeds})"
     )
 
 
 def _table(found: Confirmation) -> Table:
-    name = found.named.metric[0]
+    name = found.finalists.metric[0]
     columns = (
         Column("point", "name"),
         Column("in the search", "metric"),
@@ -206,7 +206,7 @@ def _interval_cell(lead: Interval | None) -> str | None:
 
 
 def number(value: float) -> str:
-    """Three digits: no interval of a few runs is more exact.
+    """Write a number with three digits. An interval of a few runs is not more exact.
 
     >>> number(0.0123456), number(-0.5), number(1234567.0)
     ('0.0123', '-0.5', '1.23e+06')
@@ -215,20 +215,18 @@ def number(value: float) -> str:
 
 
 def answer(found: Confirmation) -> list[str]:
-    """The answer in plain words, a line each; the test by which it was found last."""
+    """Return the answer in plain words, one line each. The last lines describe the test."""
     if not found.is_whole:
         left = sum(len(each.open) for each in found.measured)
-        runs = "1 training is" if left == 1 else f"{left} trainings are"
-        folder = quoted(found.named.search)
-        them = "it has" if left == 1 else "they have"
-        again = f"modeldir confirm {folder}"
-        return [f"No answer yet: {runs} to come. To go on, or once {them} ended: {again}"]
+        runs = "1 training run has" if left == 1 else f"{left} training runs have"
+        again = f"modeldir confirm {quoted(found.finalists.search)}"
+        return [f"No answer yet: {runs} not ended. To continue, or to see the answer: {again}"]
     if not found.is_seed_used:
         return list(_without_noise(found))
     lines = [*_failures(found)]
     ranked = sorted(found.others, key=lambda each: not each.point.is_base)
     shown = [(each, lead) for each in ranked if (lead := found.lead(each)) is not None]
-    lines += [_said(found, each, lead) for each, lead in shown]
+    lines += [_comparison(found, each, lead) for each, lead in shown]
     missing = [each.point.title for each in ranked if found.lead(each) is None]
     if missing:
         lines.append(f"Not compared, for want of two seeds with a value: {', '.join(missing)}.")
@@ -240,11 +238,11 @@ def answer(found: Confirmation) -> list[str]:
 
 
 def _without_noise(found: Confirmation) -> Iterator[str]:
-    """Where each seed gives the same there is nothing that a test could tell."""
-    name = found.named.metric[0]
+    """Explain why there is no test if all seeds of a configuration give the same value."""
+    name = found.finalists.metric[0]
     yield (
-        f"The {found.named.repeats} seeds of each point gave the same {name}: the script does not "
-        "use the seed, or nothing in it is random."
+        f"The {found.finalists.repeats} seeds of each point gave the same {name}: the script does "
+        "not use the seed, or nothing in it is random."
     )
     yield "So there is no noise to compare with, and no test; the values are as they stand above."
 
@@ -252,15 +250,15 @@ def _without_noise(found: Confirmation) -> Iterator[str]:
 def _failures(found: Confirmation) -> Iterator[str]:
     for each in found.measured:
         if each.failed:
-            whole = len(each.failed) + len(each.values)
+            count = len(each.failed) + len(each.values)
             yield (
-                f"{each.point.title} failed with {len(each.failed)} of {whole} seeds, which are "
+                f"{each.point.title} failed with {len(each.failed)} of {count} seeds, which are "
                 "not in its mean: it is worse than its numbers say."
             )
 
 
-def _said(found: Confirmation, other: Measured, lead: Interval) -> str:
-    """One comparison with the first in a sentence."""
+def _comparison(found: Confirmation, other: Measured, lead: Interval) -> str:
+    """Return one comparison with the first in a sentence."""
     first, whom = _first(found), _called(found, other)
     seeds = f"with each of {lead.count} seeds"
     if not lead.deviation and not lead.mean:
@@ -296,11 +294,11 @@ def _called(found: Confirmation, other: Measured) -> str:
 
 
 def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iterator[str]:
-    """Which one to take, where these runs say otherwise than the search."""
+    """Name the configuration to take, if it is not the best one of the search."""
     beats = [each for each, lead in shown if lead.deviation and lead.high < 0]
-    way = -1.0 if found.named.metric[1] == "maximize" else 1.0
+    sign = -1.0 if found.finalists.metric[1] == "maximize" else 1.0
     if beats:
-        best = min(beats, key=lambda each: way * (each.mean or 0.0))
+        best = min(beats, key=lambda each: sign * (each.mean or 0.0))
         yield f"So take {best.point.title}: it was not the best of the search, but it is better."
 
 
@@ -320,9 +318,9 @@ def _test(found: Confirmation, count: int) -> Iterator[str]:
 
 
 def of(search: Path) -> Confirmation:
-    """The confirmation of a search as it stands.
+    """Return the confirmation of a search as it stands.
 
     Raises:
-        SearchError: when nothing of it was confirmed.
+        SearchError: if the search was never confirmed.
     """
     return measure(finalists.read(search))

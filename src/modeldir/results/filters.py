@@ -21,29 +21,29 @@ _PIECE = re.compile(
     r"|`(?P<quoted>[^`]+)`"
     r"|(?P<at>[^\W\d][\w.]*@\w+(?:=[\w.+-]+)?)"
 )
-"""What is no plain Python: a name in backticks, a metric at a step. Texts are passed over."""
+"""Finds what is not plain Python: a name in backticks, a metric at a step. Skips strings."""
 _SHOWN = 200
 _EXAMPLE = 'learning_rate > 0.001 and model_version == "baseline"'
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition, as it was typed, over the names of columns."""
+    """A condition as the user typed it, over the names of columns."""
 
     text: str
     constraint: Constraint
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that it speaks of, as they were typed."""
+        """The columns in the condition, as the user typed them."""
         return self.constraint.names
 
 
 def parse(text: str) -> Filter:
-    """A condition, ready to be asked.
+    """Parse a condition.
 
     Raises:
-        ModeldirError: for what cannot be read; with the place and what to write.
+        ModeldirError: if it cannot be read. The error says where, and what to write.
     """
     constraint = Constraint(_PIECE.sub(_as_python, text), lenient=True)
     found = Filter(text, constraint)
@@ -55,29 +55,30 @@ def parse(text: str) -> Filter:
 
 
 def _as_python(found: re.Match[str]) -> str:
-    """`val/loss` in backticks, and `loss@last`, as the evaluator writes any name: params["..."]."""
+    """Replace `val/loss` in backticks, and `loss@last`, by the evaluator's form: params["..."]."""
     name = found["quoted"] or found["at"]
     return found[0] if name is None else f"params[{json.dumps(name, ensure_ascii=False)}]"
 
 
 def matching(found: Filter, rows: Sequence[Mapping[str, object]]) -> list[bool]:
-    """For each row, whether the condition holds. A row that it cannot be asked of (a text where it
-    wants a number) is not meant.
+    """Return for each row whether the condition holds.
+
+    It does not hold for a row with values of another type, e.g. a string instead of a number.
 
     Raises:
-        ModeldirError: where it can be asked of none.
+        ModeldirError: if it fits the values of no row.
     """
     answers: list[bool] = []
     problem: ConstraintError | None = None
-    asked = 0
+    count = 0
     for row in rows:
         try:
             answers.append(found.constraint.holds(row))
-            asked += 1
+            count += 1
         except ConstraintError as error:
             answers.append(False)
             problem = problem or error
-    if problem is not None and not asked:
+    if problem is not None and count == 0:
         raise _refused(found.text, problem)
     return answers
 
@@ -90,7 +91,7 @@ def _refused(text: str, error: ConstraintError) -> ModeldirError:
 
 
 def _as_typed(words: str) -> str:
-    """What the evaluator says of constraints, said of columns."""
+    """Rewrite the evaluator's message: it is about columns here, not about hyperparameters."""
     words = re.sub(r"""params\[(["'])(.*?)\1\]""", r"`\2`", words)
     words = words.replace("a constraint", "a condition").replace("hyperparameter", "column")
     return words.replace("batch_size * accumulate <= 512", _EXAMPLE).replace(

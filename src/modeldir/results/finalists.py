@@ -2,7 +2,7 @@
 
 They are the best few configurations of a search and its base config, with new seeds. `prepare`
 makes an ordinary search of them in `DIR/confirm`, so it can be continued and watched. Start reading
-at `named`, then `prepare`. Rule that must not break: `confirm.json` records the choice before any
+at `choose`, then `prepare`. Rule that must not break: `confirm.json` records the choice before any
 of the new runs begins, and everything that walks a tree skips a folder that contains it. Whether
 the best one really wins: `confirmation`.
 """
@@ -34,16 +34,18 @@ TOP, REPEATS = 3, 5
 BASE = "base"
 _FORMAT = 1
 _APART = 1000
-"""Between the seeds of a search and those that confirm it: it may still repeat more of its own."""
+"""The distance of the new seeds from those of the search, which may still add more seeds."""
 _SEEDS = 2**31
 _KEPT = ("command", "read", "resume", "trial_time_limit", "retries")
-"""What of the search's plan holds here too. No pruner: each training goes to its end."""
+"""Keys of the search config that are copied. The pruner is not: every run trains to its end."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One of those that are compared. `flat` are its hyperparameters but for the seed; `value` is
-    what it scored in the search, None for a base that was never tried; `number` its trial.
+    """A configuration that is compared.
+
+    `flat` are its hyperparameters by dotted name. `value` is its score in the search, None for a
+    base config that was never tried. `number` is the number of its trial.
     """
 
     name: str
@@ -58,13 +60,16 @@ class Point:
 
     @property
     def title(self) -> str:
-        """What it is called in a table."""
+        """The name in a table."""
         return f"{self.name} ({BASE})" if self.is_base and self.name != BASE else self.name
 
 
 @dataclass(frozen=True)
 class Finalists:
-    """The points in the order of the search, the base among them or last; and what ranks them."""
+    """The chosen configurations in the order of the search, and the metric that ranks them.
+
+    The base config is one of them, or the last if it was never tried.
+    """
 
     search: Path
     metric: tuple[str, metrics.Direction]
@@ -81,31 +86,33 @@ class Finalists:
 
 
 def key_of(flat: Mapping[str, Any]) -> str:
-    """Equal for hyperparameters that differ in nothing but the seed."""
+    """Return a key that is equal for hyperparameters that differ only in the seed."""
     return plain_values.canonical_hash(
         {name: value for name, value in flat.items() if name != SEED}
     )
 
 
-def named(
+def choose(
     search: Path,
     *,
     top: int | None = None,
     repeats: int | None = None,
     metric: tuple[str, metrics.Direction] | None = None,
 ) -> Finalists:
-    """The best points of a search and its base, and the seeds for them. Nothing is written.
+    """Choose the best configurations of a search, its base config, and new seeds.
+
+    Nothing is written.
 
     Args:
-        search: its folder.
-        top: how many of the best; by default as it was asked for before, else 3.
-        repeats: how many seeds each, never fewer than there were before; by default 5.
-        metric: by which, where the plan has several.
+        search: the folder of the search.
+        top: the number of best configurations. The default is the number of the last time, else 3.
+        repeats: the number of seeds, never fewer than the last time. The default is 5.
+        metric: the metric that ranks them, if the plan has several.
 
     Raises:
-        SearchError: when there is nothing to compare, or no seed that could differ.
-        FolderError: when the folder is not there.
-        ParamsError: when its base cannot be read.
+        SearchError: if there is nothing to compare, or no seed that could differ.
+        FolderError: if the folder does not exist.
+        ParamsError: if the base config cannot be read.
     """
     _refuse_numbers(search, top, repeats)
     tree = read_tree(search)
@@ -123,14 +130,14 @@ def _refuse_numbers(search: Path, top: int | None, repeats: int | None) -> None:
     problems: list[tuple[str, str | None]] = []
     if top is not None and top < 1:
         problems.append((f"--top {top}", "expected 1 or more"))
-    if repeats is not None and repeats < 2:  # noqa: PLR2004 - of one nothing scatters
+    if repeats is not None and repeats < 2:  # noqa: PLR2004 - one value has no deviation
         problems.append((f"--repeats {repeats}", "the noise shows between two seeds or more"))
     if problems:
         raise SearchError(f"{search} cannot be confirmed:", problems)
 
 
 def _refuse_trees(tree: Tree) -> None:
-    """A folder of searches is none: which of them is meant?"""
+    """Raise an error for a folder that only contains searches, and name them."""
     if params_file(tree.folder) is not None:
         return
     below = sorted({each.path.parent for each in tree.experiments} - {tree.folder})
@@ -177,9 +184,12 @@ def _metric(
 def _points(
     tree: Tree, base: Mapping[str, Any], metric: tuple[str, metrics.Direction], top: int
 ) -> tuple[Point, ...]:
-    """The best points, each once, and the base; of equals the lower number first."""
-    name, way = metric
-    sign = -1.0 if way == "maximize" else 1.0
+    """Return the best configurations, each once, and the base config.
+
+    Of two equal ones, the lower trial number comes first.
+    """
+    name, direction = metric
+    sign = -1.0 if direction == "maximize" else 1.0
     own = (each for each in tree.rows() if os.path.samefile(each.path.parent, tree.folder))
     scored = [(value, each) for each in own if (value := each.value(name)) is not None]
     scored.sort(key=lambda each: (sign * each[0], metrics.trial_order(each[1].number)))
@@ -207,32 +217,35 @@ def _points(
 
 
 def _point(found: ExperimentRow, value: float, base: Mapping[str, Any]) -> Point | None:
-    """A row as a point: what it does not say it has from the base."""
+    """Return the configuration of a row. The base config fills the gaps."""
     if found.hyperparameters is None:
         return None
     flat = plain_values.flatten(found.hyperparameters)
     unknown = [name for name in flat if name not in base]
-    if unknown:  # of another base: it cannot be made from this one
+    if unknown:  # made from another base config, so this one cannot make it again
         return None
     whole = {**base, **flat, SEED: base.get(SEED)}
     return Point(found.name, whole, value, found.number, key_of(whole) == key_of(base))
 
 
 def _refuse_heirs(tree: Tree, points: Sequence[Point]) -> None:
-    """What began with another's weights is more than its hyperparameters."""
+    """Raise an error for trials that began with the weights of another trial.
+
+    Their hyperparameters alone do not reproduce them.
+    """
     numbers = {point.number for point in points} - {None}
     problems: list[tuple[str, str | None]] = []
     for each in tree.experiments:
-        told = files.read_object(each.path / "trial.json") if each.number in numbers else {}
-        if told.get("parent"):
-            hint = "such a training cannot be had again by its hyperparameters alone"
+        trial = files.read_object(each.path / "trial.json") if each.number in numbers else {}
+        if trial.get("parent"):
+            hint = "its hyperparameters alone do not reproduce such a training run"
             problems.append((f"{each.name} began with the weights of another trial", hint))
     if problems:
         raise SearchError(f"{tree.folder} cannot be confirmed:", problems)
 
 
 def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[int, ...]:
-    """As many seeds as are wanted, that nothing in the search has used; those of before stay."""
+    """Return seeds that the search has not used. The seeds of an earlier confirmation stay."""
     own = base.get(SEED)
     if not isinstance(own, int) or isinstance(own, bool):
         problem = f"{SEED} is {json.dumps(own)} in params.json" if SEED in base else (
@@ -259,42 +272,42 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
 
 
 def prepare(found: Finalists, cwd: Path | None = None) -> Path:
-    """Make the search that runs the finalists, or have the one that is there grow; its folder.
+    """Make the search that runs the finalists, or extend the existing one. Return its folder.
 
     Args:
-        found: who is compared.
-        cwd: where the plan's command runs, if it has no place of its own.
+        found: the finalists.
+        cwd: where the command runs, if the plan of the search has no `cwd`.
 
     Raises:
-        SearchError: when the base is not as it was when the folder was made.
-        FolderError: when something else has its name.
+        SearchError: if the base config changed since the folder was made, or if another folder has
+            this name.
     """
     whole = plan.read_plan(found.search)
     raw = {**{key: whole[key] for key in _KEPT if key in whole}, **_space(found)}
-    name, way = found.metric
-    raw |= {way: name, "sampler": "grid", "repeats": found.repeats}
+    name, direction = found.metric
+    raw |= {direction: name, "sampler": "grid", "repeats": found.repeats}
     if "command" in raw:
         there = whole.get("cwd")
         start = found.search / there if isinstance(there, str) else cwd or Path.cwd()
         raw["cwd"] = os.path.relpath(start, found.folder)
-    told = {
+    record = {
         "format": _FORMAT,
-        way: name,
+        direction: name,
         "top": sum(not each.is_base or each.name != BASE for each in found.points),
-        "named": [_told(point) for point in found.points],
+        "named": [_written(point) for point in found.points],
         "created": timestamps.utc_now(),
     }
     base = {**base_config.load_base(found.search), SEED: found.seeds[0]}
-    if not (found.folder / CONFIRM).exists() and _made(found.folder, base, raw, told):
+    if not (found.folder / CONFIRM).exists() and _made(found.folder, base, raw, record):
         return found.folder
     _refuse_other_base(found, base)
     _write(found.folder / plan.FILE, _kept(plan.read_plan(found.folder), raw))
-    _write(found.folder / CONFIRM, told)
+    _write(found.folder / CONFIRM, record)
     return found.folder
 
 
 def _space(found: Finalists) -> dict[str, Any]:
-    """The points, and no other, as a plan has them."""
+    """Return the part of a search config that contains exactly these configurations."""
     first = found.points[0].flat
     names = [
         name
@@ -309,13 +322,13 @@ def _as_text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _told(point: Point) -> dict[str, Any]:
-    told = {"name": point.name, "value": point.value, "number": point.number}
-    return {**told, "base": point.is_base, "hyperparameters": dict(point.flat)}
+def _written(point: Point) -> dict[str, Any]:
+    result = {"name": point.name, "value": point.value, "number": point.number}
+    return {**result, "base": point.is_base, "hyperparameters": dict(point.flat)}
 
 
 def _kept(there: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan that is there with the points of now; how they are run stays as it was."""
+    """Return the existing plan with the new configurations. How they are run stays the same."""
     gone = {"space", "zip", "maximize", "minimize"}
     kept = {key: value for key, value in there.items() if key not in gone}
     how = {*_KEPT, "cwd"} & {*there}
@@ -323,27 +336,30 @@ def _kept(there: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
-    """A file is left alone where it says the same: workers read a plan again when it changes."""
+    """Write a file if its content changes. Workers read a plan again when its file changes."""
     there = {key: value for key, value in files.read_object(path).items() if key != "created"}
     if there != {key: each for key, each in value.items() if key != "created"}:
         files.write_json(path, dict(value), durable=True)
 
 
 def _made(
-    folder: Path, base: Mapping[str, Any], raw: Mapping[str, Any], told: Mapping[str, Any]
+    folder: Path, base: Mapping[str, Any], raw: Mapping[str, Any], record: Mapping[str, Any]
 ) -> bool:
-    """Put the new folder there by one rename: half made it would be a trial of the search."""
+    """Create the folder by one rename, because half made it would look like a trial.
+
+    Return False if another process was faster.
+    """
     staged = folder.parent / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
     staged.mkdir()
     try:
-        for name, value in (("params.json", base), (plan.FILE, raw), (CONFIRM, told)):
+        for name, value in (("params.json", base), (plan.FILE, raw), (CONFIRM, record)):
             files.write_json(staged / name, dict(value))
         os.rename(staged, folder)
     except OSError:
         for name in ("params.json", plan.FILE, CONFIRM):
             (staged / name).unlink(missing_ok=True)
         staged.rmdir()
-        if not (folder / CONFIRM).exists():  # else somebody was faster
+        if not (folder / CONFIRM).exists():  # it is not a confirmation of another process
             raise SearchError(
                 f"{folder} is there, and is none that `modeldir confirm` made\n"
                 f"  give it another name: mv {quoted(folder)} "
@@ -370,19 +386,19 @@ def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
 
 
 def read(search: Path) -> Finalists:
-    """The finalists that are being compared, as they were named.
+    """Read the finalists that were chosen for a confirmation.
 
     Raises:
-        SearchError: when nobody was.
+        SearchError: if the search was never confirmed.
     """
     folder = search / FOLDER
-    told = files.read_object(folder / CONFIRM)
-    if not told:
+    record = files.read_object(folder / CONFIRM)
+    if not record:
         raise SearchError(
             f"{search}: nothing of it was confirmed\n  modeldir confirm {quoted(search)}"
         )
-    named, ranked = told.get("named"), objective.objectives(told)
-    points = [point for each in named or () if (point := _read(each))] if ranked else []
+    entries, ranked = record.get("named"), objective.objectives(record)
+    points = [point for each in entries or () if (point := _read(each))] if ranked else []
     repeats, first = (
         _number(plan.read_plan(folder), "repeats"),
         base_config.load_base(folder).get(SEED),
@@ -392,8 +408,8 @@ def read(search: Path) -> Finalists:
     return Finalists(search, ranked[0], tuple(points), tuple(range(first, first + repeats)))
 
 
-def _read(told: object) -> Point | None:
-    if not isinstance(told, dict) or not isinstance(told.get("hyperparameters"), dict):
+def _read(entry: object) -> Point | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("hyperparameters"), dict):
         return None
-    name, flat = str(told.get("name")), told["hyperparameters"]
-    return Point(name, flat, told.get("value"), told.get("number"), bool(told.get("base")))
+    name, flat = str(entry.get("name")), entry["hyperparameters"]
+    return Point(name, flat, entry.get("value"), entry.get("number"), bool(entry.get("base")))

@@ -24,7 +24,7 @@ _AT = ("epoch", "step")
 
 @dataclass(frozen=True)
 class Moment:
-    """One metric at one moment; `number` is that of an epoch or a step."""
+    """One metric at one moment. `number` is the number of an epoch or a step."""
 
     metric: str
     word: str
@@ -35,9 +35,12 @@ class Moment:
         """The name of the column, as the user types it."""
         return f"{self.metric}@{self.word}" + ("" if self.number is None else f"={self.number}")
 
-    def value(self, folder: Path, scores: Scores, way: metrics.Direction | None) -> float | None:
-        """The metric there and then; None where nothing tells it. Without a `way` the best of the
-        steps is not known.
+    def value(
+        self, folder: Path, scores: Scores, direction: metrics.Direction | None
+    ) -> float | None:
+        """Return the metric at the moment, None if no file contains it.
+
+        Without a direction, the best of the recorded steps is unknown.
         """
         if self.word == "best" and self.metric in scores.best:
             return scores.best[self.metric]
@@ -45,16 +48,16 @@ class Moment:
             return scores.last[self.metric]
         steps = [*_values(folder, self.metric)]
         if self.word in _AT:
-            # A training that was resumed tells a step again: what it said last counts.
-            told = [value for at, value in steps if at.get(self.word) == self.number]
-            return told[-1] if told else None
+            # A training run that was resumed records a step again. The last record counts.
+            recorded = [value for at, value in steps if at.get(self.word) == self.number]
+            return recorded[-1] if recorded else None
         values = [value for _, value in steps]
         if self.word == "last" or not values:
             return values[-1] if values else None
         known = [value for value in values if not math.isnan(value)]
-        if way is None or not known:
+        if direction is None or not known:
             return None
-        return max(known) if way == "maximize" else min(known)
+        return max(known) if direction == "maximize" else min(known)
 
 
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
@@ -72,7 +75,7 @@ def parse(text: str) -> Moment | None:
     (Moment(metric='accuracy', word='epoch', number=10), None)
 
     Raises:
-        ModeldirError: for a moment that there is not.
+        ModeldirError: for an unknown moment.
     """
     found = _MOMENT.fullmatch(text)
     if found is None:

@@ -75,38 +75,39 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A table with all columns, its rows chosen and sorted, and the order in words."""
+    """A table with all columns and the rows that `where` selects, and their order in words."""
 
     tree: Tree
     table: Table
-    told: Sequence[str]
+    default_headers: Sequence[str]
     order: str
 
 
 def _whole(tree: Tree, choice: Choice) -> _Whole:
     wanted = [*choice.columns, *([choice.sort] if choice.sort else [])]
-    asked = None
+    condition = None
     if choice.where:
-        from modeldir.results import filters  # noqa: PLC0415 - only where somebody asks
+        from modeldir.results import filters  # noqa: PLC0415 - only with a condition
 
-        asked = filters.parse(choice.where)
-        wanted += asked.names
+        condition = filters.parse(choice.where)
+        wanted += condition.names
     at = _moments(wanted)
-    if asked is not None and tree.experiments:
-        tree = replace(tree, experiments=tree.experiments.only(_matching(tree, asked, at)))
+    if condition is not None and tree.experiments:
+        tree = replace(tree, experiments=tree.experiments.only(_matching(tree, condition, at)))
     found = list(parts.parts_of(tree, at))
     table = parts.table_of(found)
     sort = _header(choice.sort, table.headers()) if choice.sort and tree.experiments else None
     table, order = parts.in_order(table, tree, sort, reverse=choice.reverse)
-    told = [header for header, part in zip(table.headers(), found, strict=True) if part.told]
-    return _Whole(tree, table, told, order)
+    pairs = zip(table.headers(), found, strict=True)
+    default = [header for header, part in pairs if part.by_default]
+    return _Whole(tree, table, default, order)
 
 
 def matching(tree: Tree, where: str) -> Tree:
     """Return the experiments of a tree that satisfy a condition.
 
     Raises:
-        ModeldirError: for a condition that cannot be read, or names no column.
+        ModeldirError: if the condition cannot be read, or names an unknown column.
     """
     return _whole(tree, Choice(where=where)).tree
 
@@ -116,21 +117,21 @@ def _moments(names: Sequence[str]) -> list[moments.Moment]:
     return [*found.values()]
 
 
-def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
-    """Of each row, whether a condition holds."""
+def _matching(tree: Tree, condition: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
+    """Return for each row whether a condition holds."""
     from modeldir.results import filters  # noqa: PLC0415 - as above
 
     table = parts.table_of(list(parts.parts_of(tree, at)))
     headers = table.headers()
     place = {}
-    for name in asked.names:
+    for name in condition.names:
         if name in parts.OF_RUNS and name not in headers:
-            continue  # none has failed: no failure is the one that was asked for
-        header = _header(name, headers, f"--where {asked.text!r}:")
+            continue  # e.g. no experiment has failed, so none has a `failure`
+        header = _header(name, headers, f"--where {condition.text!r}:")
         place[name] = headers.index(header)
-    blank: dict[str, object] = dict.fromkeys(asked.names)
+    blank: dict[str, object] = dict.fromkeys(condition.names)
     rows = [{**blank, **{name: _plain(row[i]) for name, i in place.items()}} for row in table.rows]
-    return filters.matching(asked, rows)
+    return filters.matching(condition, rows)
 
 
 def _plain(cell: object) -> object:
@@ -139,10 +140,10 @@ def _plain(cell: object) -> object:
 
 
 def _header(name: str, headers: Sequence[str], what: str = "The table cannot be made:") -> str:
-    """The header that a name means: as it is, or with dots for the slashes of a nested metric.
+    """Return the header for a name. It may have dots for the slashes of a nested metric.
 
     Raises:
-        ModeldirError: where there is no such column; with the nearest.
+        ModeldirError: if there is no such column. The error names the nearest one.
     """
     if name in headers:
         return name
@@ -236,7 +237,7 @@ class Results:
         """Return the table as a data frame of pandas.
 
         Raises:
-            ModeldirError: where pandas is not installed.
+            ModeldirError: if pandas is not installed.
         """
         from modeldir.results.table_formats import to_pandas  # noqa: PLC0415
 
@@ -246,7 +247,7 @@ class Results:
         """Return the table as a data frame of Polars.
 
         Raises:
-            ModeldirError: where Polars is not installed.
+            ModeldirError: if Polars is not installed.
         """
         from modeldir.results.table_formats import to_polars  # noqa: PLC0415
 
@@ -268,7 +269,7 @@ def _is_coloured() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
+def synthesize(  # noqa: PLR0913 - keyword arguments, each for one option
     folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     *,
     where: str | None = None,
@@ -400,17 +401,17 @@ def _experiments(tree: Tree, rows: Tree) -> Tree:
 def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     """Return the part of the table that is shown, with its title and its notes."""
     headers = whole.table.headers()
-    told = headers if choice.all_columns else whole.told
+    chosen = headers if choice.all_columns else whole.default_headers
     if choice.columns and whole.tree.experiments:
-        told = [_header(name, headers) for name in choice.columns]
-    places = map(whole.table.index, told)
+        chosen = [_header(name, headers) for name in choice.columns]
+    places = map(whole.table.index, chosen)
     notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
     notes += parts.note_of_all(whole.tree.experiments)
     notes += parts.failures_in(whole.tree.experiments)
     table = whole.table
     if choice.top is not None:
         table = replace(table, rows=table.rows[: choice.top])
-    return select(table, told, title=_title(whole, choice, count), note="\n".join(notes) or None)
+    return select(table, chosen, title=_title(whole, choice, count), note="\n".join(notes) or None)
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:
@@ -449,7 +450,7 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
         path, data = folder / name, text.encode()
         there = files.read_bytes(path) or b""
-        if there == data:  # a folder in which nothing is written keeps its time, too
+        if there == data:  # the folder keeps its modification time
             yield path
             continue
         if not _may_replace(name, there):
@@ -475,6 +476,6 @@ def _may_replace(name: str, there: bytes) -> bool:
 
 
 def _is_note(line: str) -> bool:
-    """Whether a line is a note of ours below a table."""
-    told = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
-    return told or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
+    """Whether modeldir wrote a line below a table."""
+    is_fixed = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
+    return is_fixed or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None

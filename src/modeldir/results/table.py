@@ -16,30 +16,31 @@ from modeldir._system.text import _is_blank, order_of
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.results.table_cells import NUMBERS, Cells, Kind, TableRows, aligned_texts
 
-Way: TypeAlias = Literal["maximize", "minimize"]
+Direction: TypeAlias = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True)
 class Column:
     """One column. If the width is limited, columns with the lowest priority are left out first.
 
-    A `time` is in seconds; only what people read shows it as minutes and hours. They also see the
-    `label` instead of the name, and which `way` a metric is better. A column of standard deviations
-    says whose they are (`of`, a header): there they see it behind the mean.
+    A `time` is in seconds. Formats for people show it as minutes and hours, the `label` instead of
+    the name, and an arrow for the `direction` of a metric. `of` is the header of the column whose
+    standard deviations this one contains: formats for people show them behind the means.
     """
 
     name: str
     kind: Kind = "text"
     priority: int = 0
     label: str | None = None
-    way: Way | None = None
+    direction: Direction | None = None
     of: str | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and rows that have a cell for each of them. The title stands above the text, the
-    note (what a mark means, what failed) below it.
+    """Columns, and rows that have a cell for each of them.
+
+    The title is printed above the table. The note (what a mark means, what failed) is below it.
     """
 
     columns: tuple[Column, ...]
@@ -50,8 +51,8 @@ class Table:
     def headers(self) -> tuple[str, ...]:
         """Return the name of each column; no two are the same.
 
-        A hyperparameter and a metric may have one name (`loss`): then the metric keeps it, and the
-        other becomes `loss (hyperparameter)`. These are the names to sort and to select by.
+        A hyperparameter and a metric may have the same name (`loss`). Then the metric keeps it, and
+        the other becomes `loss (hyperparameter)`. `sort` and `select` take these names.
         """
         return _unique(self.columns)
 
@@ -65,9 +66,7 @@ class Table:
 
     @cached_property
     def written(self) -> tuple[Sequence[str], ...]:
-        """Each column as text with every digit, numbers with their points below each other; made
-        once, however many forms the table takes.
-        """
+        """Each column as text with every digit and aligned decimal points."""
         pairs = zip(self.columns, self.cells, strict=True)
         return tuple(aligned_texts(cells, column.kind, None) for column, cells in pairs)
 
@@ -105,7 +104,7 @@ def _unique(columns: tuple[Column, ...]) -> tuple[str, ...]:
     names = [column.name for column in columns]
     if len(set(names)) == len(names):
         return tuple(names)
-    # The metric's is the name that one sorts by; columns of the same kind get numbers.
+    # A metric keeps its name, because users sort by it. Columns of the same kind get numbers.
     order = sorted(range(len(names)), key=lambda index: columns[index].kind != "metric")
     taken: set[str] = set()
     headers = [""] * len(names)
@@ -127,15 +126,15 @@ def _unique(columns: tuple[Column, ...]) -> tuple[str, ...]:
 def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     """Sort the rows by one column. Equal rows keep their order; blanks and NaN come last.
 
-    Numbers go before texts; numbers within texts count as numbers (`run_2` before `run_10`).
+    Numbers go before strings. Numbers in strings count as numbers (`run_2` before `run_10`).
 
     Raises:
         ModeldirError: if there is no such column.
     """
     bare = table.cells[table.index(header)].bare.values
-    if NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
-        told = enumerate(bare)
-        known = [at for at, each in told if each is not None and each == each]  # noqa: PLR0124 - NaN
+    if NUMBERS.issuperset(map(type, bare)):  # most columns
+        pairs = enumerate(bare)
+        known = [at for at, each in pairs if each is not None and each == each]  # noqa: PLR0124 - NaN
         known.sort(key=bare.__getitem__, reverse=descending)
     else:
         known = [place for place, value in enumerate(bare) if not _is_blank(value)]

@@ -36,8 +36,9 @@ _SIMPLE = NUMBERS | {str, Name, bool}
 
 
 class Cells:
-    """What stands in one column, from the top, and what becomes of it: each made once, in however
-    many tables and forms the column is.
+    """The values of one column, from the top, and their texts.
+
+    Each is computed once, even if several tables and formats use the column.
     """
 
     def __init__(self, values: Sequence[Any]) -> None:

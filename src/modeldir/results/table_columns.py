@@ -39,11 +39,11 @@ _CODE = 8
 
 @dataclass(frozen=True)
 class Part:
-    """One column with its cells. If `told` is false, only `all_columns` shows it."""
+    """One column with its cells. If `by_default` is false, only `all_columns` shows it."""
 
     column: Column
     cells: Sequence[object] | Cells
-    told: bool = True
+    by_default: bool = True
 
 
 def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
@@ -64,14 +64,14 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     yield from _hyperparameters(rows)
     yield from _metrics_of(tree, "validation", "", 6)
     yield from _deviations(tree)
-    yield from _metrics_of(tree, "last", "last ", 2, told=False)
-    yield from _metrics_of(tree, "train", "train ", 2, told=False)
+    yield from _metrics_of(tree, "last", "last ", 2, by_default=False)
+    yield from _metrics_of(tree, "train", "train ", 2, by_default=False)
     yield from _metrics_of(tree, "test", "test ", 5)
     states = rows.status_column("state")
     kinds = {*states}
     recorded = not kinds <= {attempts.UNRECORDED}
-    alike = len(kinds) < 2  # noqa: PLR2004 - then it tells nothing
-    yield Part(Column("status", "status", 3 if alike else 9), states, told=recorded)
+    alike = len(kinds) < 2  # noqa: PLR2004 - equal statuses say little
+    yield Part(Column("status", "status", 3 if alike else 9), states, by_default=recorded)
     yield from _circumstances(rows)
     yield from (_at_moment(tree, moment) for moment in moments)
 
@@ -87,19 +87,19 @@ def _circumstances(rows: Experiments) -> Iterator[Part]:
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
         (Column("failure", "text", 1), rows.status_column("failure"), False),
         (Column("duration", "time", 4), rows.status_column("duration"), True),
-        # Metrics of one code are not those of another: where it changed, that stands there.
+        # Metrics of different code versions are not comparable, so show whether the code changed.
         (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
         (Column("note", "text", 2), notes, len(rows) == 1 or len({*notes}) > 1),
         (Column("started", "text", 1), rows.status_column("started"), False),
         (Column("trial", "text", 1), rows.column("number"), False),
     )
-    for column, cells, told in columns:
+    for column, cells, by_default in columns:
         if not _is_blank(cells):
-            yield Part(column, cells, told=told)
+            yield Part(column, cells, by_default=by_default)
     given = rows.status_column("given")
     if any(given):
         cells = [_overridden(row) if each else None for row, each in zip(rows, given, strict=True)]
-        yield Part(Column("overridden", "text", 1), cells, told=False)
+        yield Part(Column("overridden", "text", 1), cells, by_default=False)
 
 
 def _is_blank(cells: Sequence[object]) -> bool:
@@ -115,8 +115,12 @@ def _deviations(tree: Tree) -> Iterator[Part]:
     others = dict.fromkeys(name for each in tree.experiments for name in each.scores.validation)
     for name in dict.fromkeys([*ranked, *others]):
         cells = [_deviation(each, name) for each in tree.experiments]
-        told = name in ranked
-        yield Part(Column(f"{name} sd", "metric", 6 if told else 2, of=name), cells, told=told)
+        by_default = name in ranked
+        yield Part(
+            Column(f"{name} sd", "metric", 6 if by_default else 2, of=name),
+            cells,
+            by_default=by_default,
+        )
     cells = [len(each.counted()) if each.members else 1 for each in tree.experiments]
     yield Part(Column("repeats", "text", 7, label="n"), cells)
 
@@ -129,11 +133,11 @@ def _deviation(row: ExperimentRow, name: str) -> float | None:
 def _overridden(row: ExperimentRow) -> str | None:
     """Describe the values that were replaced: `learning_rate: 0.1 -> 0.5`."""
     flat, given = plain_values.flatten(row.hyperparameters or {}), row.status.given
-    changes = (f"{name}: {_said(flat.get(name))} -> {_said(given[name])}" for name in given)
+    changes = (f"{name}: {_written(flat.get(name))} -> {_written(given[name])}" for name in given)
     return ", ".join(changes) or None
 
 
-def _said(value: object) -> str:
+def _written(value: object) -> str:
     return cell_text(value_cell(value))
 
 
@@ -145,12 +149,14 @@ def _hyperparameters(rows: Experiments) -> Iterator[Part]:
     are_read = [each is not None for each in rows.column("hyperparameters")]
     for name, cells in rows.used().items():
         differ = not all_same(cells if all(are_read) else [*compress(cells, are_read)])
-        told = differ or len(rows) == 1
-        yield Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
+        by_default = differ or len(rows) == 1
+        yield Part(
+            Column(name, "hyperparameter", 8 if by_default else 1), cells, by_default=by_default
+        )
 
 
 def _metrics_of(
-    tree: Tree, kind: str, prefix: str, priority: int, *, told: bool = True
+    tree: Tree, kind: str, prefix: str, priority: int, *, by_default: bool = True
 ) -> Iterator[Part]:
     """Yield the columns of one kind of metrics, the ranked metrics first."""
     values = tree.experiments.scores(kind)
@@ -158,39 +164,45 @@ def _metrics_of(
     for name in [*filter(values.__contains__, ranked), *(n for n in values if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
         cells: Sequence[object] | Cells = values[name]
-        way = way_of(tree, name)
+        direction = direction_of(tree, name)
         # No test metric is marked: a choice by test metrics spoils the test.
-        cells = cells if prefix or way is None else _best_marked(tree, name, way)
-        yield Part(Column(prefix + name, "metric", weight, way=way), cells, told=told)
+        cells = cells if prefix or direction is None else _best_marked(tree, name, direction)
+        yield Part(
+            Column(prefix + name, "metric", weight, direction=direction),
+            cells,
+            by_default=by_default,
+        )
 
 
-def way_of(tree: Tree, name: str) -> metrics.Direction | None:
+def direction_of(tree: Tree, name: str) -> metrics.Direction | None:
     """Return the direction of a metric, by the plan or else by its name."""
     return dict(tree.objectives).get(name) or metrics.direction(name)
 
 
-def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[object] | Cells:
+def _best_marked(tree: Tree, name: str, direction: metrics.Direction) -> Sequence[object] | Cells:
     """Mark the best value among experiments that ended well, if it beats another."""
     values = tree.experiments.scores("validation")[name]
     ranked = tree.experiments.ranked(name)
     known = {value for value in ranked if value is not None}
-    if len(known) < 2:  # noqa: PLR2004 - one value is better than none
+    if len(known) < 2:  # noqa: PLR2004 - one value beats none
         return values
-    best = max(known) if way == "maximize" else min(known)
+    best = max(known) if direction == "maximize" else min(known)
     places = [place for place, rank in enumerate(ranked) if rank == best]
     return CellsWithBest(Cells(values), places)
 
 
 def _at_moment(tree: Tree, moment: Moment) -> Part:
-    way = way_of(tree, moment.metric)
-    cells = [_mean_at(each, moment, way) for each in tree.experiments]
-    return Part(Column(moment.header, "metric", 6, way=way), cells, told=False)
+    direction = direction_of(tree, moment.metric)
+    cells = [_mean_at(each, moment, direction) for each in tree.experiments]
+    return Part(Column(moment.header, "metric", 6, direction=direction), cells, by_default=False)
 
 
-def _mean_at(row: ExperimentRow, moment: Moment, way: metrics.Direction | None) -> float | None:
+def _mean_at(
+    row: ExperimentRow, moment: Moment, direction: metrics.Direction | None
+) -> float | None:
     """Return a metric at a moment. A row of several experiments has their mean, if all have it."""
     several = row.counted() or (row,)
-    values = [moment.value(each.path, each.scores, way) for each in several]
+    values = [moment.value(each.path, each.scores, direction) for each in several]
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if len(known) == len(values) else None
 
@@ -206,7 +218,7 @@ def _descending(table: Table, index: int, tree: Tree) -> bool:
     column = table.columns[index]
     if column.kind != "metric":
         return False
-    return (column.way or way_of(tree, column.name)) != "minimize"
+    return (column.direction or direction_of(tree, column.name)) != "minimize"
 
 
 def in_order(
@@ -218,14 +230,14 @@ def in_order(
     """
     name = table.headers()[0]
     by = wanted or (tree.metric[0] if tree.metric else name)
-    by = by if wanted or by in table.headers() else name  # of the rows that are left none has it
+    by = by if wanted or by in table.headers() else name  # no row that is left has the metric
     if by == name:
         return sort(table, name, descending=reverse), ""
     numbers = tree.experiments.column("number")
     if not _is_blank(numbers):
         ranks = [*map(metrics.trial_order, numbers)] if None in numbers else numbers
         order = sorted(range(len(ranks)), key=ranks.__getitem__)
-        table = table.at(order)  # equals stay in this order
+        table = table.at(order)  # equal rows stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
     table = sort(table, by, descending=descending)
@@ -246,7 +258,7 @@ def _front_first(table: Table) -> Table:
 
 
 def _ended_well_first(table: Table) -> Table:
-    """Move experiments that ended well above those whose training did not finish."""
+    """Move experiments that ended well above those that did not."""
     place = _place_of(table, "status", "status")
     if place is None:
         return table
@@ -282,11 +294,11 @@ def failures_in(rows: Experiments) -> list[str]:
             for status in failed
             if str(status.failure) == failure
         )
-        ((said, _),) = words.most_common(1)
+        ((example, _),) = words.most_common(1)
         more = len(words) - 1
         others = f" (and {more} other{'' if more == 1 else 's'})" if more else ""
-        told = f": {said}{others}" if said else ""
-        lines.append(f"{count} failed ({failure}){told}")
+        example = f": {example}{others}" if example else ""
+        lines.append(f"{count} failed ({failure}){example}")
     return lines
 
 
@@ -306,7 +318,7 @@ def advised(tree: Tree) -> list[str]:
 
 def tried(tree: Tree, metric: str) -> list[Tried]:
     """Return the rows that count and have a metric, in the form that advice needs."""
-    from modeldir.search.advice import Tried  # noqa: PLC0415 - most tables are printed without advice
+    from modeldir.search.advice import Tried  # noqa: PLC0415 - few tables have advice
 
     found = []
     for row in tree.rows():

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 LONGEST_CSV = 32_000
-"""Characters of a CSV cell: spreadsheets hold 32,767, and spread the rest over other cells."""
+"""The most characters of a CSV cell. Spreadsheets move those after 32,767 into other cells."""
 
 
 # -- Markdown --------------------------------------------------------------------------------------
 
 
 def to_markdown(table: Table, *, digits: int | None = None) -> str:
-    """The table in GitHub's Markdown, padded so that it also reads well as it is."""
+    """Return the table in GitHub's Markdown, padded so that the source is readable too."""
     lines = [f"# {_markdown_cell(table.title)}", ""] if table.title else []
     blocks = [_markdown_block(each) for each in shown(table, digits=digits, write=_markdown_cell)]
     lines += side_by_side(blocks, " | ", "| ", " |")
@@ -61,30 +61,30 @@ def _markdown_block(column: Shown) -> Block:
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9 .+/:-]*(?:(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_])[A-Za-z0-9 .+/:-]*)*")
-"""Text that no notation of Markdown's is in."""
+"""Matches text without any of Markdown's special characters."""
 
 
 def _markdown_cell(text: str) -> str:
-    """Text that Markdown shows as it is: one line, and no tables, links or HTML of its own."""
-    if _PLAIN.fullmatch(text):  # nearly always, and then at no cost
+    """Escape a string so that Markdown shows it unchanged, in one line."""
+    if _PLAIN.fullmatch(text):  # the usual case, which must be fast
         return text
     line = visible(re.sub(r"[\r\n\v\f\x85\u2028\u2029]+", " ", text))
     escaped = re.sub(r"([\\|<*`\[~&$])", r"\\\1", line)
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # within a word it is no emphasis
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # within a word it has no meaning
 
 
 # -- CSV and JSON ----------------------------------------------------------------------------------
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated, one line a row, every digit. Blanks are empty, times are in seconds.
+    """Return comma-separated values with every digit. Blanks are empty, times are in seconds.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe before it, and so does a
-    text that begins with one: who drops one apostrophe has the value. No number is changed.
+    A string that a spreadsheet would run as a formula gets an apostrophe before it. So does a
+    string that begins with an apostrophe, so dropping one always gives the value. Numbers stay.
     """
     head = map(_csv_cell, table.headers())
     rows = map(",".join, zip(*map(_csv_column, table.cells), strict=True))
-    # Of one column a blank row would be no row.
+    # In a table with one column, an empty line would not count as a row.
     lines = [",".join(head), *(rows if len(table.columns) > 1 else (row or '""' for row in rows))]
     return "\n".join([*lines, ""])
 
@@ -99,7 +99,7 @@ def _csv_column(cells: Cells) -> Sequence[str]:
 
 
 def _csv_texts(values: Sequence[str]) -> Sequence[str]:
-    """A column of texts: mostly all of them stand there as they are."""
+    """Return the cells of a column of strings, fast if none of them needs quotes."""
     whole = " ".join(values)
     is_plain = whole.isprintable() and "," not in whole and '"' not in whole
     is_short = max(map(len, values), default=0) <= LONGEST_CSV
@@ -110,29 +110,29 @@ def _csv_texts(values: Sequence[str]) -> Sequence[str]:
 
 
 _NUMBERS = frozenset({float, int, type(None)})
-"""Nearly all of the many cells of a table, whose texts hold neither commas nor quotes."""
+"""Types of most cells. Their texts contain neither commas nor quotes."""
 _FORMULA_SIGNS = "'=+-@\uff1d\uff0b\uff0d\uff20"
 _FORMULA = re.compile(rf"[{re.escape(_FORMULA_SIGNS)}](?![0-9.]+$)")
-"""How a text begins that a spreadsheet takes for a formula (some also by its wide forms)."""
+"""Matches the start of a formula. Some spreadsheets accept the full-width signs too."""
 
 
 def _csv_cell(value: object) -> str:
     value = bare_value(value)
     text = visible(cut(cell_text(value), LONGEST_CSV))
     text = f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
-    if "," not in text and '"' not in text:  # and no line ends within it: that is `visible`
+    if "," not in text and '"' not in text:  # `visible` has escaped all line breaks
         return text
     return '"' + text.replace('"', '""') + '"'
 
 
 def to_json(table: Table) -> str:
-    """A list of objects by header, in order, values as they are; a blank is null.
+    """Return a JSON list with an object for each row. A blank is null.
 
-    NaN and the infinities, for which JSON has no form, are the texts "nan", "inf" and "-inf".
+    JSON has no NaN and no infinity, so they become the strings "nan", "inf" and "-inf".
     """
     headers = table.headers()
     rows = [dict(zip(headers, map(json_value, row), strict=True)) for row in table.rows]
-    # A lone surrogate (from a file name that is no UTF-8) cannot be encoded; as \udc80 it is JSON.
+    # A lone surrogate (from a file name that is not UTF-8) cannot be encoded, but JSON has \udc80.
     return files.to_json(rows).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -140,7 +140,7 @@ def to_json(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""A `tabular` to `\input` into a paper that uses the package booktabs."""
+    r"""Return a `tabular` to `\input` into a paper. It needs the package booktabs."""
     columns = shown(table, digits=DECIMALS, write=_latex_text)
     heads = [_latex_signs(column.label) for column in columns]
     cells = [list(map(_latex_number if c.numeric else str.strip, c.cells)) for c in columns]
@@ -168,13 +168,13 @@ _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "^": r"\textasciicircum{}", "_": r"\_", "~": r"\textasciitilde{}", "%": r"\%",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}",
-    "[": "{[}", "*": "{*}",  # behind \\ they would be its options
+    "[": "{[}", "*": "{*}",  # after \\ they would be its options
     '"': r"\texttt{\char34}",  # \textquotedbl needs T1, and babel's German makes a bare one active
-    "-": "-{}", ",": ",{}", "'": "'{}",  # before another of its kind: two are one sign
+    "-": "-{}", ",": ",{}", "'": "'{}",  # before another one: LaTeX joins two
 }  # fmt: skip
 _BEYOND = "[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]"
 _MOST_NAMED = 10
-_LATEX_SPECIAL = r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]"  # compiled if need be, as all of LaTeX
+_LATEX_SPECIAL = r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]"  # not compiled: LaTeX is rare
 
 
 def _latex_text(text: str) -> str:
@@ -182,7 +182,7 @@ def _latex_text(text: str) -> str:
 
 
 def _beyond_pdflatex(text: str) -> str:
-    """The characters that pdflatex stops at: it knows Latin letters and the marks of a text."""
+    """Return characters that pdflatex cannot print: all but Latin letters and punctuation."""
     return " ".join(sorted({*re.findall(_BEYOND, text)})[:_MOST_NAMED])
 
 
@@ -197,7 +197,7 @@ _NUMBER = r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)(?:e(?P<power>[-+]?[0-9]+))?"
 
 
 def _latex_number(text: str) -> str:
-    """`0.97 ± 0.01` and `1e-05` as a paper has them."""
+    """Write `0.97 ± 0.01` and `1e-05` as in a paper."""
     text = re.sub(_NUMBER, _latex_power, text.strip())
     return text.replace(f" {UNICODE.plus_minus} ", r" $\pm$ ")
 
@@ -227,7 +227,7 @@ _STYLE = """\
 
 
 def to_html(table: Table) -> str:
-    """A page of its own: nothing is loaded, nothing runs."""
+    """Return a complete HTML page. It loads nothing and runs nothing."""
     title = _html_text(table.title or "results")
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
@@ -237,7 +237,7 @@ def to_html(table: Table) -> str:
 
 
 def to_html_part(table: Table) -> str:
-    """The table alone, as a notebook shows it."""
+    """Return the HTML of the table alone, for a notebook."""
     columns = shown(table, digits=DECIMALS, write=_html_text)
     heads = "".join(_html_cell("th", each.label, each) for each in columns)
     rows = [
@@ -254,9 +254,9 @@ def to_html_part(table: Table) -> str:
 
 
 def _html_text(text: str) -> str:
-    import html  # noqa: PLC0415 - only this form needs it
+    import html  # noqa: PLC0415 - only HTML needs it
 
-    # A lone surrogate cannot be encoded; `visible` writes it out.
+    # A lone surrogate cannot be encoded, so `visible` escapes it.
     return html.escape(visible(text))
 
 
@@ -275,27 +275,28 @@ def _html_cell(tag: str, text: str, column: Shown) -> str:
 
 
 def to_pandas(table: Table) -> pd.DataFrame:
-    """A data frame of pandas: values as they are, a column by its header.
+    """Return a data frame of pandas with the unchanged values.
 
     Raises:
-        ModeldirError: where pandas is not installed.
+        ModeldirError: if pandas is not installed.
     """
     try:
-        import pandas as pd  # noqa: PLC0415 - not ours to require
+        import pandas as pd  # noqa: PLC0415 - an optional package
     except ImportError:
         raise _missing("pandas") from None
     return pd.DataFrame(_columns(table))
 
 
 def to_polars(table: Table) -> pl.DataFrame:
-    """A data frame of Polars. A column there is of one type: where values are of several (numbers
-    and texts, lists), it holds them as text.
+    """Return a data frame of Polars.
+
+    A column of Polars has one type, so mixed values (numbers and strings, lists) become strings.
 
     Raises:
-        ModeldirError: where Polars is not installed.
+        ModeldirError: if Polars is not installed.
     """
     try:
-        import polars as pl  # noqa: PLC0415 - not ours to require
+        import polars as pl  # noqa: PLC0415 - an optional package
     except ImportError:
         raise _missing("polars") from None
     return pl.DataFrame({name: _of_one_type(values) for name, values in _columns(table).items()})
@@ -345,4 +346,4 @@ ENDINGS = {
     ".md": "markdown", ".csv": "csv", ".json": "json", ".tex": "latex",
     ".html": "html", ".htm": "html", ".txt": "table",
 }  # fmt: skip
-"""How a file's name ends, and the form that it then has."""
+"""The format of a file by the end of its name."""

@@ -93,10 +93,9 @@ def _notes(table: Table, signs: Signs) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Shown:
-    """One column as people read it: its label, its cells as text, the places of the best ones.
+    """One column as people read it: its label, its cells as text, the indices of the best ones.
 
-    Cells of numbers are padded, so that their points stand below each other once they are set to
-    the right.
+    Cells of numbers are padded, so their decimal points are aligned if the column is right-aligned.
     """
 
     label: str
@@ -105,7 +104,7 @@ class Shown:
     best: frozenset[int]
     column: Column
     values: Sequence[object] = ()
-    """The values that the cells are written from."""
+    """The values of the cells."""
 
 
 def shown(
@@ -117,8 +116,8 @@ def shown(
 ) -> list[Shown]:
     """Return the columns as people read them: deviations follow their means, with a ±.
 
-    `write` makes text harmless where it is going to stand; of what it leaves alone as a whole, it
-    leaves each word alone.
+    `write` escapes a string for the format. If it changes nothing in a string, it must change
+    nothing in a part of the string.
     """
     write = write or visible
     columns = []
@@ -131,12 +130,14 @@ def shown(
         texts = (
             table.written[place] if digits is None else aligned_texts(cells, column.kind, digits)
         )
-        if not cells.kinds <= NUMBERS | {Best}:  # nothing obeys a number
+        if not cells.kinds <= NUMBERS | {Best}:  # numbers need no escaping
             texts = _harmless(texts, write)
         if header in spreads:
             spread = cell_texts(table.cells[spreads[header]], "metric", digits)
             texts = _with_spread(texts, spread, signs)
-        label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
+        label = write(column.label or header) + (
+            f" {_arrow(column, signs)}" if column.direction else ""
+        )
         marked = enumerate(cells.values) if Best in cells.kinds else ()
         best = frozenset(place for place, value in marked if type(value) is Best)
         columns.append(Shown(label, texts, cells.are_numbers, best, column, cells.values))
@@ -144,7 +145,7 @@ def shown(
 
 
 def _harmless(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
-    """Make each string harmless with `write`. Mostly all of them are so already."""
+    """Escape each string with `write`, fast if none of them needs it."""
     whole = " ".join(texts)
     if write(whole) == whole:
         return texts
@@ -158,7 +159,7 @@ def _columns_shown(table: Table) -> int:
 
 
 def _arrow(column: Column, signs: Signs) -> str:
-    return signs.maximize if column.way == "maximize" else signs.minimize
+    return signs.maximize if column.direction == "maximize" else signs.minimize
 
 
 def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> Sequence[str]:
@@ -181,7 +182,7 @@ def _numbers(values: Sequence[object]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Text:
-    """One column as text: its header, its cells, their styles, and how wide it is to be."""
+    """One column as text: its header, its cells, their styles, and its width."""
 
     header: str
     cells: Sequence[str]
@@ -211,7 +212,7 @@ class _Text:
         cls,
         header: str,
         cells: Sequence[str],
-        numeric: bool,  # noqa: FBT001 - of this class alone
+        numeric: bool,  # noqa: FBT001 - a private method
         styles: Mapping[int, str],
         names: Sequence[object] = (),
     ) -> _Text:
@@ -231,11 +232,11 @@ class _Text:
         return self._as_wide(self.header, cells, numeric=False, styles=self.styles)
 
     def by_number(self) -> _Text:
-        """Call the rows by their numbers, if they have some. The other columns say the rest."""
+        """Replace the rows' names by their numbers, if they have some."""
         if not self.numbers:
             return self
-        told = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
-        return replace(told, is_by_number=True)
+        numbered = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
+        return replace(numbered, is_by_number=True)
 
     def block(self, *, rule: str, colour: bool) -> Block:
         """Return header, rule and cells."""
@@ -264,7 +265,7 @@ def _width_of(texts: Sequence[_Text]) -> int:
 def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list[_Text]:
     """Return the columns that fit. The lowest priority goes first, then the rightmost column.
 
-    Names give way first: what a trial's name says stands in the columns beside it.
+    Names are shortened first, because the other columns contain what a trial's name says.
     """
     headers = table.headers()
     columns = [column for column in table.columns if column.of not in headers]

@@ -1,6 +1,7 @@
-"""`Search` as users import it: a search that can also run its trials.
+"""The public `Search`: a search that can also run its trials.
 
-It adds `run` to the search in `modeldir.search.search`, which may not import the worker.
+Scripts and notebooks import it as `modeldir.Search`. Start reading at `run`. Rule that must not
+break: `search` does not import the worker, so everything except `run` is in `search.search`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ class Search(search.Search):
     def run(
         self, command: str | Sequence[str] | None = None, *, jobs: int = 1, quiet: bool = False
     ) -> WorkerOutcome:
-        """Run all trials by a command, `jobs` at a time; prints as `modeldir search` does.
+        """Run all trials with a command, and print the same as `modeldir search`.
+
+        Args:
+            command: the training command. The default is the one in `search.json`.
+            jobs: the number of trials that run in parallel.
+            quiet: print nothing.
 
         Raises:
             CommandError: when the command cannot run a trial.

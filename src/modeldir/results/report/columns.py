@@ -18,7 +18,7 @@ from modeldir.results.report.axis_scales import (
     is_log_hyperparameter,
     looks_logarithmic,
 )
-from modeldir.results.table_columns import way_of
+from modeldir.results.table_columns import direction_of
 
 if TYPE_CHECKING:
     from modeldir.results.experiment_tree import Tree
@@ -91,7 +91,7 @@ def _metrics(
     names = dict.fromkeys(name for each in values for name in each)
     for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
         column = [each.get(name) for each in values]
-        direction = way_of(tree, name)
+        direction = direction_of(tree, name)
         content = {
             "v": encoding.numbers(column),
             "log": _is_log(column),

@@ -120,7 +120,7 @@ def _confirmations(searches: Iterable[Path]) -> Iterator[list[str]]:
         if not (folder / finalists.FOLDER / discovery.CONFIRM).is_file():
             continue
         try:
-            text = confirmation.told(confirmation.of(folder))
+            text = confirmation.to_words(confirmation.of(folder))
         except ModeldirError as error:
             text = error.summary
         yield [encoding.short(line, _LONGEST_LINE) for line in text.splitlines()]
