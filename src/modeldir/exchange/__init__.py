@@ -1,7 +1,7 @@
 """Export experiments to other tools and import runs from them.
 
-The commands `export` and `import` call it, and so may you. Start reading at `exporting.export` or
-at `importing.import_runs`. Each tool has a module in each direction, e.g. `mlflow_export` and
+The commands `export` and `import` call it, and so can scripts. Start reading at `exporting.export`
+or at `importing.import_runs`. A tool has a module for each direction, e.g. `mlflow_export` and
 `mlflow_import`. Rule that must not break: neither changes what it reads from.
 """
 

@@ -20,7 +20,7 @@ from modeldir.params.json_errors import MAX_DEPTH
 _USUAL_SIZE, _LARGEST = 4096, 1 << 20
 _EXACT = 2**53
 """Integers up to this size are exact as floats."""
-# Without blocking: somebody may have put a pipe there since the folder was listed.
+# O_NONBLOCK: the file may have been replaced by a pipe since the folder was listed.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 

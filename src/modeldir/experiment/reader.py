@@ -79,7 +79,7 @@ def read(
                 problems = (*problems, error.summary)
     status = experiment.status(folder, names)
     if metrics_file is not None and scores.best and status.state == attempts.WAITING:
-        status = replace(status, state=attempts.UNRECORDED)  # somebody has trained it
+        status = replace(status, state=attempts.UNRECORDED)  # it was trained without modeldir
     is_trial = "trial.json" in names
     trial = plain_files.read_object(f"{folder}/trial.json") if is_trial else {}
     point = trial.get("point")

@@ -1,9 +1,9 @@
 """Reads a tree of experiment folders: its experiments, and the metrics that rank them.
 
 Every command that prints or draws results calls `read_tree`. Start reading there. Rule that must
-not break: nothing is remembered between two calls, and a file that cannot be read is a line in
-`warnings` and blanks in its row, never the end. Finding folders: `experiment.discovery`. Reading
-one folder: `experiment.reader`. The columns of a table: `table_columns`.
+not break: nothing is remembered between two calls, and a file that cannot be read never ends the
+reading. It becomes a line in `warnings` and blanks in its row. Finding folders:
+`experiment.discovery`. Reading one folder: `experiment.reader`. Making columns: `table_columns`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Tree:
 
     @property
     def metric(self) -> tuple[str, metrics.Direction] | None:
-        """The first of the objectives: the table is sorted by it."""
+        """The first of the objectives. The table is sorted by it."""
         return self.objectives[0] if self.objectives else None
 
     @property
@@ -90,7 +90,7 @@ class Tree:
     def grouped(self, over: Sequence[str]) -> Experiments:
         """Return the experiments, with those that differ only in `over` in one row."""
         used = self.experiments.used()
-        blank = [None] * len(self.experiments)  # so that there is a cell of each row
+        blank = [None] * len(self.experiments)  # so that each row has a cell
         keys = (
             [None if cell is None else equality.key(cell) for cell in cells]
             for name, cells in used.items()
@@ -109,7 +109,7 @@ class Tree:
 
     def front(self) -> frozenset[str]:
         """Return the names of the Pareto front; empty if there is only one metric."""
-        if len(self.objectives) < 2:  # noqa: PLR2004 - one has a best, and no front
+        if len(self.objectives) < 2:  # noqa: PLR2004 - one metric has no front
             return frozenset()
         rows = self.rows()
         scored = [([row.value(name) for name, _ in self.objectives], row.name) for row in rows]
@@ -117,7 +117,7 @@ class Tree:
 
 
 def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -> ExperimentRow:
-    """Repeats of a configuration, or others that differ in some hyperparameters, as one row."""
+    """Return one row for experiments that differ only in their seed, or only in `over`."""
     if len(members) == 1 and members[0].repeat is None:
         return members[0]
     counted = [each for each in members if repeats.is_ranked(each.status)]
@@ -193,7 +193,7 @@ def read_trees(
             reading.read(top, prefix)
         rows = reading.rows
         if len(tops) > 1 or reading.reused:
-            # A folder may be reused and lie below too, or lie below two of the folders.
+            # A reused folder may also be in one of the trees, and a folder may be in two trees.
             places = {os.path.abspath(row.folder): row for row in [*reading.reused, *rows]}
             rows = [*places.values()]
         experiments = Experiments.by_name(rows)
@@ -218,7 +218,7 @@ def uncollected() -> Iterator[None]:
 
 
 class _Reader:
-    """Reads one or several trees, and collects what their searches say."""
+    """Reads one or several trees, and collects the settings of their searches."""
 
     def __init__(self, metrics_file: str | None) -> None:
         self.rows: list[ExperimentRow] = []
@@ -281,7 +281,6 @@ class _Reader:
 
 
 def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
-    """Return the conditional hyperparameters of a plan."""
     space = plan.get("space")
     return frozenset(
         name
@@ -339,8 +338,8 @@ def _objectives(
         return ()
     if len(planned) == 1 and next(iter(planned))[0][0] in known:
         return next(iter(planned))
-    said = [] if planned else list(_of_project(top, warnings))
-    if said and said[0][0][0] in known:
-        return said[0]
+    by_project = [] if planned else list(_of_project(top, warnings))
+    if by_project and by_project[0][0][0] in known:
+        return by_project[0]
     chosen = metrics.choose(known)
     return () if chosen is None else (chosen,)

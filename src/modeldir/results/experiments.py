@@ -50,8 +50,9 @@ class ExperimentRow(NamedTuple):
     def of(
         cls, record: ExperimentRecord, name: str, conditional: frozenset[str] = _NONE
     ) -> ExperimentRow:
-        """Make the row of an experiment. `conditional` are the hyperparameters of its search that
-        have a condition.
+        """Make the row of an experiment.
+
+        `conditional` are the hyperparameters of its search that have a condition.
         """
         inactive = _NONE
         if conditional and record.active is not None:
@@ -205,8 +206,8 @@ _DIGITS = str.maketrans("123456789", "000000000")
 def _order_by_name(names: Sequence[str]) -> list[int]:
     """Return the indices that sort the names as `order_of` does.
 
-    If all names have the same form (`trial_000001`), the order of the texts is the same and ten
-    times as fast.
+    If all names have the same form (`trial_000001`), sorting the strings gives the same order
+    and is ten times as fast.
     """
     forms = {*"\0".join(names).translate(_DIGITS).split("\0")}
     if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03

@@ -97,7 +97,7 @@ class CellsWithBest(Cells):
         return len(self._unmarked)
 
     @cached_property
-    def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
+    def values(self) -> Sequence[Any]:  # type: ignore[override] # it is never set
         values = [*self._unmarked.values]
         for place in self._places:
             values[place] = Best(values[place])
@@ -122,7 +122,7 @@ class _SelectedCells(Cells):
         return len(self._places)
 
     @cached_property
-    def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
+    def values(self) -> Sequence[Any]:  # type: ignore[override] # it is never set
         return self._source.at(self._places)
 
     @cached_property

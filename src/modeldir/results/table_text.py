@@ -62,12 +62,16 @@ def to_text(
     signs: Signs = UNICODE,
     colour: bool = False,
 ) -> str:
-    """Aligned columns under their names, every line ended.
+    """Return aligned columns below their headers. Every line ends with a line break.
 
-    Without a `width` no column and no digit is lost. With one, names are cut in the middle (or told
-    by their numbers), and then columns are left out, lowest priority first, and a line says how
-    many; the first column always stays. `digits` are the decimals of metrics; None shows every
-    digit. With `colour` the best values and the states stand out in a terminal.
+    Args:
+        table: the table.
+        width: the width of the terminal. Names are cut in the middle or replaced by their numbers,
+            then columns are left out, the lowest priority first. A line says how many. The first
+            column always stays. By default no column and no digit is lost.
+        digits: the number of decimals of metrics. The default is every digit.
+        signs: the symbols beside values.
+        colour: color the best values and the statuses.
     """
     texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
     if width is not None and not _fits(texts, width):
@@ -131,7 +135,7 @@ def shown(
             table.written[place] if digits is None else aligned_texts(cells, column.kind, digits)
         )
         if not cells.kinds <= NUMBERS | {Best}:  # numbers need no escaping
-            texts = _harmless(texts, write)
+            texts = _escaped(texts, write)
         if header in spreads:
             spread = cell_texts(table.cells[spreads[header]], "metric", digits)
             texts = _with_spread(texts, spread, signs)
@@ -144,7 +148,7 @@ def shown(
     return columns
 
 
-def _harmless(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
+def _escaped(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
     """Escape each string with `write`, fast if none of them needs it."""
     whole = " ".join(texts)
     if write(whole) == whole:

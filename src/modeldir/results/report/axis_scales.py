@@ -100,7 +100,7 @@ def looks_logarithmic(values: Sequence[float]) -> bool:
     is_list = len(distinct) <= _LONGEST_LIST
     if ordered[-1] / ordered[0] < (_WIDE_LIST if is_list else _WIDE_RANGE):
         return False
-    ordered = distinct if is_list else ordered  # of a list, each value counts once
+    ordered = distinct if is_list else ordered  # each value of a list counts once
     return _unevenness([math.log(each) for each in ordered]) < _unevenness(ordered)
 
 
