@@ -179,14 +179,14 @@ def optuna_asks(name: str, count: int, folder: Path) -> dict[str, float]:
     import optuna
 
     from modeldir import Search
-    from modeldir.samplers._optuna import Axis
-    from modeldir.samplers.tpe import parzen
+    from modeldir.samplers._optuna import OptunaAxis
+    from modeldir.samplers.tpe import make_tpe
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     search = Search(folder)
-    axes = {dim.name: Axis(dim) for dim in search.plan.space.dims}
+    axes = {dim.name: OptunaAxis(dim) for dim in search.plan.space.dims}
     distributions = {name: axis.distribution for name, axis in axes.items()}
-    study = optuna.create_study(sampler=parzen(1, 10))
+    study = optuna.create_study(sampler=make_tpe(1, 10))
     search.trials.refresh()
     for record in search.trials:
         values = {name: axes[name].to_model(record.point[name]) for name in axes}

@@ -21,7 +21,7 @@ from modeldir.errors import SpaceError
 from modeldir.metrics.objective import Objectives
 from modeldir.samplers import Observation, Proposal, Sampler, auto, make
 from modeldir.samplers.auto import choose
-from modeldir.samplers.sobol import most, sobol
+from modeldir.samplers.sobol import max_dims, sobol
 from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw, parse_space
 from modeldir.testing import FakeSampler, SamplerContract, loss, simulate_search, spaces
 
@@ -309,8 +309,8 @@ def test_the_sobol_sequence_is_the_known_one(monkeypatch: pytest.MonkeyPatch) ->
     from scipy.stats import qmc
 
     monkeypatch.setattr("modeldir.samplers.sobol._scrambled", lambda bits, _: bits)
-    mine = np.array([sobol(index, most(), 0) for index in range(256)])
-    assert (mine == qmc.Sobol(most(), scramble=False, bits=32).random(256)).all()
+    mine = np.array([sobol(index, max_dims(), 0) for index in range(256)])
+    assert (mine == qmc.Sobol(max_dims(), scramble=False, bits=32).random(256)).all()
 
 
 def test_scrambling_keeps_the_even_spread() -> None:
@@ -327,7 +327,7 @@ def test_scrambling_keeps_the_even_spread() -> None:
 
 def test_what_a_sampler_cannot_sample_is_said(snapshot: SnapshotAssertion) -> None:
     """All of it at once, with what to do instead."""
-    wide = Space({f"x{n}": Uniform(0, 1) for n in range(most() + 1)})
+    wide = Space({f"x{n}": Uniform(0, 1) for n in range(max_dims() + 1)})
     wrong: list[tuple[str, Space, Objectives, dict[str, Any]]] = [
         ("randon", SMALL, (), {}),
         ("bayes", SMALL, (), {}),

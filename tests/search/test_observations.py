@@ -209,7 +209,7 @@ def test_a_pruner_is_a_reason_for_auto_to_choose_again(
     """A Gaussian process learns of whole trainings alone: with a pruner, `tpe` takes its place."""
     everything = frozenset({"optuna", "scipy", "torch", "cmaes"})
     monkeypatch.setattr("modeldir.samplers.auto.installed", lambda: everything)
-    monkeypatch.setattr("modeldir.samplers.gp.GP.refuses", lambda *_: iter(()))  # no PyTorch here
+    monkeypatch.setattr("modeldir.samplers.gp.GP.find_problems", lambda *_: ())  # no PyTorch here
     whole = Search("experiments/search", RANGE, trials=20)
     whole.prepare()
     assert project.plan()["auto"]["sampler"] == whole.plan.sampler == "gp"

@@ -93,7 +93,7 @@ def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     made = search.scheduler.observations.count()
     if asked is not None and made < asked and is_done and search.scheduler.reached() is None:
         points = "1 point" if made == 1 else f"{made} points"
-        yield f"{points} of {asked} asked for: {samplers.no_more(search.plan.sampler)}"
+        yield f"{points} of {asked} asked for: {samplers.why_exhausted(search.plan.sampler)}"
 
 
 def _mean_of(search: Search) -> str:

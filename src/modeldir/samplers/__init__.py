@@ -148,7 +148,7 @@ def make(
         from modeldir.samplers import auto  # noqa: PLC0415 - only if it is wanted
 
         name, _ = auto.choose(space, trials, objectives, auto.installed())
-    problems = [*refusals(name, space, objectives, options)]
+    problems = [*find_problems(name, space, objectives, options)]
     if problems:
         raise SpaceError("The space cannot be sampled:", problems)
     sampler = _factory(name)(space, seed, objectives, **options)
@@ -159,7 +159,7 @@ def make(
     return CheckedSampler(sampler, space, seed, name)
 
 
-def unknown(name: str) -> list[Problem]:
+def name_problems(name: str) -> list[Problem]:
     """What is wrong with a sampler's name; nothing where there is one of that name."""
     try:
         _ = name if name == AUTO else _factory(name)
@@ -168,19 +168,19 @@ def unknown(name: str) -> list[Problem]:
     return []
 
 
-def refusals(
+def find_problems(
     name: str, space: Space, objectives: Objectives = (), options: Mapping[str, Any] | None = None
 ) -> Iterator[Problem]:
     """What keeps a sampler from this space, each with what to do about it."""
-    found = unknown(name)
+    found = name_problems(name)
     if found or name == AUTO:
         yield from found
         return
     factory = _factory(name)
-    yield from _wrong_options(name, factory, options or {})
-    refuses = getattr(factory, "refuses", None)
-    if refuses is not None:
-        yield from refuses(space, objectives)
+    yield from _option_problems(name, factory, options or {})
+    finds_more = getattr(factory, "find_problems", None)
+    if finds_more is not None:
+        yield from finds_more(space, objectives)
 
 
 def learns(sampler: Sampler) -> bool:
@@ -197,23 +197,23 @@ def follows(sampler: Sampler) -> bool:
     return bool(getattr(sampler, "follows", False))
 
 
-class Missing(Problem):
+class MissingPackage(Problem):
     """A package is not installed. This is no problem for commands that only show a search."""
 
 
-def no_more(name: str) -> str:
-    """Why a sampler proposes nothing more; one that has a reason of its own has it in `no_more`."""
-    return str(getattr(_factory(name), "no_more", "the sampler has no more in this space"))
+def why_exhausted(name: str) -> str:
+    """Return why a sampler proposes nothing more: its `exhausted_reason`, or a general text."""
+    return str(getattr(_factory(name), "exhausted_reason", "the sampler has no more in this space"))
 
 
-def needs(name: str, *packages: str) -> Iterator[Problem]:
+def missing_packages(name: str, *packages: str) -> Iterator[Problem]:
     """The packages that a sampler lacks, as one problem."""
     from importlib.util import find_spec  # noqa: PLC0415 - of samplers that need a library
 
     missing = [each for each in packages if find_spec(each) is None]
     if missing:
         extra = "gp" if "torch" in missing else "optuna"
-        yield Missing(
+        yield MissingPackage(
             f"sampler: {name} needs {' and '.join(missing)}, not installed here",
             f"pip install 'modeldir[{extra}]'",
         )
@@ -240,8 +240,8 @@ def _factory(name: str) -> Factory:
     return factory
 
 
-def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
-    for option, least in getattr(factory, "least", {}).items():
+def _option_problems(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
+    for option, least in getattr(factory, "minimums", {}).items():
         value = options.get(option, least)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             expected = f"expected an integer, {least} or more"
@@ -270,7 +270,7 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
         yield Problem(f"sampler: {name} has no option {option!r}", hint)
 
 
-def scored(observation: Observation, objectives: Objectives) -> tuple[float, ...] | None:
+def objective_values(observation: Observation, objectives: Objectives) -> tuple[float, ...] | None:
     """The values of the objectives in their order, or None where one is missing or no number."""
     values = [observation.values.get(name, math.nan) for name, _ in objectives]
     return tuple(values) if values and all(map(math.isfinite, values)) else None

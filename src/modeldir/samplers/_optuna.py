@@ -14,10 +14,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modeldir.samplers import Objectives, Observation, Proposal, needs, scored
-from modeldir.samplers.dims import fixed, in_domains, is_log, is_whole, ordered, step_of
+from modeldir.samplers import Objectives, Observation, Proposal, objective_values
+from modeldir.samplers.dims import (
+    constants,
+    in_domains,
+    is_integer,
+    is_log,
+    sorted_numbers,
+    step_of,
+)
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.taken import Taken, seed_of
+from modeldir.samplers.taken import Taken, seed_for
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-    from modeldir.samplers import Problem
     from modeldir.space import Dim, Space
 
 TRIES = 10
@@ -44,15 +50,10 @@ _EXACT = 2**53
 MakeSampler = Callable[[int], "BaseSampler"]
 
 
-def lacking(name: str, *more: str) -> Iterator[Problem]:
-    """What is not installed for a sampler of Optuna's."""
-    yield from needs(name, "optuna", *more)
-
-
 # -- Dims as distributions -------------------------------------------------------------------------
 
 
-class Axis:
+class OptunaAxis:
     """One dim as Optuna has it.
 
     A list of three numbers or more is an axis with an order (16, 32, 64): its places are whole
@@ -70,7 +71,7 @@ class Axis:
         """From where whole numbers count: far from 0 a float would not tell them apart."""
         self.distribution: BaseDistribution
         if isinstance(dim.domain, Choice):
-            options = ordered(dim.domain)
+            options = sorted_numbers(dim.domain)
             self._options = options or dim.domain.options
             self._places = {_key(option): place for place, option in enumerate(self._options)}
             count = len(self._options)
@@ -79,7 +80,7 @@ class Axis:
                 if options
                 else distributions.CategoricalDistribution(tuple(range(count)))
             )
-        elif is_whole(dim):
+        elif is_integer(dim):
             low, high, step = domain.low, domain.high, step_of(dim)
             log = is_log(dim) and step in {None, 1}  # Optuna has no logarithm with a step
             if not log and max(abs(low), abs(high)) > _EXACT:
@@ -101,7 +102,7 @@ class Axis:
             return self._places[_key(value)]
         return int(value) - self._first if isinstance(self._domain.low, int) else float(value)
 
-    def gap(self, one: Any, other: Any) -> float:
+    def distance(self, one: Any, other: Any) -> float:
         """How far two values of the distribution are apart, as a part of the axis."""
         if one == other:
             return 0.0
@@ -115,7 +116,7 @@ class Axis:
             return abs(math.log(one) - math.log(other)) / (math.log(high) - math.log(low))
         return float(abs(one - other) / (high - low))
 
-    def middle(self) -> Any:
+    def midpoint(self) -> Any:
         """What stands for the value of a dim that is not active."""
         if self._places is not None:
             return len(self._places) // 2
@@ -142,7 +143,7 @@ def _key(value: Any) -> str:
 # -- The study -------------------------------------------------------------------------------------
 
 
-class History:
+class StudyHistory:
     """What was told, as trials of Optuna's in one order.
 
     A model of all dims together has no place for a trial that lacks some: with `whole`, a dim that
@@ -152,9 +153,12 @@ class History:
     made. A trial that has ended well without finite values for all objectives counts as failed.
     """
 
-    def __init__(self, space: Space, objectives: Objectives, *, whole: bool = False) -> None:
-        self._space, self._objectives, self._whole = space, objectives, whole
-        self._axes = {dim.name: Axis(dim) for dim in space.dims}
+    def __init__(
+        self, space: Space, objectives: Objectives, *, fill_inactive: bool = False
+    ) -> None:
+        self._space, self._objectives = space, objectives
+        self._fill_inactive = fill_inactive
+        self._axes = {dim.name: OptunaAxis(dim) for dim in space.dims}
         self._rows: dict[int, FrozenTrial] = {}
         self._notes: dict[int, Mapping[str, Any]] = {}
         self._sorted: list[FrozenTrial] | None = None
@@ -180,37 +184,40 @@ class History:
             self._sorted = [self._rows[key] for key in sorted(self._rows)]
         return self._sorted
 
-    def ended(self) -> int:
+    def count_learnable(self) -> int:
         """How many a model can learn from."""
         from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
         states = {TrialState.COMPLETE, TrialState.PRUNED}
         return sum(row.state in states for row in self._rows.values())
 
-    def completed(self, generation: int | None = None) -> int:
+    def count_completed(self, generation: int | None = None) -> int:
         """How many have ended well, with finite values; of one generation, where it is given."""
         return sum(
             is_completed(row) and (generation is None or notes.get("generation", 0) == generation)
-            for _, row, notes in self.told()
+            for _, row, notes in self.entries()
         )
 
-    def newest(self) -> int:
+    def newest_generation(self) -> int:
         """The highest generation that a trial's notes tell of."""
-        told = (notes.get("generation", 0) for _, _, notes in self.told())
-        return max((each for each in told if isinstance(each, int)), default=0)
+        numbers = (notes.get("generation", 0) for _, _, notes in self.entries())
+        return max((each for each in numbers if isinstance(each, int)), default=0)
 
-    def told(self) -> Iterator[tuple[int, FrozenTrial, Mapping[str, Any]]]:
+    def entries(self) -> Iterator[tuple[int, FrozenTrial, Mapping[str, Any]]]:
         """Each row in order: its number (see `number_of`), as Optuna has it, and its notes."""
         for row in self.rows():
             yield number_of(row), row, self._notes[row.number]
 
-    def nearest(self, values: Mapping[str, Any]) -> float:
+    def nearest_distance(self, values: Mapping[str, Any]) -> float:
         """How far these values of the dims are from the nearest trial, on the axis where they are
         furthest: 0 at a trial, 1 from end to end. 1 also where a category differs.
         """
         here = {name: self._axes[name].to_model(value) for name, value in values.items()}
         gaps = (
-            max((self._axes[name].gap(here[name], row.params[name]) for name in here), default=0.0)
+            max(
+                (self._axes[name].distance(here[name], row.params[name]) for name in here),
+                default=0.0,
+            )
             for row in self.rows()
             if here.keys() <= row.params.keys()
         )
@@ -221,8 +228,8 @@ class History:
             return None
         values = self._space.dims_of(observation.point)
         params = {name: self._axes[name].to_model(value) for name, value in values.items()}
-        if self._whole:
-            middles = ((name, axis.middle()) for name, axis in self._axes.items())
+        if self._fill_inactive:
+            middles = ((name, axis.midpoint()) for name, axis in self._axes.items())
             params = {name: params.get(name, middle) for name, middle in middles}
         return self._frozen(key, params, **self._state(observation))
 
@@ -255,7 +262,7 @@ class History:
     def _state(self, observation: Observation) -> dict[str, Any]:
         from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
-        values = scored(observation, self._objectives)
+        values = objective_values(observation, self._objectives)
         if observation.status == "completed":
             if values is None:
                 return {"state": TrialState.FAIL}
@@ -284,9 +291,9 @@ class History:
             together = sampler.infer_relative_search_space(study, trial)
             proposed = sampler.sample_relative(study, trial, together)
             values: dict[str, Any] = {}
-            whole = fixed(self._space)
+            known = constants(self._space)
             for dim in self._space.dims:  # parents before those that hang on them
-                if not self._space.is_active(dim.names[0], whole):
+                if not self._space.is_active(dim.names[0], known):
                     continue
                 axis = self._axes[dim.name]
                 if dim.name in proposed:
@@ -294,7 +301,7 @@ class History:
                 else:
                     value = sampler.sample_independent(study, trial, dim.name, axis.distribution)
                 values[dim.name] = axis.from_model(value)
-                whole.update(dim.spread(values[dim.name]))
+                known.update(dim.spread(values[dim.name]))
         return values
 
 
@@ -309,11 +316,11 @@ def _study(rows: list[FrozenTrial], objectives: Objectives, attrs: Mapping[str, 
     import optuna  # noqa: PLC0415 - heavy, and an extra
     from optuna.study import StudyDirection  # noqa: PLC0415
 
-    from modeldir.samplers._optuna_storage import View  # noqa: PLC0415 - it imports Optuna
+    from modeldir.samplers._optuna_storage import ReadOnlyStorage  # noqa: PLC0415 - imports Optuna
 
-    ways = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
-    directions = [ways[direction] for _, direction in objectives] or [StudyDirection.MINIMIZE]
-    storage = View(rows, directions, attrs)
+    by_name = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
+    directions = [by_name[direction] for _, direction in objectives] or [StudyDirection.MINIMIZE]
+    storage = ReadOnlyStorage(rows, directions, attrs)
     return optuna.load_study(study_name="modeldir", storage=storage)
 
 
@@ -332,42 +339,42 @@ def is_completed(row: FrozenTrial) -> bool:
 # -- What all of them do ---------------------------------------------------------------------------
 
 
-class ByOptuna:
-    """A sampler by one of Optuna's: `_proposed` is what each of them is about.
+class OptunaSampler:
+    """A sampler by one of Optuna's: `_propose` is what each of them is about.
 
     Until a few trials have ended there is nothing to learn: those points are quasi-random, which
     spread better than chance (`start`).
     """
 
     def __init__(
-        self, space: Space, seed: int, objectives: Objectives, *, whole: bool = False
+        self, space: Space, seed: int, objectives: Objectives, *, fill_inactive: bool = False
     ) -> None:
         self._space, self._seed = space, seed
         self._taken = Taken(space, seed)
-        self._history = History(space, objectives, whole=whole)
+        self._history = StudyHistory(space, objectives, fill_inactive=fill_inactive)
 
     def ask(self, number: int) -> Proposal | None:
         """A point that no trial has yet; None when each point has one."""
-        if self._taken.is_whole_space:
+        if self._taken.is_exhausted:
             return None
         for again in range(TRIES):
-            proposal = self._proposed(number, seed_of(self._seed, number, again))
+            proposal = self._propose(number, seed_for(self._seed, number, again))
             if proposal is None:
                 break
             if proposal.point not in self._taken and self._space.allows(proposal.point):
                 return proposal
         other = self._taken.drawn(number)
-        return None if other is None else Proposal(other, self._notes_of_other(number))
+        return None if other is None else Proposal(other, self._fallback_notes(number))
 
     def tell(self, observation: Observation) -> None:
         """A trial, or what has changed about it."""
         self._taken.add(observation)
         self._history.tell(observation)
 
-    def _proposed(self, number: int, seed: int) -> Proposal | None:
+    def _propose(self, number: int, seed: int) -> Proposal | None:
         raise NotImplementedError
 
-    def _notes_of_other(self, number: int) -> Mapping[str, Any]:
+    def _fallback_notes(self, number: int) -> Mapping[str, Any]:
         """The notes of a point by chance, where every proposal was taken already."""
         del number
         return {}

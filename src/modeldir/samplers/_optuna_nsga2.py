@@ -12,13 +12,13 @@ from optuna.samplers import NSGAIISampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from modeldir.samplers._optuna import History, is_completed, number_of
+from modeldir.samplers._optuna import StudyHistory, is_completed, number_of
 
 
-class Evolution(NSGAIISampler):
+class GenerationSampler(NSGAIISampler):
     """One ask of NSGA-II. `parents` are the numbers of those that were chosen from."""
 
-    def __init__(self, history: History, generation: int, population: int, seed: int) -> None:
+    def __init__(self, history: StudyHistory, generation: int, population: int, seed: int) -> None:
         super().__init__(population_size=population, seed=seed)
         self._history, self._current = history, generation
         self.parents: list[int] = []
@@ -31,25 +31,25 @@ class Evolution(NSGAIISampler):
         del study
         return [
             row
-            for _, row, notes in self._history.told()
+            for _, row, notes in self._history.entries()
             if is_completed(row) and generation_of(notes) == generation
         ]
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
         if generation == 0:
             return []
-        numbers = self._noted(generation)
+        numbers = self._parents_in_notes(generation)
         if numbers is None:
             chosen = self.select_parent(study, generation)
         else:
-            told = self._history.told()
-            chosen = [row for number, row, _ in told if number in numbers and is_completed(row)]
+            entries = self._history.entries()
+            chosen = [row for number, row, _ in entries if number in numbers and is_completed(row)]
         if generation == self._current:
             self.parents = sorted(number_of(row) for row in chosen)
         return chosen
 
-    def _noted(self, generation: int) -> set[int] | None:
-        for _, _, notes in self._history.told():
+    def _parents_in_notes(self, generation: int) -> set[int] | None:
+        for _, _, notes in self._history.entries():
             if generation_of(notes) == generation and isinstance(notes.get("parents"), list):
                 return set(notes["parents"])
         return None

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
-class View(BaseStorage):
+class ReadOnlyStorage(BaseStorage):
     """Rows to read, and a place for what the trial that is asked for is told by its sampler."""
 
     def __init__(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
-from modeldir.samplers.sobol import most
+from modeldir.samplers.sobol import max_dims
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from modeldir.samplers import Objectives
     from modeldir.space import Space
 
-LEARNABLE = 11
+MIN_TO_LEARN = 11
 """With fewer trials than this a model has not begun when they are over: even spread is as good."""
 
-PRECIOUS = 40
+MAX_FOR_GP = 40
 """Up to so many trials a Gaussian process is worth what it costs: some tenths of a second for each,
 more with every one that has ended. Measured with 30.
 """
@@ -47,8 +47,8 @@ def choose(  # noqa: PLR0913 - what the rule looks at
             also of those.
         taught: whether other folders teach: then there is something to learn from at once.
     """
-    even = "sobol" if len(space.dims) <= most() else "random"
-    if trials is not None and trials < LEARNABLE and not taught:
+    even = "sobol" if len(space.dims) <= max_dims() else "random"
+    if trials is not None and trials < MIN_TO_LEARN and not taught:
         return even, f"{trials} trials are too few to learn from: spread evenly"
     if "optuna" not in installed:
         return even, "Optuna is not installed (pip install 'modeldir[optuna]'): spread evenly"
@@ -60,7 +60,7 @@ def choose(  # noqa: PLR0913 - what the rule looks at
         return "tpe", "it learns from trials that are stopped early, too"
     if any(dim.when for dim in space.dims):
         return "tpe", "it knows which hyperparameters are there only under a condition"
-    if trials is not None and trials <= PRECIOUS and {"torch", "scipy"} <= {*installed}:
+    if trials is not None and trials <= MAX_FOR_GP and {"torch", "scipy"} <= {*installed}:
         return "gp", f"with {trials} trials, it learns most from each"
     return "tpe", "it learns from each trial, whatever the kinds of hyperparameters"
 

@@ -13,9 +13,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modeldir.samplers import Objectives, Observation, Problem, Proposal, needs, scored
-from modeldir.samplers.dims import in_domains, is_log, is_whole, ordered
-from modeldir.samplers.taken import Taken, seed_of
+from modeldir.samplers import (
+    Objectives,
+    Observation,
+    Problem,
+    Proposal,
+    missing_packages,
+    objective_values,
+)
+from modeldir.samplers.dims import in_domains, is_integer, is_log, sorted_numbers
+from modeldir.samplers.taken import Taken, seed_for
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
@@ -37,7 +44,7 @@ class CMAES:
         population: how many trials make a generation; by default 4 + 3 ln(dims).
     """
 
-    least: ClassVar[Mapping[str, int]] = {"population": 2}
+    minimums: ClassVar[Mapping[str, int]] = {"population": 2}
     """The smallest value of each option that is an integer."""
 
     def __init__(
@@ -49,25 +56,25 @@ class CMAES:
         population: int | None = None,
     ) -> None:
         self._space, self._seed, self._objectives = space, seed, objectives
-        self._axes = [_Axis(dim) for dim in space.dims]
+        self._axes = [_UnitAxis(dim) for dim in space.dims]
         self._population = population or 4 + int(3 * math.log(max(1, len(self._axes))))
         self._taken = Taken(space, seed)
         self._trials: dict[int, Observation] = {}
-        self._learned: dict[int, tuple[tuple[float, ...], float]] = {}
+        self._scored: dict[int, tuple[tuple[float, ...], float]] = {}
         self._foreign: list[Observation] = []
         self._state: Any = None
-        self._told: list[tuple[Any, ...]] = []
+        self._applied: list[tuple[Any, ...]] = []
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         """What is no number, or not always there; and more than one metric."""
-        yield from needs("cmaes", "cmaes")
+        yield from missing_packages("cmaes", "cmaes")
         for dim in space.dims:
             if dim.when:
                 yield Problem(
                     f"{dim.name}: cmaes needs it always, and it has a condition", _INSTEAD
                 )
-            elif isinstance(dim.domain, Choice) and not ordered(dim.domain):
+            elif isinstance(dim.domain, Choice) and not sorted_numbers(dim.domain):
                 yield Problem(f"{dim.name}: cmaes needs a range, or a list of numbers", _INSTEAD)
         if len(space.dims) < 2:  # noqa: PLR2004 - a covariance is between two
             yield Problem("cmaes needs two hyperparameters that vary, or more", _INSTEAD)
@@ -76,13 +83,13 @@ class CMAES:
 
     def ask(self, number: int) -> Proposal | None:
         """A point of the present generation that no trial has yet."""
-        if self._taken.is_whole_space:
+        if self._taken.is_exhausted:
             return None
         generation, parents = self._generation()
         notes = {"generation": generation, "from": parents}
-        state = self._at(generation, parents)
+        state = self._state_before(generation, parents)
         for again in range(TRIES):
-            state.reseed_rng(seed_of(self._seed, number, again))
+            state.reseed_rng(seed_for(self._seed, number, again))
             point = self._point(state.ask())
             if point not in self._taken and self._space.allows(point):
                 return Proposal(point, notes)
@@ -96,69 +103,69 @@ class CMAES:
             self._foreign.append(observation)
         else:
             self._trials[observation.number] = observation
-            worth = self._worth(observation)
-            if worth is None:
-                self._learned.pop(observation.number, None)
+            loss = self._loss(observation)
+            if loss is None:
+                self._scored.pop(observation.number, None)
             else:
-                self._learned[observation.number] = self._place(observation.point), worth
+                self._scored[observation.number] = self._coordinates(observation.point), loss
 
     # -- Generations -------------------------------------------------------------------------------
 
     def _generation(self) -> tuple[int, list[int]]:
         """The generation of a new trial, and the numbers of the trials that it learned from."""
         newest = max(0, *map(_generation_of, self._trials.values()), 0)
-        completed = [n for n in self._learned if _generation_of(self._trials[n]) == newest]
+        completed = [n for n in self._scored if _generation_of(self._trials[n]) == newest]
         if len(completed) >= self._population:
             return newest + 1, sorted(completed)[: self._population]
         return newest, self._parents().get(newest, [])
 
     def _parents(self) -> dict[int, list[int]]:
         """By generation the trials that it learned from, as its first trial notes them."""
-        found: dict[int, list[int]] = {}
+        parents: dict[int, list[int]] = {}
         for number in sorted(self._trials, reverse=True):
             noted = self._trials[number].notes.get("from")
             if noted:
-                found[_generation_of(self._trials[number])] = list(noted)
-        return found
+                parents[_generation_of(self._trials[number])] = list(noted)
+        return parents
 
-    def _at(self, generation: int, parents: list[int]) -> Any:
+    def _state_before(self, generation: int, parents: list[int]) -> Any:
         """The state after all generations before this one. It is kept, and computed anew only where
         the past has changed.
         """
         noted = self._parents()
         steps = [*(noted.get(each, []) for each in range(1, generation)), parents]
-        told = [step for numbers in steps[:generation] if (step := self._step(numbers))]
-        if self._state is None or told[: len(self._told)] != self._told:
-            self._state, self._told = self._first(), []
-        for step in told[len(self._told) :]:
+        steps_done = [step for numbers in steps[:generation] if (step := self._results_of(numbers))]
+        if self._state is None or steps_done[: len(self._applied)] != self._applied:
+            self._state, self._applied = self._initial_state(), []
+        for step in steps_done[len(self._applied) :]:
             self._state.tell(_solutions(step))
-            self._told.append(step)
+            self._applied.append(step)
         return self._state
 
-    def _step(self, numbers: list[int]) -> tuple[Any, ...] | None:
-        """What the state is told of one generation: places and values. None where a trial is gone,
-        or has no value any more: what it would have taught is lost with it.
+    def _results_of(self, numbers: list[int]) -> tuple[Any, ...] | None:
+        """What the state gets of one generation: places and values. None where a trial is gone,
+        or has no value any more: what it would add is lost with it.
         """
-        whole = tuple(self._learned[number] for number in numbers if number in self._learned)
-        return whole if len(whole) == self._population else None
+        results = tuple(self._scored[number] for number in numbers if number in self._scored)
+        return results if len(results) == self._population else None
 
-    def _first(self) -> Any:
+    def _initial_state(self) -> Any:
         """The state before there are trials: the middle, or where other folders had the best."""
         import cmaes  # noqa: PLC0415 - heavy, and an extra
         import numpy as np  # noqa: PLC0415
 
         mean = [0.5] * len(self._axes)
-        taught = [(v, each) for each in self._foreign if (v := self._worth(each)) is not None]
-        if taught:
-            mean = list(self._place(min(taught, key=lambda pair: pair[0])[1].point))
+        earlier = [(v, each) for each in self._foreign if (v := self._loss(each)) is not None]
+        if earlier:
+            mean = list(self._coordinates(min(earlier, key=lambda pair: pair[0])[1].point))
         bounds = np.array([[0.0, 1.0]] * len(self._axes))
         return cmaes.CMA(
             np.array(mean), SPREAD, bounds=bounds, population_size=self._population, seed=0
         )
 
-    def _worth(self, observation: Observation) -> float | None:
+    def _loss(self, observation: Observation) -> float | None:
         """What is to be small; None for what has not ended well, or lies outside the space."""
-        values = scored(observation, self._objectives)
+        values = objective_values(observation, self._objectives)
         if observation.status != "completed" or not values:
             return None
         if not in_domains(self._space, observation.point):
@@ -167,7 +174,7 @@ class CMAES:
 
     # -- Places ------------------------------------------------------------------------------------
 
-    def _place(self, point: Mapping[str, Any]) -> tuple[float, ...]:
+    def _coordinates(self, point: Mapping[str, Any]) -> tuple[float, ...]:
         values = self._space.dims_of(point)
         return tuple(axis.to_unit(values[axis.name]) for axis in self._axes)
 
@@ -193,18 +200,18 @@ def _solutions(step: tuple[Any, ...]) -> list[Any]:
     return [(np.array(place), value) for place, value in step]
 
 
-class _Axis:
+class _UnitAxis:
     """A dim from 0 to 1."""
 
     def __init__(self, dim: Dim) -> None:
         self.name = dim.name
         domain: Any = dim.domain
         self._domain = domain
-        self._options = ordered(dim.domain) if isinstance(dim.domain, Choice) else None
+        self._options = sorted_numbers(dim.domain) if isinstance(dim.domain, Choice) else None
         self._log, self._first = is_log(dim), 0
-        if is_whole(dim) and self._log:
+        if is_integer(dim) and self._log:
             low, high = domain.low - 0.5, domain.high + 0.5
-        elif is_whole(dim):  # from the lowest: far from 0 a float would not tell them apart
+        elif is_integer(dim):  # from the lowest: far from 0 a float would not tell them apart
             self._first = domain.low
             low, high = -0.5, domain.high - domain.low + 0.5
         elif self._options is None:

@@ -40,11 +40,11 @@ class CheckedSampler:
             SpaceError: for a point outside the space, what is no proposal, or an error of its own:
                 then it is the sampler that has to be mended.
         """
-        proposal: Any = self._done(f"in ask({number})", lambda: self._sampler.ask(number))
+        proposal: Any = self._call(f"in ask({number})", lambda: self._sampler.ask(number))
         if proposal is None:
             return None
         if not isinstance(proposal, Proposal):
-            problem = f"{self._name}: ask({number}) returned {_described(proposal)}"
+            problem = f"{self._name}: ask({number}) returned {_describe(proposal)}"
             hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
             raise SpaceError("The sampler made no proposal:", [(problem, hint)])
         if not self._space.contains(proposal.point):
@@ -62,12 +62,12 @@ class CheckedSampler:
         which = (
             "another folder's row" if observation.number is None else f"trial {observation.number}"
         )
-        self._done(f"in tell, of {which}", lambda: self._sampler.tell(observation))
+        self._call(f"in tell, of {which}", lambda: self._sampler.tell(observation))
 
-    def _done(self, where: str, what: Callable[[], _T]) -> _T:
+    def _call(self, where: str, function: Callable[[], _T]) -> _T:
         """What a call of somebody's own code gives; its error as one that says where it broke."""
         try:
-            return what()
+            return function()
         except Exception as error:
             import traceback  # noqa: PLC0415 - on the way to an error
 
@@ -81,5 +81,5 @@ class CheckedSampler:
             raise SpaceError("The sampler failed:", [(problem, hint)]) from error
 
 
-def _described(found: object) -> str:
+def _describe(found: object) -> str:
     return f"a {type(found).__name__}: {found!r:.80}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modeldir.space import Dim, Space
 
 
-def ordered(domain: Choice) -> tuple[Any, ...] | None:
+def sorted_numbers(domain: Choice) -> tuple[Any, ...] | None:
     """The options from small to large, if they are three numbers or more; else None."""
     options = domain.options
     numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in options)
@@ -26,7 +26,7 @@ def is_log(dim: Dim) -> bool:
     return getattr(dim.domain, "word", "").startswith("log_")
 
 
-def is_whole(dim: Dim) -> bool:
+def is_integer(dim: Dim) -> bool:
     """Whether a dim is a range of whole numbers."""
     return getattr(dim.domain, "word", "").endswith("int")
 
@@ -48,7 +48,7 @@ def in_domains(space: Space, point: Mapping[str, Any]) -> bool:
     return all(dim.domain.contains(tuple(point[name] for name in dim.names)) for dim in together)
 
 
-def fixed(space: Space) -> dict[str, Any]:
+def constants(space: Space) -> dict[str, Any]:
     """What has one value, whether it counts or not."""
     return {
         name: value

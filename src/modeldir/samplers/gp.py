@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers._optuna import STARTUP, ByOptuna, lacking
+from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
+from modeldir.samplers._optuna import STARTUP, OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import Start
-from modeldir.samplers.tpe import parzen
+from modeldir.samplers.startup import StartupSampler
+from modeldir.samplers.tpe import make_tpe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,31 +33,31 @@ asked instead, which looks further round the good trials.
 """
 
 
-class GP(ByOptuna):
+class GP(OptunaSampler):
     """Bayesian optimization with a Gaussian process.
 
     Args:
         startup: how many trials end before it learns.
     """
 
-    least: ClassVar[Mapping[str, int]] = {"startup": 1}
+    minimums: ClassVar[Mapping[str, int]] = {"startup": 1}
     """The smallest value of each option that is an integer."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, startup: int = STARTUP
     ) -> None:
-        super().__init__(space, seed, objectives, whole=True)
+        super().__init__(space, seed, objectives, fill_inactive=True)
         self._startup = startup
-        self._start = Start(space, seed)
+        self._start = StartupSampler(space, seed)
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         """Nothing but that a package is missing."""
         del space, objectives
-        yield from lacking("gp", "torch", "scipy")
+        yield from missing_packages("gp", "optuna", "torch", "scipy")
 
-    def _proposed(self, number: int, seed: int) -> Proposal | None:
-        if self._history.completed() < self._startup:
+    def _propose(self, number: int, seed: int) -> Proposal | None:
+        if self._history.count_completed() < self._startup:
             return self._start.ask(number)
         import optuna  # noqa: PLC0415 - heavy, and an extra
 
@@ -66,8 +66,8 @@ class GP(ByOptuna):
                 seed=seed, n_startup_trials=self._startup, warn_independent_sampling=False
             )
             values = self._history.ask(process)
-            if self._history.nearest(values) < NEAR:
-                values = self._history.ask(parzen(seed, self._startup))
+            if self._history.nearest_distance(values) < NEAR:
+                values = self._history.ask(make_tpe(seed, self._startup))
         return Proposal(self._point(values))
 
 

@@ -30,11 +30,11 @@ class Grid:
     def __init__(self, space: Space, seed: int = 0, objectives: Objectives = ()) -> None:
         del seed, objectives  # taken because every sampler is made in one way
         self._points = grid(space)
-        self._told: set[Hashable] = set()
-        self._go_on()
+        self._known: set[Hashable] = set()
+        self._advance()
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         """Ranges: they have no end."""
         del objectives
         for name, domain in space.domains.items():
@@ -47,18 +47,18 @@ class Grid:
     def ask(self, number: int) -> Proposal | None:  # noqa: ARG002 - any trial gets the next
         """The first point that no trial has yet; None when each has one."""
         # What was told stays told, so the points before the next never need a second look.
-        while self._key in self._told:
-            self._go_on()
+        while self._key in self._known:
+            self._advance()
         return None if self._next is None else Proposal(dict(self._next))
 
-    def _go_on(self) -> None:
+    def _advance(self) -> None:
         self._next = next(self._points, None)
         self._key = None if self._next is None else _key(self._next)
 
     def tell(self, observation: Observation) -> None:
         """A trial with this point is there, however it stands."""
         if observation.takes_its_point:
-            self._told.add(_key(observation.point))
+            self._known.add(_key(observation.point))
 
 
 def _key(point: Mapping[str, Any]) -> Hashable:

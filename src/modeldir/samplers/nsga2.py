@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers._optuna import ByOptuna, lacking
+from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
+from modeldir.samplers._optuna import OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import Start
+from modeldir.samplers.startup import StartupSampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from modeldir.space import Space
 
 
-class NSGA2(ByOptuna):
+class NSGA2(OptunaSampler):
     """The non-dominated sorting genetic algorithm.
 
     Args:
         population: how many trials make a generation.
     """
 
-    least: ClassVar[Mapping[str, int]] = {"population": 2}
+    minimums: ClassVar[Mapping[str, int]] = {"population": 2}
     """The smallest value of each option that is an integer."""
 
     def __init__(
@@ -40,32 +40,34 @@ class NSGA2(ByOptuna):
     ) -> None:
         super().__init__(space, seed, objectives)
         self._population = population
-        self._start = Start(space, seed)
+        self._start = StartupSampler(space, seed)
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         """Nothing but that Optuna is missing."""
         del space, objectives
-        yield from lacking("nsga2")
+        yield from missing_packages("nsga2", "optuna")
 
-    def _proposed(self, number: int, seed: int) -> Proposal | None:
+    def _propose(self, number: int, seed: int) -> Proposal | None:
         generation = self._generation()
         if generation == 0:
             first = self._start.ask(number)
             return None if first is None else Proposal(first.point, {"generation": 0})
-        from modeldir.samplers._optuna_nsga2 import Evolution  # noqa: PLC0415 - it imports Optuna
+        from modeldir.samplers._optuna_nsga2 import (  # noqa: PLC0415 - imports Optuna
+            GenerationSampler,
+        )
 
         with quietly():
-            sampler = Evolution(self._history, generation, self._population, seed)
+            sampler = GenerationSampler(self._history, generation, self._population, seed)
             point = self._point(self._history.ask(sampler))
         return Proposal(point, {"generation": generation, "parents": sampler.parents})
 
-    def _notes_of_other(self, number: int) -> Mapping[str, Any]:
+    def _fallback_notes(self, number: int) -> Mapping[str, Any]:
         """A point by chance is a mutant of its generation."""
         del number
         return {"generation": self._generation()}
 
     def _generation(self) -> int:
         """The one that a new trial belongs to: the last, or the next where that one is complete."""
-        newest = self._history.newest()
-        return newest + (self._history.completed(newest) >= self._population)
+        newest = self._history.newest_generation()
+        return newest + (self._history.count_completed(newest) >= self._population)

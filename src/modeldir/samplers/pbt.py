@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import SpaceError
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.taken import TRIES, Taken, chance
+from modeldir.samplers.taken import TRIES, Taken, rng_for
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class PBT:
 
     follows = True
     """How running trials stand matters too."""
-    no_more = (
+    exhausted_reason = (
         "nobody who was stopped could copy who still ran\n"
         "  members have to run side by side: -j as many as the population has"
     )
@@ -65,8 +65,8 @@ class PBT:
         quantile: float = 0.25,
         resample: float = 0.25,
     ) -> None:
-        problems = [*_wrong(population, interval, quantile, resample)]
-        problems = problems or [*_too_few(population, quantile)]
+        problems = [*_option_problems(population, interval, quantile, resample)]
+        problems = problems or [*_size_problems(population, quantile)]
         if problems:
             raise SpaceError("The population makes no sense:", problems)
         self._space, self._seed, self._objectives = space, seed, objectives
@@ -75,7 +75,7 @@ class PBT:
         self._members: dict[int, Observation] = {}
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any will do
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any will do
         """What keeps it from this search."""
         if len(objectives) > 1:
             yield Problem("pbt ranks by one metric, and there are several", "use --sampler nsga2")
@@ -108,18 +108,18 @@ class PBT:
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
         """A changed copy of one of the best that still train; None while there is none."""
-        rng = chance(self._seed, number)
+        rng = rng_for(self._seed, number)
         best = self._best()
         if not best:
             return None
         parent = best[int(rng.random() * len(best))]
-        found: dict[str, Any] = {"number": parent.number}
+        copied: dict[str, Any] = {"number": parent.number}
         if "step" in parent.notes:
-            found["step"] = parent.notes["step"]
+            copied["step"] = parent.notes["step"]
         if not self._still_trains(parent):
-            found["ended"] = True
-        point = self._explored(parent.point, number, rng)
-        return Proposal(point, {"parent": found, "replaces": stopped})
+            copied["ended"] = True
+        point = self._explore(parent.point, number, rng)
+        return Proposal(point, {"parent": copied, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
         """The top quantile of those that still have training before them, the best first. Where
@@ -152,22 +152,20 @@ class PBT:
             known, default=math.inf
         )
 
-    def _explored(
-        self, point: Mapping[str, Any], number: int, rng: random.Random
-    ) -> dict[str, Any]:
+    def _explore(self, point: Mapping[str, Any], number: int, rng: random.Random) -> dict[str, Any]:
         """Another point near this one that keeps the constraints; the same, where there is none."""
         values = self._space.dims_of(point)
         for _ in range(TRIES):
             moved = {
-                dim.name: self._moved(dim, values.get(dim.name), rng) for dim in self._space.dims
+                dim.name: self._perturb(dim, values.get(dim.name), rng) for dim in self._space.dims
             }
-            found = self._space.complete(moved)
-            if self._space.contains(found) and found not in self._taken:
-                return found
+            explored = self._space.complete(moved)
+            if self._space.contains(explored) and explored not in self._taken:
+                return explored
         drawn = self._taken.drawn(number)
         return dict(point) if drawn is None else drawn
 
-    def _moved(self, dim: Dim, value: Any, rng: random.Random) -> Any:
+    def _perturb(self, dim: Dim, value: Any, rng: random.Random) -> Any:
         """A value perturbed, or drawn anew; so is that of a dimension that did not count before."""
         domain = dim.domain
         if value is None or rng.random() < self._resample:
@@ -187,7 +185,7 @@ def _ended(member: Observation) -> bool:
     return member.status == "completed"
 
 
-def _wrong(
+def _option_problems(
     population: object, interval: object, quantile: object, resample: object
 ) -> Iterator[Problem]:
     for name, value, least in (("population", population, 2), ("interval", interval, 1)):
@@ -200,7 +198,7 @@ def _wrong(
         yield Problem("quantile: got 0", "nobody would ever be replaced")
 
 
-def _too_few(population: int, quantile: float) -> Iterator[Problem]:
+def _size_problems(population: int, quantile: float) -> Iterator[Problem]:
     """As pruners/pbt.py counts: the whole members in the quantile."""
     if int(population * quantile) < 1:
         least = math.ceil(100 / population) / 100

@@ -15,7 +15,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.taken import Taken, seed_of
+from modeldir.samplers.taken import Taken, seed_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,18 +58,18 @@ class Sobol:
         self._taken = Taken(space, seed)
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         """More dimensions than there are direction numbers for."""
         del objectives
-        if len(space.dims) > most():
+        if len(space.dims) > max_dims():
             yield Problem(
-                f"sampler: sobol has {most()} dimensions, and here {len(space.dims)} vary",
+                f"sampler: sobol has {max_dims()} dimensions, and here {len(space.dims)} vary",
                 "use --sampler random",
             )
 
     def ask(self, number: int) -> Proposal | None:
         """The trial's own point; where that is taken or not allowed, one by chance."""
-        if self._taken.is_whole_space:
+        if self._taken.is_exhausted:
             return None
         point = self.at(number)
         if point not in self._taken and self._space.allows(point):
@@ -105,11 +105,11 @@ def sobol(index: int, dims: int, seed: int) -> list[float]:
             if rest & 1:
                 bits ^= direction
             rest >>= 1
-        point.append(_scrambled(bits, seed_of(seed, dim)) / (_ALL + 1))
+        point.append(_scrambled(bits, seed_for(seed, dim)) / (_ALL + 1))
     return point
 
 
-def most() -> int:
+def max_dims() -> int:
     """So many dimensions have direction numbers."""
     return len(_JOE_KUO.split()) + 1
 

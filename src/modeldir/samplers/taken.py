@@ -42,26 +42,26 @@ class Taken:
         return _values(point) in self._taken
 
     @property
-    def is_whole_space(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether each point has a trial."""
         return self._size is not None and len(self._taken) >= self._size
 
     def drawn(self, number: int) -> dict[str, Any] | None:
         """A point by chance that no trial has yet; None when each point has one."""
-        if self.is_whole_space:
+        if self.is_exhausted:
             return None
         for again in range(TRIES):
-            point = draw(self._space, chance(self._seed, number, again))
+            point = draw(self._space, rng_for(self._seed, number, again))
             if point not in self:
                 return point
-        return self._one_of_the_rest(number)
+        return self._draw_remaining(number)
 
-    def _one_of_the_rest(self, number: int) -> dict[str, Any] | None:
+    def _draw_remaining(self, number: int) -> dict[str, Any] | None:
         """For the last points of a finite space, which draws would hardly ever meet."""
         if self._size is None:  # a range so narrow that its rounded values are used up
             return None
         rest = [point for point in grid(self._space) if point not in self]
-        place = chance(self._seed, number, TRIES).random()
+        place = rng_for(self._seed, number, TRIES).random()
         return rest[int(place * len(rest))] if rest else None
 
 
@@ -72,7 +72,7 @@ def _values(point: Mapping[str, Any]) -> Hashable:
     return frozenset([(name, equality.key(value)) for name, value in point.items()])
 
 
-def chance(seed: int, number: int, again: int = 0) -> random.Random:
+def rng_for(seed: int, number: int, again: int = 0) -> random.Random:
     """The chance of one trial, and of the tries for it after the first.
 
     One seed for every restart would propose the same points over and over; by (seed, number) it
@@ -82,7 +82,7 @@ def chance(seed: int, number: int, again: int = 0) -> random.Random:
     return random.Random(stream)  # noqa: S311 - nobody is kept from guessing it
 
 
-def seed_of(seed: int, number: int, again: int = 0) -> int:
+def seed_for(seed: int, number: int, again: int = 0) -> int:
     """The same as a whole number of 32 bits, for libraries that want one."""
     digest = sha256(f"{seed}:{number}:{again}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

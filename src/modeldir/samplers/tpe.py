@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers._optuna import STARTUP, ByOptuna, lacking
+from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
+from modeldir.samplers._optuna import STARTUP, OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import Start
+from modeldir.samplers.startup import StartupSampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modeldir.space import Space
 
 
-class TPE(ByOptuna):
+class TPE(OptunaSampler):
     """The tree-structured Parzen estimator.
 
     Args:
@@ -33,7 +33,7 @@ class TPE(ByOptuna):
         candidates: how many points are compared for each proposal.
     """
 
-    least: ClassVar[Mapping[str, int]] = {"startup": 0, "candidates": 1}
+    minimums: ClassVar[Mapping[str, int]] = {"startup": 0, "candidates": 1}
     """The smallest value of each option that is an integer."""
 
     def __init__(
@@ -47,23 +47,23 @@ class TPE(ByOptuna):
     ) -> None:
         super().__init__(space, seed, objectives)
         self._startup, self._candidates = startup, candidates
-        self._start = Start(space, seed)
+        self._start = StartupSampler(space, seed)
 
     @staticmethod
-    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         """Nothing but that Optuna is missing."""
         del space, objectives
-        yield from lacking("tpe")
+        yield from missing_packages("tpe", "optuna")
 
-    def _proposed(self, number: int, seed: int) -> Proposal | None:
-        if self._history.ended() < self._startup:
+    def _propose(self, number: int, seed: int) -> Proposal | None:
+        if self._history.count_learnable() < self._startup:
             return self._start.ask(number)
         with quietly():
-            values = self._history.ask(parzen(seed, self._startup, self._candidates))
+            values = self._history.ask(make_tpe(seed, self._startup, self._candidates))
         return Proposal(self._point(values))
 
 
-def parzen(seed: int, startup: int, candidates: int = 24) -> BaseSampler:
+def make_tpe(seed: int, startup: int, candidates: int = 24) -> BaseSampler:
     """Optuna's sampler, as it is used here."""
     import optuna  # noqa: PLC0415 - heavy, and an extra
 

@@ -37,7 +37,7 @@ def chosen(
     """
     name, options, wrong = named(raw.get("sampler"))
     # A custom sampler may be importable only where the search runs.
-    wrong += samplers.unknown(name) if name and (to_run or ":" not in name) else []
+    wrong += samplers.name_problems(name) if name and (to_run or ":" not in name) else []
     problems += wrong
     if wrong or not parsed.domains:
         return Choice(name or "")
@@ -86,8 +86,8 @@ def _refused(
     """
     if not to_run and ":" in name:
         return
-    for problem in samplers.refusals(name, parsed, found, options):
-        if to_run or not isinstance(problem, samplers.Missing):
+    for problem in samplers.find_problems(name, parsed, found, options):
+        if to_run or not isinstance(problem, samplers.MissingPackage):
             yield problem
 
 
