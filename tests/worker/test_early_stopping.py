@@ -635,8 +635,8 @@ def test_who_is_stopped_when_the_others_have_completed_is_not_replaced(project: 
     done = project.searches(*two, "-j", "1", limit=90)
     assert done.code == 0, done.out
     assert sorted(project.trials().values()) == ["completed", "pruned"], done.out
-    assert "2 points of 9 asked for: nobody who was stopped" in done.out
-    assert "side by side: -j as many as the population has" in done.out
+    assert "2 points of 9 asked for: no stopped trial could be replaced" in done.out
+    assert "members have to run in parallel: set -j to the size of the population" in done.out
     # The one command does not send to the other for trials that cannot come.
     assert "to come" not in project.modeldir("show", "experiments/search").out
     again = project.searches()

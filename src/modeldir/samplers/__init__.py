@@ -1,17 +1,16 @@
-"""Samplers: what proposes the next hyperparameters of a search.
+"""Samplers propose the next hyperparameters of a search.
 
-This room knows the Protocol that each sampler keeps, and finds samplers by name; each has a file of
-its own. It refuses to know trials, folders and processes: a sampler is told what there is, is asked
-what comes next, and starts nothing.
+Start at `Sampler`, the protocol, and `make`, which the scheduler calls with a sampler's name. Each
+sampler has its own module. `modeldir.search.observations` makes the observations.
 
-A sampler keeps nothing of its own that could be lost: made again with the same seed and told the
-same observations, it proposes the same. So any worker can make one, at any time, from the folders.
-What the folders would not tell (the generation of an evolution) goes along in a proposal's notes,
-which are kept in `trial.json` and told back.
+The rule: a sampler has no state that could be lost. A new one with the same seed and the same
+observations proposes the same, so every worker can rebuild it from the folders. Anything else that
+it must remember, such as a generation, goes into a proposal's notes. `trial.json` keeps them, and
+they come back with the trial's observation.
 
-A sampler of your own is a class that is made as `Class(space, seed, objectives, **options)`, named
-as "package.module:Class" or by an entry point in the group `modeldir.samplers`. `modeldir.testing`
-has the tests that it should pass.
+A custom sampler is a class with the signature `Class(space, seed, objectives, **options)`. Users
+name it "package.module:Class", or by an entry point in the group `modeldir.samplers`.
+`modeldir.testing` has the tests that it should pass.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from modeldir._system import plugins
 from modeldir.errors import Problem as Problem
 from modeldir.errors import SpaceError
 from modeldir.metrics.objective import (
-    Objectives as Objectives,  # part of what a sampler of one's own is given
+    Objectives as Objectives,  # for authors of custom samplers
 )
 
 if TYPE_CHECKING:
     from modeldir.space import Space
 
 GROUP = "modeldir.samplers"
-"""The group of entry points in which other packages offer samplers."""
+"""Other packages offer samplers as entry points in this group."""
 
 AUTO = "auto"
-"""Not a sampler, but the wish that one be chosen: see `samplers.auto`."""
+"""Not a sampler: `samplers.auto` then chooses one."""
 
 _BUILT_IN = {
     "grid": "modeldir.samplers.grid:Grid",
@@ -60,9 +59,9 @@ _KIND = plugins.PluginKind(GROUP, _BUILT_IN, NAMES, _SYNONYMS)
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a new trial should be: its point, and what of the sampler's should be told back.
+    """The configuration of a new trial, and the sampler's notes on it.
 
-    `notes` are kept in the trial's `trial.json`, so they have to be what JSON can hold.
+    `trial.json` keeps the notes, so JSON must be able to represent them.
     """
 
     point: dict[str, Any]
@@ -71,15 +70,15 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Observation:
-    """A trial as a sampler sees it: where it lies, how it stands, what it has scored so far.
+    """A trial as a sampler sees it: its configuration, its status and its values so far.
 
-    `status` is one of waiting, running, completed, pruned and failed; an interrupted trial is going
-    to run again, so it is waiting. `values` are the metrics of the plan, as they are (a loss is not
-    turned round); without those that a trial does not have, and never NaN. A pruned trial has the
-    values at which it was pruned, and `notes["step"]` where that is known.
+    `status` is one of waiting, running, completed, pruned and failed. An interrupted trial will run
+    again, so it is waiting. `values` are the search's metrics with their original sign. They never
+    contain NaN, and they lack the metrics that the trial does not have. A pruned trial has the
+    values at which it was pruned, and `notes["step"]` if the step is known.
 
-    `number` is None for a row of another folder, which teaches and is no trial here. It leaves its
-    point free, unless its notes say that it is `reused`: then it stands for a trial here.
+    `number` is None for a trial of another folder. The sampler learns from it, and may propose its
+    configuration here, unless its notes contain `reused`: then it replaces a trial of this search.
     """
 
     number: int | None
@@ -90,21 +89,21 @@ class Observation:
 
     @property
     def takes_its_point(self) -> bool:
-        """Whether no trial is to be made at this point any more."""
+        """Whether this search must not run the configuration again."""
         return self.number is not None or "reused" in self.notes
 
 
 class Sampler(Protocol):
-    """Proposes points of a space, and learns how they scored."""
+    """The protocol: propose configurations, and learn from their results."""
 
     def ask(self, number: int) -> Proposal | None:
-        """What the trial of this number should be, or None if there is nothing left to propose.
+        """Propose the trial with this number, or return None if nothing is left to propose.
 
-        Asking changes nothing: asked again before it was told anything, it says the same.
+        It changes nothing: another call with no `tell` in between returns the same proposal.
         """
 
     def tell(self, observation: Observation) -> None:
-        """Learn of a trial, also one that is still to run, or what has changed about it."""
+        """Learn about a new trial, also one that has not started, or about a change of one."""
 
 
 Factory: TypeAlias = Callable[..., Sampler]
@@ -119,19 +118,20 @@ def make(
     trials: int | None = None,
     **options: Any,
 ) -> Sampler:
-    """The sampler of this name.
+    """Make the sampler with this name.
 
     Args:
-        name: one of `NAMES`, that of an entry point, or "package.module:Class".
-        space: what it proposes points of: `Search.plan.space`, or domains as `Search` takes them,
+        name: one of `NAMES`, the name of an entry point, or "package.module:Class".
+        space: the search space: `Search.plan.space`, or a mapping as `Search` takes it,
             `{"learning_rate": {"log_uniform": [1e-5, 1e-1]}}`.
-        seed: of all its chance, with the number of the trial that it is asked for.
+        seed: the random seed. It and a trial's number decide every random choice for that trial.
         objectives: the metrics to rank by, each with its direction.
-        trials: how many trials the search is to have, where that is known: for `auto`.
-        options: what else the sampler takes.
+        trials: the number of trials in the search, if known. Only `auto` uses it.
+        options: the sampler's own options.
 
     Raises:
-        SpaceError: if there is none, or it cannot sample this space; every problem at once.
+        SpaceError: if no sampler has this name, or it cannot sample this space. The error lists all
+            problems.
     """
     if isinstance(space, Mapping):
         from modeldir.space import parse_space  # noqa: PLC0415 - only for a mapping
@@ -145,7 +145,7 @@ def make(
             **options,
         )
     if name == AUTO:
-        from modeldir.samplers import auto  # noqa: PLC0415 - only if it is wanted
+        from modeldir.samplers import auto  # noqa: PLC0415 - only for `auto`
 
         name, _ = auto.choose(space, trials, objectives, auto.installed())
     problems = [*find_problems(name, space, objectives, options)]
@@ -154,13 +154,13 @@ def make(
     sampler = _factory(name)(space, seed, objectives, **options)
     if name in _BUILT_IN:
         return sampler
-    from modeldir.samplers.custom import CheckedSampler  # noqa: PLC0415 - only for somebody's own
+    from modeldir.samplers.custom import CheckedSampler  # noqa: PLC0415 - only for a custom one
 
     return CheckedSampler(sampler, space, seed, name)
 
 
 def name_problems(name: str) -> list[Problem]:
-    """What is wrong with a sampler's name; nothing where there is one of that name."""
+    """Return the problems with a sampler's name: none if a sampler has it."""
     try:
         _ = name if name == AUTO else _factory(name)
     except plugins.PluginError as error:
@@ -171,7 +171,11 @@ def name_problems(name: str) -> list[Problem]:
 def find_problems(
     name: str, space: Space, objectives: Objectives = (), options: Mapping[str, Any] | None = None
 ) -> Iterator[Problem]:
-    """What keeps a sampler from this space, each with what to do about it."""
+    """Yield each reason why a sampler cannot search this space, with a hint.
+
+    A sampler's class may have a static method `find_problems(space, objectives)` for its own
+    reasons, and `minimums`, the smallest allowed value of each integer option.
+    """
     found = name_problems(name)
     if found or name == AUTO:
         yield from found
@@ -184,21 +188,23 @@ def find_problems(
 
 
 def learns(sampler: Sampler) -> bool:
-    """Whether values matter to a sampler. One for which they do not says `learns = False`, and the
-    trials' metrics need not be read for it.
+    """Return whether a sampler uses the trials' values.
+
+    With the class attribute `learns = False`, the search does not read the metrics for it.
     """
     return bool(getattr(sampler, "learns", True))
 
 
 def follows(sampler: Sampler) -> bool:
-    """Whether a sampler wants to know how running trials stand. It then says `follows = True`, and
-    is told their latest values, and the step at which they are.
+    """Return whether a sampler uses the values of running trials.
+
+    With the class attribute `follows = True`, it gets their latest values and steps.
     """
     return bool(getattr(sampler, "follows", False))
 
 
 class MissingPackage(Problem):
-    """A package is not installed. This is no problem for commands that only show a search."""
+    """A package is not installed. Commands that only show a search ignore this problem."""
 
 
 def why_exhausted(name: str) -> str:
@@ -207,8 +213,8 @@ def why_exhausted(name: str) -> str:
 
 
 def missing_packages(name: str, *packages: str) -> Iterator[Problem]:
-    """The packages that a sampler lacks, as one problem."""
-    from importlib.util import find_spec  # noqa: PLC0415 - of samplers that need a library
+    """Yield one problem that names the packages a sampler needs and cannot import."""
+    from importlib.util import find_spec  # noqa: PLC0415 - only for samplers that need one
 
     missing = [each for each in packages if find_spec(each) is None]
     if missing:
@@ -226,10 +232,10 @@ _METHODS = ("ask", "tell")
 
 
 def _factory(name: str) -> Factory:
-    """What makes the sampler of this name.
+    """Return the class or function that makes the sampler with this name.
 
     Raises:
-        PluginError: if there is none, or it has not the methods that a search calls.
+        PluginError: if there is none, or it lacks a method that a search calls.
     """
     factory: Factory = _KIND.load(name)
     if isinstance(factory, type):
@@ -255,14 +261,14 @@ def _option_problems(name: str, factory: Factory, options: Mapping[str, Any]) ->
     try:
         signature = inspect.signature(factory)
         signature.bind("space", "seed", "objectives")
-    except (TypeError, ValueError):  # of one of C's nothing is known
+    except (TypeError, ValueError):  # also if it is written in C and has no signature
         hint = "let it be made as Class(space, seed, objectives), with options by keyword"
         yield Problem(f"sampler: {name} cannot be made with a space, a seed and objectives", hint)
         return
     parameters = [*signature.parameters.values()]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
-    # The first three are the space, the seed and the objectives, whatever they are called.
+    # The first three are the space, the seed and the objectives, under any names.
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     known = [each.name for each in parameters[:3] if each.kind is inspect.Parameter.KEYWORD_ONLY]
     known += [each.name for each in parameters[3:] if each.kind in named]
@@ -271,6 +277,6 @@ def _option_problems(name: str, factory: Factory, options: Mapping[str, Any]) ->
 
 
 def objective_values(observation: Observation, objectives: Objectives) -> tuple[float, ...] | None:
-    """The values of the objectives in their order, or None where one is missing or no number."""
+    """Return the objectives' values in order, or None if one is missing or not finite."""
     values = [observation.values.get(name, math.nan) for name, _ in objectives]
     return tuple(values) if values and all(map(math.isfinite, values)) else None

@@ -1,11 +1,11 @@
-"""What Optuna's samplers need: the trials as a study of Optuna's, and dims as its distributions.
+"""The common part of all samplers that use Optuna: `tpe`, `gp` and `nsga2`.
 
-It knows how a dim becomes a distribution and an observation a trial of Optuna's, and how one of its
-samplers is asked outside its own loop. It refuses to know which sampler that is.
+Start at `OptunaSampler`, their base class. `StudyHistory` turns observations into an Optuna study,
+and `OptunaAxis` turns a hyperparameter into an Optuna distribution.
 
-A study is usually kept in a database. Here the folders are it, so the storage is only a view of
-what was told: in one order (rows of other folders, then trials by number), whatever the order of
-telling, and each ask gets a new sampler with a seed of its own. So a restart changes nothing.
+The rule: a restart changes no proposal. The folders replace Optuna's database, and the study always
+has the same order: trials of other folders first, then this search's trials by number. Each ask
+uses a new Optuna sampler with its own seed. Import from and export to Optuna: `modeldir.exchange`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from modeldir.samplers.dims import (
     step_of,
 )
 from modeldir.samplers.quiet_optuna import quietly
+from modeldir.samplers.startup import StartupSampler
 from modeldir.samplers.taken import Taken, seed_for
 from modeldir.space import Choice
 
@@ -35,17 +36,17 @@ if TYPE_CHECKING:
     from modeldir.space import Dim, Space
 
 TRIES = 10
-"""So many asks for a point that no trial has yet, before chance decides among the rest."""
+"""The number of attempts to propose a new configuration before drawing a random one."""
 
 STARTUP = 10
-"""As many trials end before a model is asked; so Optuna has it."""
+"""The number of trials that must end before a model proposes: Optuna's default."""
 
 _FIRST = 1_000_000_000
-"""The number that trial 0 has in the study: rows of other folders come before it."""
+"""The number of trial 0 in the study. Trials of other folders have smaller numbers."""
 _ASKING = 2 * _FIRST
 
 _EXACT = 2**53
-"""Up to here a float holds every whole number."""
+"""A float represents every integer up to this one exactly."""
 
 MakeSampler = Callable[[int], "BaseSampler"]
 
@@ -54,11 +55,11 @@ MakeSampler = Callable[[int], "BaseSampler"]
 
 
 class OptunaAxis:
-    """One dim as Optuna has it.
+    """One dimension of the search space as an Optuna distribution.
 
-    A list of three numbers or more is an axis with an order (16, 32, 64): its places are whole
-    numbers. Of all other lists the places are categories. So nothing that a list may hold, a list
-    or null among it, has to be a category of Optuna's.
+    A list of three or more numbers (16, 32, 64) is an ordered axis: Optuna sees the integer index.
+    In any other list, the indexes are categories. So Optuna never sees the list's values, which may
+    be lists or null.
     """
 
     def __init__(self, dim: Dim) -> None:
@@ -66,14 +67,14 @@ class OptunaAxis:
 
         domain: Any = dim.domain
         self._domain = domain
-        self._places: dict[str, int] | None = None
+        self._indexes: dict[str, int] | None = None
         self._first = 0
-        """From where whole numbers count: far from 0 a float would not tell them apart."""
+        """An offset for integers so far from 0 that a float cannot distinguish them."""
         self.distribution: BaseDistribution
         if isinstance(dim.domain, Choice):
             options = sorted_numbers(dim.domain)
             self._options = options or dim.domain.options
-            self._places = {_key(option): place for place, option in enumerate(self._options)}
+            self._indexes = {_key(option): index for index, option in enumerate(self._options)}
             count = len(self._options)
             self.distribution = (
                 distributions.IntDistribution(0, count - 1)
@@ -82,7 +83,7 @@ class OptunaAxis:
             )
         elif is_integer(dim):
             low, high, step = domain.low, domain.high, step_of(dim)
-            log = is_log(dim) and step in {None, 1}  # Optuna has no logarithm with a step
+            log = is_log(dim) and step in {None, 1}  # Optuna has no log scale with a step
             if not log and max(abs(low), abs(high)) > _EXACT:
                 self._first, high, low = low, high - low, 0
             self.distribution = distributions.IntDistribution(
@@ -91,19 +92,19 @@ class OptunaAxis:
                 log=log,
                 step=1 if log else step or 1,
             )
-        else:  # a step is kept by `nearest`
+        else:  # `from_model` rounds to the step
             self.distribution = distributions.FloatDistribution(
                 domain.low, domain.high, log=is_log(dim)
             )
 
     def to_model(self, value: Any) -> Any:
-        """A value as the distribution has it."""
-        if self._places is not None:
-            return self._places[_key(value)]
+        """Convert a value to the distribution's value."""
+        if self._indexes is not None:
+            return self._indexes[_key(value)]
         return int(value) - self._first if isinstance(self._domain.low, int) else float(value)
 
     def distance(self, one: Any, other: Any) -> float:
-        """How far two values of the distribution are apart, as a part of the axis."""
+        """Return the distance of two distribution values as a fraction of the axis."""
         if one == other:
             return 0.0
         low, high = (
@@ -117,22 +118,22 @@ class OptunaAxis:
         return float(abs(one - other) / (high - low))
 
     def midpoint(self) -> Any:
-        """What stands for the value of a dim that is not active."""
-        if self._places is not None:
-            return len(self._places) // 2
+        """Return the value to use while the dimension is inactive."""
+        if self._indexes is not None:
+            return len(self._indexes) // 2
         return self.to_model(self._domain.at(0.5))
 
     def from_model(self, value: Any) -> Any:
-        """A value of the distribution as one of the domain."""
-        if self._places is not None:
+        """Convert a distribution's value to a value of the search space."""
+        if self._indexes is not None:
             return self._options[int(value)]
         if self._first:
             return self._domain.nearest(self._first + int(value))
-        return self._domain.nearest(float(value))  # NumPy's number as Python's
+        return self._domain.nearest(float(value))  # convert NumPy's float to Python's
 
 
 def _key(value: Any) -> str:
-    """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
+    """Return a key that is equal for 1 and 1.0, but not for 1 and true."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, (list, tuple)):
@@ -144,13 +145,13 @@ def _key(value: Any) -> str:
 
 
 class StudyHistory:
-    """What was told, as trials of Optuna's in one order.
+    """The observations as Optuna trials, in a fixed order.
 
-    A model of all dims together has no place for a trial that lacks some: with `whole`, a dim that
-    is not active counts as its middle, and is passed over where it is proposed.
+    Some models need a value for every dimension. With `fill_inactive`, an inactive dimension gets
+    its midpoint, and `ask` drops what Optuna proposes for it.
 
-    Rows outside the space as it is now teach nothing: the plan may have changed since they were
-    made. A trial that has ended well without finite values for all objectives counts as failed.
+    Trials outside the current search space are left out: the space may have changed since they ran.
+    A completed trial without finite values for all objectives counts as failed.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class StudyHistory:
         self._foreign = 0
 
     def tell(self, observation: Observation) -> None:
-        """A trial, or what has changed about it."""
+        """Add a trial, or replace it if it has changed."""
         if observation.number is None:
             self._foreign += 1
             key = self._foreign
@@ -179,38 +180,40 @@ class StudyHistory:
             self._notes[key] = observation.notes
 
     def rows(self) -> list[FrozenTrial]:
-        """All of them, in order."""
+        """Return all trials in order."""
         if self._sorted is None:
             self._sorted = [self._rows[key] for key in sorted(self._rows)]
         return self._sorted
 
     def count_learnable(self) -> int:
-        """How many a model can learn from."""
+        """Count the trials from which a model can learn: completed and pruned ones."""
         from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
         states = {TrialState.COMPLETE, TrialState.PRUNED}
         return sum(row.state in states for row in self._rows.values())
 
     def count_completed(self, generation: int | None = None) -> int:
-        """How many have ended well, with finite values; of one generation, where it is given."""
+        """Count the completed trials with finite values, in one generation if given."""
         return sum(
             is_completed(row) and (generation is None or notes.get("generation", 0) == generation)
             for _, row, notes in self.entries()
         )
 
     def newest_generation(self) -> int:
-        """The highest generation that a trial's notes tell of."""
+        """Return the highest generation in the trials' notes."""
         numbers = (notes.get("generation", 0) for _, _, notes in self.entries())
         return max((each for each in numbers if isinstance(each, int)), default=0)
 
     def entries(self) -> Iterator[tuple[int, FrozenTrial, Mapping[str, Any]]]:
-        """Each row in order: its number (see `number_of`), as Optuna has it, and its notes."""
+        """Yield each trial in order: its number (see `number_of`), the trial, and its notes."""
         for row in self.rows():
             yield number_of(row), row, self._notes[row.number]
 
     def nearest_distance(self, values: Mapping[str, Any]) -> float:
-        """How far these values of the dims are from the nearest trial, on the axis where they are
-        furthest: 0 at a trial, 1 from end to end. 1 also where a category differs.
+        """Return the distance of these values to the nearest trial.
+
+        The distance to a trial is the largest distance on any axis, as a fraction of that axis.
+        Different categories have distance 1.
         """
         here = {name: self._axes[name].to_model(value) for name, value in values.items()}
         gaps = (
@@ -279,11 +282,11 @@ class StudyHistory:
     # -- Asking ------------------------------------------------------------------------------------
 
     def ask(self, sampler: BaseSampler, attrs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The values of the dims that a sampler proposes, by name; of the active dims alone.
+        """Return the values that an Optuna sampler proposes for the active dimensions.
 
         Args:
-            sampler: a new one, with the seed of this ask.
-            attrs: what a sampler of Optuna's keeps with a study.
+            sampler: a new one, with the seed for this ask.
+            attrs: the study's system attributes, which some Optuna samplers read.
         """
         with quietly():
             study = _study(self.rows(), self._objectives, attrs or {})
@@ -292,7 +295,7 @@ class StudyHistory:
             proposed = sampler.sample_relative(study, trial, together)
             values: dict[str, Any] = {}
             known = constants(self._space)
-            for dim in self._space.dims:  # parents before those that hang on them
+            for dim in self._space.dims:  # a condition's parent comes before its dependents
                 if not self._space.is_active(dim.names[0], known):
                     continue
                 axis = self._axes[dim.name]
@@ -312,7 +315,6 @@ def _running() -> Any:
 
 
 def _study(rows: list[FrozenTrial], objectives: Objectives, attrs: Mapping[str, Any]) -> Any:
-    """The rows as a study of Optuna's."""
     import optuna  # noqa: PLC0415 - heavy, and an extra
     from optuna.study import StudyDirection  # noqa: PLC0415
 
@@ -325,25 +327,25 @@ def _study(rows: list[FrozenTrial], objectives: Objectives, attrs: Mapping[str, 
 
 
 def number_of(row: FrozenTrial) -> int:
-    """The number of the trial that a row is; those of other folders count down from -1."""
+    """Return the number of an Optuna trial's observation: -1, -2, ... in other folders."""
     return row.number - _FIRST if row.number >= _FIRST else -row.number
 
 
 def is_completed(row: FrozenTrial) -> bool:
-    """Whether it has ended well, with finite values."""
+    """Return whether a trial has completed with finite values."""
     from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
     return row.state is TrialState.COMPLETE
 
 
-# -- What all of them do ---------------------------------------------------------------------------
+# -- The base class --------------------------------------------------------------------------------
 
 
 class OptunaSampler:
-    """A sampler by one of Optuna's: `_propose` is what each of them is about.
+    """Base class for samplers that use Optuna. Subclasses implement `_propose`.
 
-    Until a few trials have ended there is nothing to learn: those points are quasi-random, which
-    spread better than chance (`start`).
+    Until a few trials have ended there is nothing to learn from. Until then subclasses use
+    `self._start`, whose quasi-random configurations cover the space better than random ones.
     """
 
     def __init__(
@@ -351,10 +353,11 @@ class OptunaSampler:
     ) -> None:
         self._space, self._seed = space, seed
         self._taken = Taken(space, seed)
+        self._start = StartupSampler(space, seed)
         self._history = StudyHistory(space, objectives, fill_inactive=fill_inactive)
 
     def ask(self, number: int) -> Proposal | None:
-        """A point that no trial has yet; None when each point has one."""
+        """Propose a new configuration; return None if the search space is exhausted."""
         if self._taken.is_exhausted:
             return None
         for again in range(TRIES):
@@ -367,15 +370,16 @@ class OptunaSampler:
         return None if other is None else Proposal(other, self._fallback_notes(number))
 
     def tell(self, observation: Observation) -> None:
-        """A trial, or what has changed about it."""
+        """Learn about a trial or a change of it."""
         self._taken.add(observation)
         self._history.tell(observation)
 
     def _propose(self, number: int, seed: int) -> Proposal | None:
+        """Propose a configuration, which may be a known one; None for a random one."""
         raise NotImplementedError
 
     def _fallback_notes(self, number: int) -> Mapping[str, Any]:
-        """The notes of a point by chance, where every proposal was taken already."""
+        """Return the notes for a random configuration that replaces a known proposal."""
         del number
         return {}
 

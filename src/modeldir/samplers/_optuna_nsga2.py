@@ -1,6 +1,6 @@
-"""Optuna's NSGA-II with generations that the trials' notes tell, not a database.
+"""Optuna's NSGA-II with generations that it reads from the trials' notes, not from a database.
 
-It imports Optuna, so it is imported only by what needs that.
+Only `nsga2.py` imports this module, inside a function, because it imports Optuna at its top.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modeldir.samplers._optuna import StudyHistory, is_completed, number_of
 
 
 class GenerationSampler(NSGAIISampler):
-    """One ask of NSGA-II. `parents` are the numbers of those that were chosen from."""
+    """NSGA-II for one ask. `parents` has the numbers of the trials that it chose as parents."""
 
     def __init__(self, history: StudyHistory, generation: int, population: int, seed: int) -> None:
         super().__init__(population_size=population, seed=seed)
@@ -56,6 +56,6 @@ class GenerationSampler(NSGAIISampler):
 
 
 def generation_of(notes: Mapping[str, Any]) -> int:
-    """A trial's generation; one that another sampler made belongs to the first."""
+    """Return a trial's generation: 0 for a trial of another sampler."""
     generation = notes.get("generation", 0)
     return generation if isinstance(generation, int) else 0

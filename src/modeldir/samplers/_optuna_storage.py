@@ -1,7 +1,7 @@
-"""The storage of a study of Optuna's, as a view of rows that somebody else keeps.
+"""A read-only Optuna storage: the trials that `_optuna.StudyHistory` holds.
 
-It imports Optuna, so it is imported only by what needs that. It refuses to write: the folders are
-the study.
+Only `_optuna.py` imports this module, inside a function, because it imports Optuna at its top. It
+never stores a trial: the experiment folders are the study.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class ReadOnlyStorage(BaseStorage):
-    """Rows to read, and a place for what the trial that is asked for is told by its sampler."""
+    """The methods of a storage that Optuna's samplers call while they propose a trial."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ReadOnlyStorage(BaseStorage):
         self.study_attrs[key] = value
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Told of the trial that is asked for alone, which nobody will read again."""
+        """Ignore attributes: samplers set them on the proposed trial, and nothing reads them."""
 
     def get_all_trials(
         self,

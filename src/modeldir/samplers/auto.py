@@ -1,8 +1,9 @@
-"""Which sampler suits a search, where nobody has said: one small rule.
+"""Choose a suitable sampler for a search whose user has named none: one small rule.
 
-It knows the space, how many trials there are to be, how many metrics count, and what is installed.
-It refuses to look at scores: a choice once made stays (it is written into `search.json`), and only
-another plan is chosen for again. By what measurement it chooses is in docs/search_quality.md.
+`search.sampler_choice` calls `choose` and writes the choice into `search.json`. The choice depends
+on the search space, the number of trials and metrics, and the installed packages. It must not
+depend on results: a search keeps its sampler until its configuration changes. The measurements
+behind the rule are in docs/search_quality.md.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
     from modeldir.space import Space
 
 MIN_TO_LEARN = 11
-"""With fewer trials than this a model has not begun when they are over: even spread is as good."""
+"""With fewer trials, a search is over before a model begins to learn."""
 
 MAX_FOR_GP = 40
-"""Up to so many trials a Gaussian process is worth what it costs: some tenths of a second for each,
-more with every one that has ended. Measured with 30.
+"""Up to this number of trials, a Gaussian process is worth its time.
+
+Each proposal takes some tenths of a second, and more with every trial that has ended. Measured with
+30 trials.
 """
 
 
-def choose(  # noqa: PLR0913 - what the rule looks at
+def choose(  # noqa: PLR0913 - all that the rule depends on
     space: Space,
     trials: int | None,
     objectives: Objectives,
@@ -36,16 +39,16 @@ def choose(  # noqa: PLR0913 - what the rule looks at
     prunes: bool = False,
     taught: bool = False,
 ) -> tuple[str, str]:
-    """The name of a sampler, and why it was chosen.
+    """Return the name of a sampler, and the reason for the choice.
 
     Args:
-        space: what is searched.
-        trials: how many trials there are to be; None for no end.
-        objectives: the metrics that count.
-        installed: of `optuna`, `torch`, `cmaes` and `scipy`, those that can be imported.
-        prunes: whether trials are stopped early: `gp` learns of whole trainings alone, and `tpe`
-            also of those.
-        taught: whether other folders teach: then there is something to learn from at once.
+        space: the search space.
+        trials: the number of trials; None for a search without end.
+        objectives: the metrics to rank by.
+        installed: the packages among `optuna`, `torch`, `cmaes` and `scipy` that can be imported.
+        prunes: whether a pruner stops trials early. Only `tpe` learns from pruned trials.
+        taught: whether the search is warm-started from earlier experiments. A model can then learn
+            before the first trial.
     """
     even = "sobol" if len(space.dims) <= max_dims() else "random"
     if trials is not None and trials < MIN_TO_LEARN and not taught:
@@ -66,6 +69,6 @@ def choose(  # noqa: PLR0913 - what the rule looks at
 
 
 def installed() -> frozenset[str]:
-    """What can be imported here of the packages that samplers need."""
+    """Return which packages of those that samplers need can be imported here."""
     names = ("optuna", "torch", "cmaes", "scipy")
     return frozenset(name for name in names if importlib.util.find_spec(name) is not None)

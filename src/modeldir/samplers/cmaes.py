@@ -1,9 +1,9 @@
-"""CMA-ES: a normal distribution over the space that learns where to go, and in which shape.
+"""CMA-ES: a normal distribution over the search space that adapts its mean and covariance.
 
-For numbers alone. It is by the library `cmaes`, which Optuna's own sampler calls too; Optuna keeps
-the state as a pickle in its database, which a folder does not have. Here the state is computed from
-the trials: each says in its notes of which generation it is, and which trials made it. So a restart
-finds the same state, and trials that end late, after their generation, change nothing any more.
+It searches only numbers, with the library `cmaes`, which Optuna's sampler uses too. Optuna keeps
+the state as a pickle in its database. Here it is computed from the trials, whose notes contain
+their generation and the numbers of the parent trials. So a restart finds the same state. A trial
+that ends after its generation changes nothing.
 
 Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, 2016.
 """
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from modeldir.space import Dim, Space
 
 TRIES = 10
-"""So many draws for a point that no trial has yet, before chance decides among the rest."""
+"""The number of attempts to propose a new configuration before drawing a random one."""
 
 SPREAD = 0.25
-"""The first standard deviation, where each axis goes from 0 to 1."""
+"""The initial standard deviation. Each axis goes from 0 to 1."""
 
 
 class CMAES:
     """Covariance matrix adaptation.
 
     Args:
-        population: how many trials make a generation; by default 4 + 3 ln(dims).
+        population: the number of trials in a generation; by default 4 + 3 ln(dimensions).
     """
 
     minimums: ClassVar[Mapping[str, int]] = {"population": 2}
-    """The smallest value of each option that is an integer."""
+    """The smallest allowed value of each integer option."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class CMAES:
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """What is no number, or not always there; and more than one metric."""
+        """Find lists without an order, conditions, too few dimensions, and several metrics."""
         yield from missing_packages("cmaes", "cmaes")
         for dim in space.dims:
             if dim.when:
@@ -76,13 +76,13 @@ class CMAES:
                 )
             elif isinstance(dim.domain, Choice) and not sorted_numbers(dim.domain):
                 yield Problem(f"{dim.name}: cmaes needs a range, or a list of numbers", _INSTEAD)
-        if len(space.dims) < 2:  # noqa: PLR2004 - a covariance is between two
+        if len(space.dims) < 2:  # noqa: PLR2004 - a covariance needs two
             yield Problem("cmaes needs two hyperparameters that vary, or more", _INSTEAD)
         if len(objectives) > 1:
             yield Problem("cmaes learns one metric, and there are several", "use --sampler nsga2")
 
     def ask(self, number: int) -> Proposal | None:
-        """A point of the present generation that no trial has yet."""
+        """Propose a new configuration in the current generation."""
         if self._taken.is_exhausted:
             return None
         generation, parents = self._generation()
@@ -97,7 +97,7 @@ class CMAES:
         return None if other is None else Proposal(other, notes)
 
     def tell(self, observation: Observation) -> None:
-        """A trial, or what has changed about it."""
+        """Learn about a trial or a change of it."""
         self._taken.add(observation)
         if observation.number is None:
             self._foreign.append(observation)
@@ -112,7 +112,7 @@ class CMAES:
     # -- Generations -------------------------------------------------------------------------------
 
     def _generation(self) -> tuple[int, list[int]]:
-        """The generation of a new trial, and the numbers of the trials that it learned from."""
+        """Return the generation of a new trial, and the numbers of its parent trials."""
         newest = max(0, *map(_generation_of, self._trials.values()), 0)
         completed = [n for n in self._scored if _generation_of(self._trials[n]) == newest]
         if len(completed) >= self._population:
@@ -120,7 +120,7 @@ class CMAES:
         return newest, self._parents().get(newest, [])
 
     def _parents(self) -> dict[int, list[int]]:
-        """By generation the trials that it learned from, as its first trial notes them."""
+        """Return each generation's parent trials, from the notes of its first trial."""
         parents: dict[int, list[int]] = {}
         for number in sorted(self._trials, reverse=True):
             noted = self._trials[number].notes.get("from")
@@ -129,28 +129,30 @@ class CMAES:
         return parents
 
     def _state_before(self, generation: int, parents: list[int]) -> Any:
-        """The state after all generations before this one. It is kept, and computed anew only where
-        the past has changed.
+        """Return the optimizer's state after all generations before this one.
+
+        The last state is kept. It is computed from the start again only if its past has changed.
         """
         noted = self._parents()
-        steps = [*(noted.get(each, []) for each in range(1, generation)), parents]
-        steps_done = [step for numbers in steps[:generation] if (step := self._results_of(numbers))]
-        if self._state is None or steps_done[: len(self._applied)] != self._applied:
+        selected = [*(noted.get(each, []) for each in range(1, generation)), parents]
+        updates = [each for numbers in selected[:generation] if (each := self._results(numbers))]
+        if self._state is None or updates[: len(self._applied)] != self._applied:
             self._state, self._applied = self._initial_state(), []
-        for step in steps_done[len(self._applied) :]:
-            self._state.tell(_solutions(step))
-            self._applied.append(step)
+        for update in updates[len(self._applied) :]:
+            self._state.tell(_solutions(update))
+            self._applied.append(update)
         return self._state
 
-    def _results_of(self, numbers: list[int]) -> tuple[Any, ...] | None:
-        """What the state gets of one generation: places and values. None where a trial is gone,
-        or has no value any more: what it would add is lost with it.
+    def _results(self, numbers: list[int]) -> tuple[Any, ...] | None:
+        """Return the coordinates and losses of these trials.
+
+        None if a trial was deleted or has lost its value: then its generation teaches nothing.
         """
         results = tuple(self._scored[number] for number in numbers if number in self._scored)
         return results if len(results) == self._population else None
 
     def _initial_state(self) -> Any:
-        """The state before there are trials: the middle, or where other folders had the best."""
+        """Return the first state: around the best earlier experiment, or the center."""
         import cmaes  # noqa: PLC0415 - heavy, and an extra
         import numpy as np  # noqa: PLC0415
 
@@ -164,7 +166,7 @@ class CMAES:
         )
 
     def _loss(self, observation: Observation) -> float | None:
-        """What is to be small; None for what has not ended well, or lies outside the space."""
+        """Return the value to minimize; None if not completed or outside the search space."""
         values = objective_values(observation, self._objectives)
         if observation.status != "completed" or not values:
             return None
@@ -172,15 +174,16 @@ class CMAES:
             return None
         return -values[0] if self._objectives[0][1] == "maximize" else values[0]
 
-    # -- Places ------------------------------------------------------------------------------------
+    # -- Coordinates -------------------------------------------------------------------------------
 
     def _coordinates(self, point: Mapping[str, Any]) -> tuple[float, ...]:
         values = self._space.dims_of(point)
         return tuple(axis.to_unit(values[axis.name]) for axis in self._axes)
 
-    def _point(self, place: Any) -> dict[str, Any]:
+    def _point(self, coordinates: Any) -> dict[str, Any]:
         values = {
-            axis.name: axis.from_unit(float(u)) for axis, u in zip(self._axes, place, strict=True)
+            axis.name: axis.from_unit(float(u))
+            for axis, u in zip(self._axes, coordinates, strict=True)
         }
         return self._space.complete(values)
 
@@ -189,19 +192,19 @@ _INSTEAD = "use --sampler tpe"
 
 
 def _generation_of(observation: Observation) -> int:
-    """A trial's generation; one that another sampler made is of none."""
+    """Return a trial's generation: -1 for a trial of another sampler."""
     generation = observation.notes.get("generation")
     return generation if isinstance(generation, int) else -1
 
 
-def _solutions(step: tuple[Any, ...]) -> list[Any]:
+def _solutions(results: tuple[Any, ...]) -> list[Any]:
     import numpy as np  # noqa: PLC0415 - heavy, and an extra
 
-    return [(np.array(place), value) for place, value in step]
+    return [(np.array(coordinates), loss) for coordinates, loss in results]
 
 
 class _UnitAxis:
-    """A dim from 0 to 1."""
+    """One dimension of the search space, scaled to the range from 0 to 1."""
 
     def __init__(self, dim: Dim) -> None:
         self.name = dim.name
@@ -211,7 +214,7 @@ class _UnitAxis:
         self._log, self._first = is_log(dim), 0
         if is_integer(dim) and self._log:
             low, high = domain.low - 0.5, domain.high + 0.5
-        elif is_integer(dim):  # from the lowest: far from 0 a float would not tell them apart
+        elif is_integer(dim):  # count from the lowest: a float cannot distinguish large integers
             self._first = domain.low
             low, high = -0.5, domain.high - domain.low + 0.5
         elif self._options is None:

@@ -1,7 +1,7 @@
-"""A custom sampler, checked for what a search needs: nothing twice, nothing outside the space.
+"""Check a custom sampler: no configuration twice, and none outside the search space.
 
 `samplers.make` wraps each sampler that is not built in. An exception in the sampler becomes an
-error that names the line. How such a class is found by its name: `modeldir.samplers`.
+error that names the line. `modeldir.samplers` finds the class by its name.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class CheckedSampler:
         self.follows = bool(getattr(sampler, "follows", False))
 
     def ask(self, number: int) -> Proposal | None:
-        """What it proposes; where that has a trial already, a point by chance.
+        """Return its proposal, or a random configuration if a trial has the proposed one.
 
         Raises:
-            SpaceError: for a point outside the space, what is no proposal, or an error of its own:
-                then it is the sampler that has to be mended.
+            SpaceError: if the custom sampler fails, returns something other than a proposal, or
+                proposes a configuration outside the search space.
         """
         proposal: Any = self._call(f"in ask({number})", lambda: self._sampler.ask(number))
         if proposal is None:
@@ -49,7 +49,7 @@ class CheckedSampler:
             raise SpaceError("The sampler made no proposal:", [(problem, hint)])
         if not self._space.contains(proposal.point):
             problem = f"{self._name} proposed {proposal.point} for trial {number}"
-            hint = "a point has exactly the names that are active at it, each within its domain"
+            hint = "propose exactly the active hyperparameters, each within its range"
             raise SpaceError("The sampler left the space:", [(problem, hint)])
         if proposal.point not in self._taken:
             return proposal
@@ -57,7 +57,7 @@ class CheckedSampler:
         return None if point is None else Proposal(point)
 
     def tell(self, observation: Observation) -> None:
-        """A trial, or what has changed about it."""
+        """Tell it about a trial or a change of it."""
         self._taken.add(observation)
         which = (
             "another folder's row" if observation.number is None else f"trial {observation.number}"
@@ -65,19 +65,19 @@ class CheckedSampler:
         self._call(f"in tell, of {which}", lambda: self._sampler.tell(observation))
 
     def _call(self, where: str, function: Callable[[], _T]) -> _T:
-        """What a call of somebody's own code gives; its error as one that says where it broke."""
+        """Call the custom code; turn an exception into an error that shows the failing lines."""
         try:
             return function()
         except Exception as error:
-            import traceback  # noqa: PLC0415 - on the way to an error
+            import traceback  # noqa: PLC0415 - only for an error
 
-            # The first frame is this one; theirs begin behind the lambda.
+            # The first two frames are this function and the lambda.
             frames = traceback.extract_tb(error.__traceback__)[2:][-_FRAMES:]
             lines = [
                 f"{each.filename}:{each.lineno}, in {each.name}: {each.line}" for each in frames
             ]
             problem = f"{self._name} broke {where}: {type(error).__name__}: {error}"
-            hint = "\n    ".join([*lines, "mend it there, and say the same again"])
+            hint = "\n    ".join([*lines, "fix the sampler, then run the same command again"])
             raise SpaceError("The sampler failed:", [(problem, hint)]) from error
 
 

@@ -1,6 +1,7 @@
-"""What a model needs to know of a dim: whether it has an order, a logarithm, whole numbers.
+"""Properties of a dimension that a model needs: an order, a log scale, integers, a step.
 
-The samplers that fit a model use it (`_optuna.py`, `cmaes.py`). Dims themselves: `modeldir.space`.
+Samplers that fit a model call these functions (`_optuna.py`, `cmaes.py`). The class of dimensions
+itself is in `modeldir.space`.
 """
 
 from __future__ import annotations
@@ -15,30 +16,31 @@ if TYPE_CHECKING:
 
 
 def sorted_numbers(domain: Choice) -> tuple[Any, ...] | None:
-    """The options from small to large, if they are three numbers or more; else None."""
+    """Return the options in ascending order if they are three or more numbers, else None."""
     options = domain.options
     numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in options)
-    return tuple(sorted(options)) if numbers and len(options) > 2 else None  # noqa: PLR2004 - as said
+    return tuple(sorted(options)) if numbers and len(options) > 2 else None  # noqa: PLR2004 - two need no order
 
 
 def is_log(dim: Dim) -> bool:
-    """Whether a dim is a range whose factors count."""
+    """Return whether a dimension is a range on a log scale."""
     return getattr(dim.domain, "word", "").startswith("log_")
 
 
 def is_integer(dim: Dim) -> bool:
-    """Whether a dim is a range of whole numbers."""
+    """Return whether a dimension is a range of integers."""
     return getattr(dim.domain, "word", "").endswith("int")
 
 
 def step_of(dim: Dim) -> Any:
-    """The step of a range, or None."""
+    """Return the step of a range, or None."""
     return getattr(dim.domain, "step", None)
 
 
 def in_domains(space: Space, point: Mapping[str, Any]) -> bool:
-    """Whether a point has its active names and no other, each within its domain. Not more: a row
-    that breaks a constraint, which may be newer than it, teaches as well as any.
+    """Return whether a configuration has exactly its active names, each within its range.
+
+    It may break a constraint: the constraint may be newer, and a model can still learn from it.
     """
     if point.keys() != set(space.active_names(point)):
         return False
@@ -49,7 +51,7 @@ def in_domains(space: Space, point: Mapping[str, Any]) -> bool:
 
 
 def constants(space: Space) -> dict[str, Any]:
-    """What has one value, whether it counts or not."""
+    """Return the hyperparameters that have a single value, active or not."""
     return {
         name: value
         for unit in space.units

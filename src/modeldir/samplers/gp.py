@@ -1,10 +1,10 @@
-"""GP: a Gaussian process over the space, asked where it expects most, by Optuna.
+"""GP: Bayesian optimization with Optuna's Gaussian process.
 
-For few trials that take long: an ask takes seconds when hundreds have ended. It needs PyTorch, so
-it is an extra of its own. It learns of completed trials. A hyperparameter whose condition is not
-met counts as the middle of its domain.
+It suits few, long trials: a proposal takes seconds after hundreds of trials. It needs PyTorch, the
+extra `modeldir[gp]`. It learns only from completed trials. An inactive hyperparameter counts as the
+midpoint of its range. The common part of Optuna's samplers: `_optuna.py`.
 
-Optuna's is after Hutter et al. 2011 and Snoek et al., "Practical Bayesian Optimization of Machine
+Optuna follows Hutter et al. 2011 and Snoek et al., "Practical Bayesian Optimization of Machine
 Learning Algorithms", NeurIPS 2012, with LogEI by Ament et al., NeurIPS 2023.
 """
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
 from modeldir.samplers._optuna import STARTUP, OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import StartupSampler
 from modeldir.samplers.tpe import make_tpe
 
 if TYPE_CHECKING:
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
 
 
 NEAR = 0.005
-"""A proposal nearer than this to a trial, in parts of each axis, would show nothing new.
+"""A proposal nearer than this to a trial, as a fraction of each axis, would show nothing new.
 
-A process that is sure of itself too early goes on and on at one place: on a space of six
-hyperparameters it proposed 20 times out of 25 the same point but for the third digit. Then TPE is
-asked instead, which looks further round the good trials.
+A Gaussian process that is too confident proposes nearly the same configuration repeatedly. With six
+hyperparameters, 20 of 25 proposals differed only in the third digit. TPE then proposes instead: it
+explores more around the good trials.
 """
 
 
@@ -37,22 +36,21 @@ class GP(OptunaSampler):
     """Bayesian optimization with a Gaussian process.
 
     Args:
-        startup: how many trials end before it learns.
+        startup: the number of trials that complete before it learns.
     """
 
     minimums: ClassVar[Mapping[str, int]] = {"startup": 1}
-    """The smallest value of each option that is an integer."""
+    """The smallest allowed value of each integer option."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, startup: int = STARTUP
     ) -> None:
         super().__init__(space, seed, objectives, fill_inactive=True)
         self._startup = startup
-        self._start = StartupSampler(space, seed)
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Nothing but that a package is missing."""
+        """Find missing packages."""
         del space, objectives
         yield from missing_packages("gp", "optuna", "torch", "scipy")
 
@@ -72,8 +70,10 @@ class GP(OptunaSampler):
 
 
 def _one_thread() -> Any:
-    """With one thread: with many, on a busy machine, an ask took ten times as long; and the same
-    sums in another order would be other proposals.
+    """Limit PyTorch to one thread.
+
+    With many threads on a busy machine, an ask took ten times as long. Another order of floating
+    point sums would also change the proposals.
     """
     import contextlib  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""Grid search: every point of a finite space, in order, each once.
+"""Grid search: propose every configuration of a finite search space, in order, each once.
 
-Points that are known already are passed over, so a grid that grows gets its new points alone. It
-knows neither scores nor chance.
+It skips known configurations, so a grid that grows gets only its new ones. It uses neither values
+nor random numbers. The order itself: `modeldir.space.grid`.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 class Grid:
-    """All points, the last hyperparameter changing fastest.
+    """All configurations. The last hyperparameter changes fastest.
 
     Raises:
-        SpaceError: for a space without an end.
+        SpaceError: if the search space is infinite.
     """
 
     learns = False
 
     def __init__(self, space: Space, seed: int = 0, objectives: Objectives = ()) -> None:
-        del seed, objectives  # taken because every sampler is made in one way
+        del seed, objectives  # every sampler has this signature
         self._points = grid(space)
         self._known: set[Hashable] = set()
         self._advance()
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Ranges: they have no end."""
+        """Find ranges: a grid needs lists."""
         del objectives
         for name, domain in space.domains.items():
             if domain.values() is None:
@@ -44,9 +44,9 @@ class Grid:
                     "give values, or use --sampler random",
                 )
 
-    def ask(self, number: int) -> Proposal | None:  # noqa: ARG002 - any trial gets the next
-        """The first point that no trial has yet; None when each has one."""
-        # What was told stays told, so the points before the next never need a second look.
+    def ask(self, number: int) -> Proposal | None:  # noqa: ARG002 - every trial gets the next
+        """Propose the first new configuration; return None if the grid is complete."""
+        # Known configurations stay known, so the search never has to start at the first again.
         while self._key in self._known:
             self._advance()
         return None if self._next is None else Proposal(dict(self._next))
@@ -56,7 +56,7 @@ class Grid:
         self._key = None if self._next is None else _key(self._next)
 
     def tell(self, observation: Observation) -> None:
-        """A trial with this point is there, however it stands."""
+        """Note that a trial has this configuration, whatever its status."""
         if observation.takes_its_point:
             self._known.add(_key(observation.point))
 

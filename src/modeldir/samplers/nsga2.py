@@ -1,9 +1,10 @@
-"""NSGA-II: an evolution for several metrics at once, by Optuna.
+"""NSGA-II: Optuna's evolutionary algorithm for several metrics.
 
-It keeps the trials that no other beats in all metrics, and those that lie alone. A generation goes
-on until `population` of its trials have completed; then its parents are chosen, once, and each
-trial of the next says in its notes of which generation it is and who the parents were. So a restart
-finds them, also where a trial of an older generation has ended since.
+It prefers trials that no other trial beats in all metrics, and trials in sparse regions. A
+generation ends when `population` of its trials have completed. The parents of the next generation
+are then chosen once: the notes of each new trial contain its generation and its parents. So a
+restart finds them, even if another trial of the older generation has ended since. The subclass of
+Optuna's sampler: `_optuna_nsga2.py`.
 
 Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Transactions on
 Evolutionary Computation 6, 2002.
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
 from modeldir.samplers._optuna import OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import StartupSampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,22 +29,21 @@ class NSGA2(OptunaSampler):
     """The non-dominated sorting genetic algorithm.
 
     Args:
-        population: how many trials make a generation.
+        population: the number of trials in a generation.
     """
 
     minimums: ClassVar[Mapping[str, int]] = {"population": 2}
-    """The smallest value of each option that is an integer."""
+    """The smallest allowed value of each integer option."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, population: int = 20
     ) -> None:
         super().__init__(space, seed, objectives)
         self._population = population
-        self._start = StartupSampler(space, seed)
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Nothing but that Optuna is missing."""
+        """Find a missing Optuna."""
         del space, objectives
         yield from missing_packages("nsga2", "optuna")
 
@@ -63,11 +62,11 @@ class NSGA2(OptunaSampler):
         return Proposal(point, {"generation": generation, "parents": sampler.parents})
 
     def _fallback_notes(self, number: int) -> Mapping[str, Any]:
-        """A point by chance is a mutant of its generation."""
+        """Count a random configuration as a mutant of its generation."""
         del number
         return {"generation": self._generation()}
 
     def _generation(self) -> int:
-        """The one that a new trial belongs to: the last, or the next where that one is complete."""
+        """Return a new trial's generation: the newest, or the next if that is complete."""
         newest = self._history.newest_generation()
         return newest + (self._history.count_completed(newest) >= self._population)

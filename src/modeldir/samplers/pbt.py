@@ -1,10 +1,11 @@
-"""Population-based training: the worst are replaced by changed copies of the best.
+"""Population-based training: replace the worst trials with changed copies of the best ones.
 
-It knows the population: which trials were stopped, by whom they were replaced, how the others stand
-now. It refuses to copy weights and to stop anything: a proposal only names the `parent` in its
-notes, with whose last weights its trial begins, and pruners/pbt.py says who is among the worst.
+This module only proposes the copies. A proposal's notes name the `parent`, from whose last weights
+the new trial starts. The pruner in `modeldir.pruners.pbt` stops the worst trials, and the
+supervisor copies the weights. The rule: copy only a parent that still has steps to train.
+
 Jaderberg et al., "Population Based Training of Neural Networks", 2017: exploit by truncation
-selection, explore by perturbing each value, or drawing it anew.
+selection, explore by perturbing or resampling each value.
 """
 
 from __future__ import annotations
@@ -25,33 +26,33 @@ if TYPE_CHECKING:
     from modeldir.space import Dim, Space
 
 POPULATION = 8
-"""How many members there are where nobody says."""
+"""The default number of members."""
 
 FACTORS = (0.8, 1.2)
-"""By one of which a number is perturbed, as in the paper's appendix."""
+"""A perturbation multiplies a number by one of these, as in the paper's appendix."""
 
 
 class PBT:
-    """A population of so many trials, and a replacement for each that was stopped.
+    """A population of trials, with a replacement for each one that the pruner stops.
 
     Args:
-        space: what each member's hyperparameters may be.
-        seed: of all chance, with a trial's number.
+        space: the search space.
+        seed: the random seed. It and a trial's number decide every random choice for that trial.
         objectives: the metric to rank by.
-        population: how many trials it has at a time; the first so many are random.
-        interval: the steps between two times at which a member is compared with the others.
-        quantile: the share at the bottom that is stopped, and at the top that is copied.
-        resample: how likely a value is drawn anew instead of perturbed.
+        population: the number of trials in the population. The first ones are random.
+        interval: the number of steps between two comparisons of a member with the others.
+        quantile: the fraction of the members to stop (the worst) and to copy (the best).
+        resample: the probability that a value is drawn again instead of perturbed.
 
     Raises:
-        SpaceError: for options that make no sense.
+        SpaceError: if an option has an invalid value.
     """
 
     follows = True
-    """How running trials stand matters too."""
+    """The values of running trials decide which ones are copied."""
     exhausted_reason = (
-        "nobody who was stopped could copy who still ran\n"
-        "  members have to run side by side: -j as many as the population has"
+        "no stopped trial could be replaced, because no other member was still running\n"
+        "  members have to run in parallel: set -j to the size of the population"
     )
 
     def __init__(  # noqa: PLR0913 - the options of the algorithm
@@ -75,8 +76,8 @@ class PBT:
         self._members: dict[int, Observation] = {}
 
     @staticmethod
-    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any will do
-        """What keeps it from this search."""
+    def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any space will do
+        """Find a number of metrics other than one."""
         if len(objectives) > 1:
             yield Problem("pbt ranks by one metric, and there are several", "use --sampler nsga2")
         elif not objectives:
@@ -84,8 +85,9 @@ class PBT:
             yield Problem("pbt: no metric is named by which members are compared", hint)
 
     def ask(self, number: int) -> Proposal | None:
-        """A member of the first population, else the replacement of one that was stopped; None
-        where none has to be replaced now: that may change while others run.
+        """Propose a first member, or the replacement of a stopped member.
+
+        Return None if no member needs a replacement now. A running member may need one later.
         """
         founders = [each for each in self._members.values() if "replaces" not in each.notes]
         if len(founders) < self._population:
@@ -95,19 +97,19 @@ class PBT:
         return None if stopped is None else self._replacement(number, stopped)
 
     def tell(self, observation: Observation) -> None:
-        """A member, and how it stands now."""
+        """Learn about a member and its current values."""
         self._taken.add(observation)
         if observation.number is not None:
             self._members[observation.number] = observation
 
     def _to_replace(self) -> int | None:
-        """The first member that was stopped and has no replacement."""
+        """Return the first stopped member without a replacement."""
         replaced = {each.notes.get("replaces") for each in self._members.values()}
         stopped = (n for n, each in sorted(self._members.items()) if each.status == "pruned")
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that still train; None while there is none."""
+        """Propose a changed copy of one of the best members; None while there is none."""
         rng = rng_for(self._seed, number)
         best = self._best()
         if not best:
@@ -122,8 +124,10 @@ class PBT:
         return Proposal(point, {"parent": copied, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that still have training before them, the best first. Where
-        there is none, of all: the search starts no copy of them, but can say why.
+        """Return the top quantile of the members with steps left to train, the best first.
+
+        If no member has steps left, return the top quantile of all. The search starts no copy of
+        these, but it can then print the reason.
         """
         ((name, direction),) = self._objectives
         scored = [
@@ -138,8 +142,10 @@ class PBT:
         return ranked[: math.ceil(self._quantile * len(ranked))]
 
     def _still_trains(self, member: Observation) -> bool:
-        """Whether a copy would have something left to train: not of who has completed, nor of who
-        is at the last step as far as is known, or so near that it would be there by then.
+        """Return whether a copy of this member would have steps left to train.
+
+        A completed member has none. Nor has a running one at the last known step, or one step
+        before it: it would finish before its copy starts.
         """
         step, end = member.notes.get("step"), member.notes.get("end")
         if member.status != "running":
@@ -153,7 +159,7 @@ class PBT:
         )
 
     def _explore(self, point: Mapping[str, Any], number: int, rng: random.Random) -> dict[str, Any]:
-        """Another point near this one that keeps the constraints; the same, where there is none."""
+        """Return a new, allowed configuration near this one, or the same one if none is left."""
         values = self._space.dims_of(point)
         for _ in range(TRIES):
             moved = {
@@ -166,16 +172,16 @@ class PBT:
         return dict(point) if drawn is None else drawn
 
     def _perturb(self, dim: Dim, value: Any, rng: random.Random) -> Any:
-        """A value perturbed, or drawn anew; so is that of a dimension that did not count before."""
+        """Perturb a value or draw it again. An inactive dimension's value is always drawn."""
         domain = dim.domain
         if value is None or rng.random() < self._resample:
             return domain.at(rng.random())
-        up = rng.random() < 0.5  # noqa: PLR2004 - as likely as down
+        up = rng.random() < 0.5  # noqa: PLR2004 - up and down are equally likely
         if isinstance(domain, Choice):
-            place = domain.index(value) + (1 if up else -1)
-            return domain.options[min(len(domain.options) - 1, max(0, place))]
+            index = domain.index(value) + (1 if up else -1)
+            return domain.options[min(len(domain.options) - 1, max(0, index))]
         moved = domain.nearest(value * FACTORS[up])
-        if moved == value:  # a small whole number, or a zero
+        if moved == value:  # a small integer, or zero
             step = domain.step or (1 if isinstance(value, int) else (domain.high - domain.low) / 10)
             moved = domain.nearest(value + (step if up else -step))
         return moved
@@ -199,7 +205,7 @@ def _option_problems(
 
 
 def _size_problems(population: int, quantile: float) -> Iterator[Problem]:
-    """As pruners/pbt.py counts: the whole members in the quantile."""
+    """Find a quantile below one member; `modeldir.pruners.pbt` rounds down in the same way."""
     if int(population * quantile) < 1:
         least = math.ceil(100 / population) / 100
         yield Problem(

@@ -1,9 +1,8 @@
-"""Random search: each trial's point drawn for itself, from (seed, trial number).
+"""Random search: draw each trial's configuration independently, from (seed, trial number).
 
-So it does not matter how many workers ask, in which order, or how often they are started again. It
-knows no scores; that random points find more than a grid of as many, wherever only some of the
-hyperparameters matter, is shown in Bergstra and Bengio, "Random Search for Hyper-Parameter
-Optimization", JMLR 13, 2012.
+So the number of workers, their order and restarts change nothing. It does not use values. Bergstra
+and Bengio show that random search beats a grid of the same size if only some hyperparameters
+matter: "Random Search for Hyper-Parameter Optimization", JMLR 13, 2012. The drawing: `taken.py`.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class Random:
-    """Points by chance, no point twice."""
+    """Random configurations, none twice."""
 
     learns = False
 
     def __init__(self, space: Space, seed: int, objectives: Objectives = ()) -> None:
-        del objectives  # taken because every sampler is made in one way
+        del objectives  # every sampler has this signature
         self._taken = Taken(space, seed)
 
     def ask(self, number: int) -> Proposal | None:
-        """A point that no trial has yet; None when each point has one."""
+        """Propose a new configuration; return None if the search space is exhausted."""
         point = self._taken.drawn(number)
         return None if point is None else Proposal(point)
 
     def tell(self, observation: Observation) -> None:
-        """A trial with this point is there, however it stands."""
+        """Note that a trial has this configuration, whatever its status."""
         self._taken.add(observation)

@@ -1,12 +1,13 @@
-"""Quasi-random search: points that fill the space more evenly than chance, the n-th for trial n.
+"""Quasi-random search: trial n gets point n of a sequence that fills the space evenly.
 
-A point depends on the seed and the trial's number alone, so a restart changes nothing: libraries
-count the points that they gave out, and start again from the first. It knows no scores.
+The rule: a point depends only on the seed and the trial's number, so a restart changes nothing.
+Libraries instead count the points that they return, and start again from the first. It does not use
+values. `startup.py` uses the sequence for the first trials of samplers that learn.
 
-The sequence is Sobol's with the direction numbers of Joe and Kuo, "Constructing Sobol sequences
-with better two-dimensional projections", SIAM J. Sci. Comput. 30, 2008. Each seed has a scrambling
-of its own, in Owen's way, by hashing as in Burley, "Practical Hash-based Owen Scrambling", JCGT 9,
-2020: what is evenly spread stays so, and the first point is no corner of the space.
+It is the Sobol sequence with the direction numbers of Joe and Kuo, "Constructing Sobol sequences
+with better two-dimensional projections", SIAM J. Sci. Comput. 30, 2008. Each seed has its own Owen
+scrambling by hashing: Burley, "Practical Hash-based Owen Scrambling", JCGT 9, 2020. It keeps the
+points evenly spread, and the first point is not a corner of the space.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BITS = 32
 _ALL = (1 << BITS) - 1
 
 # For each dimension after the first: its primitive polynomial, with all coefficients as bits, and
-# the first direction numbers. They are new-joe-kuo-6's, as far as anybody searches.
+# the first direction numbers. They are the beginning of the file new-joe-kuo-6.
 _JOE_KUO = """
 3:1 7:1,3 11:1,3,1 13:1,1,1 19:1,1,3,3 25:1,3,5,13 37:1,1,5,5,17 41:1,1,5,5,5 47:1,1,7,11,19
 55:1,1,5,1,1 59:1,1,1,3,11 61:1,3,5,5,31 67:1,3,3,9,7,49 91:1,1,1,15,21,21 97:1,3,1,13,27,49
@@ -48,18 +49,18 @@ _JOE_KUO = """
 
 
 class Sobol:
-    """The points of a scrambled Sobol sequence, no point twice."""
+    """Configurations from a scrambled Sobol sequence, none twice."""
 
     learns = False
 
     def __init__(self, space: Space, seed: int, objectives: Objectives = ()) -> None:
-        del objectives  # taken because every sampler is made in one way
+        del objectives  # every sampler has this signature
         self._space, self._seed = space, seed
         self._taken = Taken(space, seed)
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """More dimensions than there are direction numbers for."""
+        """Find more dimensions than have direction numbers."""
         del objectives
         if len(space.dims) > max_dims():
             yield Problem(
@@ -68,7 +69,7 @@ class Sobol:
             )
 
     def ask(self, number: int) -> Proposal | None:
-        """The trial's own point; where that is taken or not allowed, one by chance."""
+        """Propose the trial's point, or a random one if that is taken or not allowed."""
         if self._taken.is_exhausted:
             return None
         point = self.at(number)
@@ -78,19 +79,19 @@ class Sobol:
         return None if other is None else Proposal(other)
 
     def at(self, number: int) -> dict[str, Any]:
-        """The point of the sequence for this trial."""
+        """Return the configuration at this trial's point of the sequence."""
         dims = self._space.dims
         part = sobol(number - 1, len(dims), self._seed)
         values = {dim.name: dim.domain.at(u) for dim, u in zip(dims, part, strict=True)}
         return self._space.complete(values)
 
     def tell(self, observation: Observation) -> None:
-        """A trial with this point is there, however it stands."""
+        """Note that a trial has this configuration, whatever its status."""
         self._taken.add(observation)
 
 
 def sobol(index: int, dims: int, seed: int) -> list[float]:
-    """A point of the scrambled sequence: numbers from 0 to below 1, one for each dimension.
+    """Return a point of the scrambled sequence: one number in [0, 1) for each dimension.
 
     >>> [round(u, 3) for u in sobol(0, 3, seed=230)]
     [0.637, 0.633, 0.452]
@@ -110,13 +111,13 @@ def sobol(index: int, dims: int, seed: int) -> list[float]:
 
 
 def max_dims() -> int:
-    """So many dimensions have direction numbers."""
+    """Return how many dimensions have direction numbers."""
     return len(_JOE_KUO.split()) + 1
 
 
 @functools.cache
 def _directions(dim: int) -> tuple[int, ...]:
-    """The direction numbers of one dimension, each a binary fraction of 32 digits."""
+    """Return the direction numbers of one dimension as binary fractions of 32 digits."""
     if dim == 0:
         return tuple(1 << (BITS - 1 - place) for place in range(BITS))
     polynomial, _, first = _JOE_KUO.split()[dim - 1].partition(":")
@@ -132,9 +133,9 @@ def _directions(dim: int) -> tuple[int, ...]:
 
 
 def _scrambled(bits: int, seed: int) -> int:
-    """Owen's scrambling: each digit is flipped, or not, by all the digits before it."""
+    """Apply Owen scrambling: all digits before a digit decide whether it is flipped."""
     x = _reversed(bits)
-    # A permutation in which each bit is changed by the lower ones alone (Burley, listing 3).
+    # A permutation in which only lower bits change a bit (Burley, listing 3).
     x = (x + seed) & _ALL
     x ^= (x * 0x6C50B47C) & _ALL
     x ^= (x * 0xB82F1E52) & _ALL

@@ -1,6 +1,7 @@
-"""The first points of a sampler that learns: quasi-random, or random where there are too many dims.
+"""The first configurations of a sampler that learns, before there is anything to learn from.
 
-It knows no scores, and leaves it to the sampler whether a point is taken.
+They are quasi-random, or random if `sobol.py` has too few dimensions. The caller (`_optuna.py`)
+checks whether a trial already has the configuration.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class StartupSampler:
-    """A point for each trial's number, whatever else there is."""
+    """Propose a configuration that depends only on the seed and the trial's number."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
         self._sobol = Sobol(space, seed) if len(space.dims) <= max_dims() else None
 
     def ask(self, number: int) -> Proposal | None:
-        """The point, or None where it is not allowed: then chance decides."""
+        """Propose a configuration; return None if a constraint forbids the Sobol point."""
         if self._sobol is None:
             return Proposal(draw(self._space, rng_for(self._seed, number)))
         point = self._sobol.at(number)

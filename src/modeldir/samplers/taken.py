@@ -1,7 +1,8 @@
-"""The points at which no trial is to be made any more, and what is left beside them.
+"""The configurations that trials already have, and random draws among the others.
 
-Every sampler needs this: no set of hyperparameters is run twice in one search. It knows points and
-chance, and no scores. A point is known by its values: in any order, 1 and 1.0 are one value.
+Samplers use `Taken` so that no configuration runs twice in one search. Two configurations are the
+same if their values are equal: the order does not matter, and 1 equals 1.0. `rng_for` makes the
+random numbers for a trial. The draw itself: `modeldir.space.draw`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 
 TRIES = 100
-"""So many draws for a point that no trial has yet, before looking for what is left."""
+"""The number of draws for a new configuration before listing the remaining ones."""
 
 
 class Taken:
-    """The points that are taken, and draws beside them."""
+    """The set of taken configurations, with random draws outside it."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
@@ -33,8 +34,8 @@ class Taken:
         self._taken: set[Hashable] = set()
 
     def add(self, observation: Observation) -> None:
-        """A trial with this point is there, however it stands."""
-        # Others say nothing about how many are left.
+        """Note that a trial has this configuration, whatever its status."""
+        # Configurations outside the space must not count: `is_exhausted` compares with its size.
         if observation.takes_its_point and self._space.contains(observation.point):
             self._taken.add(_values(observation.point))
 
@@ -43,11 +44,11 @@ class Taken:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether each point has a trial."""
+        """Whether every configuration of the space has a trial."""
         return self._size is not None and len(self._taken) >= self._size
 
     def drawn(self, number: int) -> dict[str, Any] | None:
-        """A point by chance that no trial has yet; None when each point has one."""
+        """Draw a new configuration; return None if the space is exhausted."""
         if self.is_exhausted:
             return None
         for again in range(TRIES):
@@ -57,32 +58,30 @@ class Taken:
         return self._draw_remaining(number)
 
     def _draw_remaining(self, number: int) -> dict[str, Any] | None:
-        """For the last points of a finite space, which draws would hardly ever meet."""
-        if self._size is None:  # a range so narrow that its rounded values are used up
+        """Draw one of the last configurations of a finite space, which draws rarely hit."""
+        if self._size is None:  # a range so narrow that all its rounded values have trials
             return None
         rest = [point for point in grid(self._space) if point not in self]
-        place = rng_for(self._seed, number, TRIES).random()
-        return rest[int(place * len(rest))] if rest else None
+        fraction = rng_for(self._seed, number, TRIES).random()
+        return rest[int(fraction * len(rest))] if rest else None
 
 
 def _values(point: Mapping[str, Any]) -> Hashable:
-    """What is equal for equal points. Not their hash, which takes three times as long, and is for
-    what is written down.
-    """
+    """Return a key that is equal for equal configurations, faster than their canonical hash."""
     return frozenset([(name, equality.key(value)) for name, value in point.items()])
 
 
 def rng_for(seed: int, number: int, again: int = 0) -> random.Random:
-    """The chance of one trial, and of the tries for it after the first.
+    """Return the random number generator for one trial, and for each further attempt.
 
-    One seed for every restart would propose the same points over and over; by (seed, number) it
-    does not matter how many workers ask, in which order, and how often they are started again.
+    With (seed, number), neither the number of workers nor their order nor a restart changes a draw.
+    With the seed alone, every restart would propose the same configurations again.
     """
     stream = f"{seed}:{number}:{again}" if again else f"{seed}:{number}"
-    return random.Random(stream)  # noqa: S311 - nobody is kept from guessing it
+    return random.Random(stream)  # noqa: S311 - not for security
 
 
 def seed_for(seed: int, number: int, again: int = 0) -> int:
-    """The same as a whole number of 32 bits, for libraries that want one."""
+    """Return a 32-bit seed for one trial and attempt, for libraries that need an integer."""
     digest = sha256(f"{seed}:{number}:{again}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -1,7 +1,8 @@
-"""TPE: points that are likely among the good trials and unlikely among the others, by Optuna.
+"""TPE: propose configurations that are likely among good trials and unlikely among bad ones.
 
-Multivariate (hyperparameters are sampled together), in groups (those with a condition apart), and
-with trials that still run counted among the bad ones, so that workers keep away from each other.
+Optuna's sampler does the work (see `make_tpe`). It is multivariate: it samples hyperparameters
+together, in groups with the same condition. Running trials count as bad ones, so that parallel
+workers keep apart. The common part of Optuna's samplers: `_optuna.py`.
 
 Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Watanabe,
 "Tree-Structured Parzen Estimator", arXiv:2304.11127, 2023. For several metrics: Ozaki et al.,
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, ClassVar
 from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
 from modeldir.samplers._optuna import STARTUP, OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import StartupSampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,12 +29,12 @@ class TPE(OptunaSampler):
     """The tree-structured Parzen estimator.
 
     Args:
-        startup: how many trials end before it learns.
-        candidates: how many points are compared for each proposal.
+        startup: the number of trials that end before it learns.
+        candidates: the number of configurations that it compares for each proposal.
     """
 
     minimums: ClassVar[Mapping[str, int]] = {"startup": 0, "candidates": 1}
-    """The smallest value of each option that is an integer."""
+    """The smallest allowed value of each integer option."""
 
     def __init__(
         self,
@@ -47,11 +47,10 @@ class TPE(OptunaSampler):
     ) -> None:
         super().__init__(space, seed, objectives)
         self._startup, self._candidates = startup, candidates
-        self._start = StartupSampler(space, seed)
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Nothing but that Optuna is missing."""
+        """Find a missing Optuna."""
         del space, objectives
         yield from missing_packages("tpe", "optuna")
 
@@ -64,7 +63,7 @@ class TPE(OptunaSampler):
 
 
 def make_tpe(seed: int, startup: int, candidates: int = 24) -> BaseSampler:
-    """Optuna's sampler, as it is used here."""
+    """Make Optuna's TPE sampler with the settings that `tpe` and `gp` share."""
     import optuna  # noqa: PLC0415 - heavy, and an extra
 
     return optuna.samplers.TPESampler(
