@@ -1,7 +1,7 @@
 """Properties of a dimension that a model needs: an order, a log scale, integers, a step.
 
-Samplers that fit a model call these functions (`_optuna.py`, `cmaes.py`). The class of dimensions
-itself is in `modeldir.space`.
+Samplers that fit a model call these functions (`_optuna.py`, `cmaes.py`). `point_key` compares
+configurations. The class of dimensions itself is in `modeldir.space`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modeldir.params import equality
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from modeldir.space import Dim, Space
 
 
@@ -58,3 +61,8 @@ def constants(space: Space) -> dict[str, Any]:
         if len(options := unit.domain.values() or ()) == 1
         for name, value in unit.spread(options[0]).items()
     }
+
+
+def point_key(point: Mapping[str, Any]) -> Hashable:
+    """Return a key that is equal for equal configurations, faster than their canonical hash."""
+    return frozenset([(name, equality.key(value)) for name, value in point.items()])

@@ -6,14 +6,14 @@ nor random numbers. The order itself: `modeldir.space.grid`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from modeldir.params import equality
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
+from modeldir.samplers.dims import point_key
 from modeldir.space import grid
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterator
 
     from modeldir.space import Space
 
@@ -53,14 +53,9 @@ class Grid:
 
     def _advance(self) -> None:
         self._next = next(self._points, None)
-        self._key = None if self._next is None else _key(self._next)
+        self._key = None if self._next is None else point_key(self._next)
 
     def tell(self, observation: Observation) -> None:
         """Note that a trial has this configuration, whatever its status."""
         if observation.takes_its_point:
-            self._known.add(_key(observation.point))
-
-
-def _key(point: Mapping[str, Any]) -> Hashable:
-    """Equal for points that are; a hash of their text would take ten times as long."""
-    return frozenset([(name, equality.key(value)) for name, value in point.items()])
+            self._known.add(point_key(observation.point))

@@ -11,7 +11,7 @@ import random
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from modeldir.params import equality
+from modeldir.samplers.dims import point_key
 from modeldir.space import draw, grid, size
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Taken:
         """Note that a trial has this configuration, whatever its status."""
         # Configurations outside the space must not count: `is_exhausted` compares with its size.
         if observation.takes_its_point and self._space.contains(observation.point):
-            self._taken.add(_values(observation.point))
+            self._taken.add(point_key(observation.point))
 
     def __contains__(self, point: Mapping[str, Any]) -> bool:
-        return _values(point) in self._taken
+        return point_key(point) in self._taken
 
     @property
     def is_exhausted(self) -> bool:
@@ -64,11 +64,6 @@ class Taken:
         rest = [point for point in grid(self._space) if point not in self]
         fraction = rng_for(self._seed, number, TRIES).random()
         return rest[int(fraction * len(rest))] if rest else None
-
-
-def _values(point: Mapping[str, Any]) -> Hashable:
-    """Return a key that is equal for equal configurations, faster than their canonical hash."""
-    return frozenset([(name, equality.key(value)) for name, value in point.items()])
 
 
 def rng_for(seed: int, number: int, again: int = 0) -> random.Random:
