@@ -74,8 +74,8 @@ def test_who_has_completed_is_no_parent_while_others_run() -> None:
 
 
 def test_a_population_too_small_for_its_quantile_is_refused() -> None:
-    """A quarter of three is less than one: nobody would ever be replaced."""
-    with pytest.raises(SpaceError, match=r"say quantile=0\.34"):
+    """A quarter of three is less than one member: no member would ever be replaced."""
+    with pytest.raises(SpaceError, match=r"use quantile=0\.34 or more"):
         samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=3)
     for few in range(2, 30):
         least = -(-100 // few) / 100

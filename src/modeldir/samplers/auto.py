@@ -58,11 +58,11 @@ def choose(  # noqa: PLR0913 - all that the rule depends on
     if len(objectives) > 1:
         return "tpe", f"{len(objectives)} metrics"
     if taught:
-        return "tpe", "it learns from the first trial on, by what other folders teach"
+        return "tpe", "it learns from the first trial on, from earlier experiments"
     if prunes:
         return "tpe", "it learns from trials that are stopped early, too"
     if any(dim.when for dim in space.dims):
-        return "tpe", "it knows which hyperparameters are there only under a condition"
+        return "tpe", "it handles hyperparameters with a condition"
     if trials is not None and trials <= MAX_FOR_GP and {"torch", "scipy"} <= {*installed}:
         return "gp", f"with {trials} trials, it learns most from each"
     return "tpe", "it learns from each trial, whatever the kinds of hyperparameters"

@@ -72,7 +72,7 @@ class CMAES:
         for dim in space.dims:
             if dim.when:
                 yield Problem(
-                    f"{dim.name}: cmaes needs it always, and it has a condition", _INSTEAD
+                    f"{dim.name}: cmaes cannot search a hyperparameter with a condition", _INSTEAD
                 )
             elif isinstance(dim.domain, Choice) and not sorted_numbers(dim.domain):
                 yield Problem(f"{dim.name}: cmaes needs a range, or a list of numbers", _INSTEAD)

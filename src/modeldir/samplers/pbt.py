@@ -69,7 +69,7 @@ class PBT:
         problems = [*_option_problems(population, interval, quantile, resample)]
         problems = problems or [*_size_problems(population, quantile)]
         if problems:
-            raise SpaceError("The population makes no sense:", problems)
+            raise SpaceError("The options of pbt are not valid:", problems)
         self._space, self._seed, self._objectives = space, seed, objectives
         self._population, self._quantile, self._resample = population, quantile, resample
         self._taken = Taken(space, seed)
@@ -81,8 +81,8 @@ class PBT:
         if len(objectives) > 1:
             yield Problem("pbt ranks by one metric, and there are several", "use --sampler nsga2")
         elif not objectives:
-            hint = "say which: --maximize accuracy, or --minimize loss"
-            yield Problem("pbt: no metric is named by which members are compared", hint)
+            hint = "name it with --maximize accuracy, or --minimize loss"
+            yield Problem("pbt: no metric is named, and it compares members by one", hint)
 
     def ask(self, number: int) -> Proposal | None:
         """Propose a first member, or the replacement of a stopped member.
@@ -201,7 +201,7 @@ def _option_problems(
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= high:
             yield Problem(f"{name}: got {value!r}", f"expected a number from 0 to {high}")
     if quantile == 0:
-        yield Problem("quantile: got 0", "nobody would ever be replaced")
+        yield Problem("quantile: got 0", "no member would ever be replaced")
 
 
 def _size_problems(population: int, quantile: float) -> Iterator[Problem]:
@@ -209,6 +209,6 @@ def _size_problems(population: int, quantile: float) -> Iterator[Problem]:
     if int(population * quantile) < 1:
         least = math.ceil(100 / population) / 100
         yield Problem(
-            f"population: {population}, of which the worst {quantile:g} is less than one",
-            f"nobody would ever be replaced; for so few, say quantile={least:g}",
+            f"population: {population}: a quantile of {quantile:g} is less than one member",
+            f"no member would ever be replaced; use quantile={least:g} or more",
         )

@@ -64,7 +64,7 @@ class Sobol:
         del objectives
         if len(space.dims) > max_dims():
             yield Problem(
-                f"sampler: sobol has {max_dims()} dimensions, and here {len(space.dims)} vary",
+                f"sampler: sobol has {max_dims()} dimensions, but {len(space.dims)} vary",
                 "use --sampler random",
             )
 
