@@ -129,3 +129,18 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_modules_that_contributors_are_sent_to_are_there() -> None:
+    """Each `package/module.py` that the architecture page or CONTRIBUTING names is a file."""
+    package = ROOT / "src/modeldir"
+    packages = {path.name for path in package.iterdir() if path.is_dir()}
+    for page in ("docs/contributing/architecture.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text()
+        named = re.findall(r"(?<![\w./])(\w+)/([a-z_/]+\.py)", text)
+        missing = [
+            f"{top}/{rest}"
+            for top, rest in named
+            if top in packages and not (package / top / rest).is_file()
+        ]
+        assert missing == [], page

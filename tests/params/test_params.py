@@ -1160,7 +1160,7 @@ def test_a_subclass_may_declare_its_names() -> None:
 
 
 def test_completion_offers_the_names() -> None:
-    """What a notebook shows after `params.`"""
+    """What a notebook shows after `params.`."""
     assert {"learning_rate", "model", "save"} <= set(dir(base()))
 
 
