@@ -22,7 +22,7 @@ from modeldir.search import (
     plan,
     plan_check,
     plan_updates,
-    sampler_choice,
+    sampler_check,
     trial_command,
 )
 from modeldir.space import Choice, Space
@@ -51,7 +51,7 @@ def test_a_range_is_sampled_a_limited_number_of_times(domain: dict[str, Any]) ->
     """Else it would go on for ever; by what `auto` chooses, which the plan then says."""
     found = checked({"space": {"learning_rate": domain, "batch_size": [16, 32]}})
     assert found.auto is not None
-    assert found.trials == sampler_choice.DEFAULT_TRIALS
+    assert found.trials == sampler_check.DEFAULT_TRIALS
     assert found.written["auto"] == {"sampler": found.sampler, "why": found.auto}
 
 

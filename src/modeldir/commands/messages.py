@@ -2,7 +2,7 @@
 
 The commands call these functions; `submit.py` has the texts about jobs. Start with `print_stderr`
 and `entries_text`. Keep imports light: `modeldir show` of one experiment reads no tree of
-experiments. How a search is doing is worded in `monitor/layout.py` and `monitor/summary.py`.
+experiments. How a search is doing is worded in `monitor/live_lines.py` and `monitor/summary.py`.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
 
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.pruners import parse_text  # noqa: PLC0415
-    from modeldir.search.sampler_choice import parse_sampler  # noqa: PLC0415
+    from modeldir.search.sampler_check import parse_sampler  # noqa: PLC0415
     from modeldir.search.search import Search  # noqa: PLC0415 - after the spawner
 
     name, is_domain, _ = arguments.dir.partition("=")

@@ -32,7 +32,7 @@ from modeldir.results.experiments import ExperimentRow
 from modeldir.search import claims, worker_registry
 from modeldir.search.inventory import Inventory
 from modeldir.search.plan import LIMITS
-from modeldir.search.sampler_choice import as_typed
+from modeldir.search.sampler_check import as_typed
 
 MOST = 10
 """How many trials of one status are named; `modeldir synthesize` lists them all."""

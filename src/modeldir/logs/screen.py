@@ -3,7 +3,8 @@
 A progress bar of ten thousand states becomes one line, its last state. `Transcript` and the
 readers of logs (`modeldir log`) call it. Start reading at `Screen.feed`. Text is never lost: an
 escape sequence that is not listed in `_PIECE` is dropped, but every character printed as text
-reaches the log. Files and times are in `logfile`; the live table of a search is `monitor/screen`.
+reaches the log. Files and times are in `logfile`; the live table of a search is
+`monitor/live_screen`.
 
 A plain line is given out as soon as it ends. A line drawn after a carriage return may be one of
 several bars, and the cursor may come back up to it. It waits until later output decides (`feed`),

@@ -1,7 +1,7 @@
 """Metrics: names and numbers, their direction, and the files and lines they come from.
 
 Start reading at `metrics`. `recorder` writes what a script logs, with `jsonl_writer` and
-`summary_files`. `printed_lines` finds metrics in output, and `objective` says what a search ranks
+`summary_writer`. `printed_lines` finds metrics in output, and `objective` says what a search ranks
 by.
 """
 

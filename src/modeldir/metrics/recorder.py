@@ -1,7 +1,7 @@
 """Record the metrics of a training run, step by step, for `run.log` and `trial.report`.
 
 `Recorder.record` adds a line to `metrics.jsonl` (`jsonl_writer`), updates the files of the last and
-the best metrics (`summary_files`), and knows the best value so far. Start reading there. Only
+the best metrics (`summary_writer`), and knows the best value so far. Start reading there. Only
 validation metrics count for the best. Whether a trial stops early is decided in `pruners/judge`.
 """
 
@@ -16,7 +16,7 @@ from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import metrics
 from modeldir.metrics.jsonl_writer import MetricsWriter
 from modeldir.metrics.objective import Ranked
-from modeldir.metrics.summary_files import SummaryFiles
+from modeldir.metrics.summary_writer import SummaryFiles
 
 
 class Recorder:

@@ -2,6 +2,7 @@
 
 `SearchMonitor` (`search.py`) and `ExperimentMonitor` (`experiment.py`) read folders and return
 snapshots (`status.py`). `progress.py` prints them: as lines in a pipe, or as a live view
-(`layout.py`, `screen.py`). `summary.py` has the last lines of a search. To understand the line of a
+(`live_lines.py`, `live_screen.py`). `summary.py` has the last lines of a search. To understand
+the line of a
 running trial, start with `LiveTraining` in `experiment.py`.
 """

@@ -3,7 +3,7 @@
 `commands/watch.py` calls `ExperimentMonitor.update` for an experiment that belongs to no search.
 `LiveTraining` is what a running trial reports; `search.py` uses it for each trial. Start with
 `LiveTraining.update`. The rule: read only what is new, and write nothing. How a snapshot looks on a
-terminal is decided in `layout.py`.
+terminal is decided in `live_lines.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A worker and `commands/watch.py` call these classes; `shown_on` chooses one for a stream, so start
 there. The live view reads the search's folder itself (`search.py`), then lays out its lines
-(`layout.py`) and draws them (`screen.py`): a worker only reports what starts and ends. The rule: a
+(`live_lines.py`) and draws them (`live_screen.py`): a worker only reports what starts and ends.
+The rule: a
 stream that cannot be written must not end a search. The last lines are made in `summary.py`.
 """
 
@@ -22,8 +23,8 @@ from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts
 
 if TYPE_CHECKING:
-    from modeldir.monitor.layout import Layout
-    from modeldir.monitor.screen import Canvas, Size
+    from modeldir.monitor.live_lines import Layout
+    from modeldir.monitor.live_screen import Canvas, Size
     from modeldir.monitor.search import SearchMonitor
     from modeldir.monitor.status import RunningTrial, SearchSnapshot, Snapshot
 
@@ -165,7 +166,7 @@ class LiveProgress:
         clock: Callable[[], float] = time.monotonic,
         size: Size | None = None,
     ) -> None:
-        from modeldir.monitor.screen import Canvas  # noqa: PLC0415 - only in a terminal
+        from modeldir.monitor.live_screen import Canvas  # noqa: PLC0415 - only in a terminal
 
         self._stream = stream
         self._canvas: Canvas = Canvas(stream, size=size)
@@ -184,7 +185,7 @@ class LiveProgress:
     def started(self, trial: ShownTrial) -> None: ...  # the next tick shows it
 
     def ended(self, trial: ShownTrial, status: str, words: str) -> None:
-        from modeldir.monitor.layout import fitted_end_line  # noqa: PLC0415 - only in a terminal
+        from modeldir.monitor.live_lines import fitted_end_line  # noqa: PLC0415 - only in a terminal
 
         self._note_widths([trial.name])
         line = fitted_end_line(trial.name, status, words, self._canvas.shape(), self._widest)
@@ -214,7 +215,7 @@ class LiveProgress:
     def stepped(self, trial: ShownTrial, words: str) -> None: ...  # the next view shows it
 
     def view(self, snapshots: Sequence[Snapshot]) -> None:
-        from modeldir.monitor.layout import lines_of  # noqa: PLC0415 - only in a terminal
+        from modeldir.monitor.live_lines import lines_of  # noqa: PLC0415 - only in a terminal
 
         self._note_widths(row.name for each in snapshots for row in getattr(each, "running", ()))
         self._canvas.draw(lines_of(snapshots, self._canvas.shape(), self._layouts))
@@ -246,7 +247,7 @@ class LiveProgress:
         return known if known.age is not None else replace(known, age=age)
 
     def _draw(self) -> None:
-        from modeldir.monitor.layout import Layout, search_lines  # noqa: PLC0415
+        from modeldir.monitor.live_lines import Layout, search_lines  # noqa: PLC0415
 
         if self._snapshot is not None:
             shape = self._canvas.shape()

@@ -1,6 +1,7 @@
 """Snapshots of a search or an experiment, the time that is left, and the words for them.
 
-`search.py` and `experiment.py` read folders and make the snapshots; `layout.py` turns them into the
+`search.py` and `experiment.py` read folders and make the snapshots; `live_lines.py` turns them
+into the
 lines of the live view, and commands print the words. Start with `SearchSnapshot`. The rule: nothing
 here reads files. The end of a search in words is in `summary.py`.
 """

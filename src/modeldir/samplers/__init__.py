@@ -24,9 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from modeldir._system import plugins
 from modeldir.errors import Problem as Problem
 from modeldir.errors import SpaceError
-from modeldir.metrics.objective import (
-    Objectives as Objectives,  # for authors of custom samplers
-)
+from modeldir.metrics.objective import Objectives as Objectives
 
 if TYPE_CHECKING:
     from modeldir.space import Space

@@ -1,7 +1,7 @@
 """Check a plan: everything that is wrong with a `search.json` in one error.
 
 `PlanFile` calls `check` whenever it has read or changed a plan. A checked plan is a `Plan` (see
-`plan.py`); `sampler_choice.py` checks or chooses its sampler. Nothing here writes.
+`plan.py`); `sampler_check.py` checks or chooses its sampler. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from modeldir.errors import (
 )
 from modeldir.metrics import objective, printed_lines
 from modeldir.params import plain_values
-from modeldir.search import sampler_choice
+from modeldir.search import sampler_check
 from modeldir.search.plan import FOLDERS, KEYS, PARTS, Plan
-from modeldir.search.sampler_choice import DEFAULT_TRIALS
+from modeldir.search.sampler_check import DEFAULT_TRIALS
 
 _WITH_PATHS = frozenset({"command", "cwd", "resume", "learn_from", "reuse"})
 """Keys that may hold the name of a file, which need not be UTF-8."""
@@ -79,9 +79,9 @@ def check(  # noqa: PLR0913 - what a message has to name
         folder = quoted(os.path.dirname(where) or ".")
         hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
         problems.append(Problem("there is nothing to search: no hyperparameter varies", hint))
-    choice = sampler_choice.chosen(whole, parsed, problems, to_run=to_run)
-    problems += [*sampler_choice.repeat_problems(whole, parsed, base)]
-    problems += [*sampler_choice.folder_problems(whole)]
+    choice = sampler_check.chosen(whole, parsed, problems, to_run=to_run)
+    problems += [*sampler_check.repeat_problems(whole, parsed, base)]
+    problems += [*sampler_check.folder_problems(whole)]
     pruner = _pruner(whole, choice, problems)
     if problems:
         raise SearchError(head or f"{where} cannot be searched:", problems)
@@ -93,7 +93,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         auto=choice.why,
         trials=whole.get("trials") or (None if choice.name == "grid" else DEFAULT_TRIALS),
         repeats=repeats,
-        seeds=sampler_choice.seeds(repeats, base),
+        seeds=sampler_check.seeds(repeats, base),
         learn_from=tuple(whole.get("learn_from") or ()),
         reuse=tuple(whole.get("reuse") or ()),
         seed=whole.get("seed") or 0,
@@ -112,7 +112,7 @@ def check(  # noqa: PLR0913 - what a message has to name
 
 
 def _written(
-    raw: Mapping[str, Any], parsed: space.Space, choice: sampler_choice.Choice
+    raw: Mapping[str, Any], parsed: space.Space, choice: sampler_check.Choice
 ) -> dict[str, Any]:
     """Return a plan as the file has it, with plain numbers even where Python gave others.
 
@@ -232,7 +232,7 @@ def _seconds(limit: str | float | None) -> float | None:
 
 
 def _pruner(
-    raw: Mapping[str, Any], choice: sampler_choice.Choice, problems: list[Problem]
+    raw: Mapping[str, Any], choice: sampler_check.Choice, problems: list[Problem]
 ) -> pruners.Setting | None:
     """Return the pruner that the plan names, or that comes with the sampler `pbt`."""
     named = raw.get("pruner")

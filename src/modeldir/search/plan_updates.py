@@ -14,7 +14,7 @@ from typing import Any
 from modeldir import space
 from modeldir.metrics import objective
 from modeldir.params import equality
-from modeldir.search import sampler_choice
+from modeldir.search import sampler_check
 from modeldir.search.plan import FOLDERS, KEYS, LIMITS, NONE, PARTS
 
 _CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler", "pruner")
@@ -46,7 +46,7 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
         if other != key and given.get(other) is None and plan.pop(other, None):
             changes.append(f"{other} {_named(old[other])} -> {key} {_named(value)}")
         if key in old and old[key] != value:
-            shown = sampler_choice.as_typed if key == "sampler" else _named
+            shown = sampler_check.as_typed if key == "sampler" else _named
             changes.append(f"{key}: {shown(old[key])} -> {shown(value)}")
         plan[key] = value
     before = old.get("space") or {}
@@ -74,7 +74,7 @@ def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
     if value == (NONE if before is None else before):
         return []
     out = f"--{key.replace('_', '-')} {NONE} takes it out"
-    shown = sampler_choice.as_typed if key == "pruner" else str
+    shown = sampler_check.as_typed if key == "pruner" else str
     old = "" if before is None else f"{shown(before)} -> "
     return [f"{key}: {old}{shown(value)}" + ("" if value == NONE else f" (kept; {out})")]
 

@@ -4,14 +4,15 @@ Commands make a `Worker` (`worker.py`, start reading there); `search.py` adds `r
 `Search`. From the loop to the process of one trial:
 
     worker.py        the loop: take a slot, take the next trial, start it, wait for what happens
-    slots.py         what one trial gets: GPUs (gpus.py), threads, a port, as leases (leases.py)
+    slots.py         what one trial gets: GPUs, threads, a port (visible_gpus.py, gpu_leases.py)
     start_builder.py the command and environment of an attempt, as a `Start` (messages.py)
     spawner.py       the small process that forks supervisors
     supervisor.py    keeps one attempt, and records its end (outcome.py, early_stopping.py)
     preload/         forks trials from a process that has imported what they need
 
-`signals.py` and `stop_rules.py` say when no more trials start, `running.py` and `other_hosts.py`
-watch those that run, `texts.py`, `worker_log.py` and `end_reports.py` report.
+`signals.py` and `stop_rules.py` say when no more trials start. `running.py` and
+`trials_elsewhere.py` watch those that run. `texts.py`, `worker_log.py` and `end_reports.py`
+report.
 
 The rule that must not break: any process here may be killed at any moment, and no trial is lost or
 runs twice. The order of statements in `supervisor.py` ensures that.

@@ -3,7 +3,7 @@
 `worker.py` keeps a `RunningTrial` for each. A spawner reports the end of each supervisor that it
 made. A supervisor that another worker started, or whose spawner was killed, is watched through a
 descriptor that the kernel makes readable when the process exits (`watch`). Trials that run on other
-hosts take no slot here: `other_hosts.py`.
+hosts take no slot here: `trials_elsewhere.py`.
 """
 
 from __future__ import annotations

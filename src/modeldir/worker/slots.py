@@ -2,8 +2,9 @@
 
 `worker.py` takes a `Seat` before it asks for a trial, and hands it to the trial's supervisor, which
 holds it for as long as the trial lives. GPUs, shares of GPUs and ports are leases, so that
-independent searches share a machine without knowing of each other (`leases.py`; which GPUs there
-are: `gpus.py`).
+independent searches share a machine without knowing of each other (`gpu_leases.py`; which GPUs
+there
+are: `visible_gpus.py`).
 
 By default, with one trial at a time and no options, nothing is taken: the script sees the same
 environment as without modeldir.
@@ -19,8 +20,8 @@ from typing import Any, Literal
 
 from modeldir._system import cpus
 from modeldir.errors import SearchError
-from modeldir.worker import gpus
-from modeldir.worker.leases import WHOLE, Claim, Leases, units
+from modeldir.worker import visible_gpus
+from modeldir.worker.gpu_leases import WHOLE, Claim, Leases, units
 
 ASK_AGAIN = 0.25
 """Seconds after which to ask again for a seat that was not free."""
@@ -71,7 +72,8 @@ class Slots:
         threads: how many each trial may use. "auto" divides the cores. None leaves that to the
             libraries: another number may change a result's last bits.
         environment: that of the commands.
-        own: the token of the job to which a variable of `gpus.py` assigns these GPUs. No other job
+        own: the token of the job to which a variable of `visible_gpus.py` assigns these GPUs. No
+        other job
             has them, and what another job calls GPU 0 is another GPU.
 
     Raises:
@@ -90,7 +92,7 @@ class Slots:
         self._environment = os.environ if environment is None else environment
         _check(jobs, gpus_per_trial, threads)
         wants = gpus_per_trial != 0 and (gpus_per_trial is not None or jobs != 1)
-        self._gpus = gpus.visible(self._environment) if wants else gpus.Gpus()
+        self._gpus = visible_gpus.visible(self._environment) if wants else visible_gpus.Gpus()
         self._share = _share(gpus_per_trial, jobs, self._gpus)
         self._gpus_per_trial = gpus_per_trial
         self.options = _as_typed(jobs, gpus_per_trial, threads)
@@ -98,7 +100,7 @@ class Slots:
         self.threads = max(1, cpus.usable() // self.count) if threads == "auto" else threads
         self.notes = (*self._notes(jobs), *self._thread_notes(threads))
         self.why = ""
-        given = own if own and gpus.are_given(self._environment) else None
+        given = own if own and visible_gpus.are_given(self._environment) else None
         self._leases = Leases(self._environment, given) if self._share else None
         self._ports: Leases | None = None
 
@@ -280,7 +282,7 @@ def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto |
         )
 
 
-def _share(wanted: float | None, jobs: int | Auto, found: gpus.Gpus) -> float:
+def _share(wanted: float | None, jobs: int | Auto, found: visible_gpus.Gpus) -> float:
     """Return how many GPUs a trial gets; 0: modeldir does not assign GPUs."""
     there = len(found.gpus)
     if wanted is None:
@@ -296,7 +298,7 @@ def _slots_by_sharing(there: int, share: float) -> int:
     return there * (WHOLE // units(share))
 
 
-def _too_many(wanted: float, found: gpus.Gpus) -> str:
+def _too_many(wanted: float, found: visible_gpus.Gpus) -> str:
     names = ", ".join(gpu.name for gpu in found.gpus)
     hint = f"they are {names}" if names else found.trouble or "none was found"
     return (
@@ -307,7 +309,7 @@ def _too_many(wanted: float, found: gpus.Gpus) -> str:
     )
 
 
-def _there_are(found: gpus.Gpus) -> str:
+def _there_are(found: visible_gpus.Gpus) -> str:
     count = len(found.gpus)
     return {0: "is no GPU", 1: "is 1 GPU"}.get(count, f"are {count} GPUs")
 
@@ -319,8 +321,8 @@ def _gpus_text(share: float) -> str:
 
 
 def _without_gpus(environment: Mapping[str, str]) -> dict[str, str]:
-    amd = [name for name in (gpus.HIP, gpus.ROCR) if name in environment]
-    return dict.fromkeys((gpus.CUDA, *amd), "")
+    amd = [name for name in (visible_gpus.HIP, visible_gpus.ROCR) if name in environment]
+    return dict.fromkeys((visible_gpus.CUDA, *amd), "")
 
 
 def _is_launcher(word: str) -> bool:

@@ -31,7 +31,8 @@ from modeldir.worker.supervisor import REQUESTS, Preloaded, rehearse, supervise
 _PID = struct.Struct("!I")
 _NEW, BYE = b"!", b"."
 _RESET = b"\x1b[J\x1b[?25h\x1b[?7h"
-"""Undoes what a killed live view (`monitor/screen.py`) leaves, even below a shell's new prompt:
+"""Undoes what a killed live view (`monitor/live_screen.py`) leaves, even below a shell's new
+prompt:
 clears all below the cursor, shows the cursor again, and lets long lines wrap.
 """
 _PATIENCE = 1.0

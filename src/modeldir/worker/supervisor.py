@@ -43,7 +43,7 @@ from modeldir._system.programs import start_program
 from modeldir.experiment import attempts
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
-from modeldir.worker import leases, outcome
+from modeldir.worker import gpu_leases, outcome
 from modeldir.worker.messages import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ class _Attempt:
         """Run the attempt. Returns whether this process may run another one."""
         record = self._claim()
         if record is None or not self._prepare():
-            leases.let_go(self.leases)
+            gpu_leases.let_go(self.leases)
             became = "taken"
         else:
             self._run_to_the_end()
@@ -318,7 +318,7 @@ class _Attempt:
         status, usage = self._run_command(tether)
         self._end_descendants()
         tether.close()
-        leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
+        gpu_leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
         if self._owns_folder():
             self.rendering.finish(exit_text(status))
             self._finish(outcome.determine(self._evidence(status)), usage)
@@ -502,7 +502,7 @@ class _Attempt:
             _signal_group(self.child, signal.SIGKILL)
         if self.leases and now >= self.freshened + _FRESHEN_EVERY:
             self.freshened = now
-            leases.freshen(self.leases)
+            gpu_leases.freshen(self.leases)
 
     def _owns_folder(self) -> bool:
         """Whether the folder is still ours, as far as can be known. Beats the heart when it is due.

@@ -21,7 +21,7 @@ from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, test_evaluations
 from modeldir.results.report import encoding
-from modeldir.search import sampler_choice
+from modeldir.search import sampler_check
 
 if TYPE_CHECKING:
     from modeldir.results.experiments import ExperimentRow
@@ -147,7 +147,7 @@ def _sampler(plan: Mapping[str, Any]) -> str | None:
 def _setting(value: object) -> str | None:
     if value is None:
         return None
-    return sampler_choice.as_typed(value) if isinstance(value, dict) else cell_text(value)
+    return sampler_check.as_typed(value) if isinstance(value, dict) else cell_text(value)
 
 
 def _libraries(searches: Iterable[Path]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from modeldir.errors import SearchError
-from modeldir.worker import gpus
+from modeldir.worker import visible_gpus
 
 A = "GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"
 B = "GPU-18af1fb4-2c1b-0e7a-77fd-0ae5ce7a1d4e"
@@ -46,8 +46,8 @@ class Machine:
         )
         program.chmod(0o755)
 
-    def visible(self, **variables: str) -> gpus.Gpus:
-        return gpus.visible({**self.environment, **variables})
+    def visible(self, **variables: str) -> visible_gpus.Gpus:
+        return visible_gpus.visible({**self.environment, **variables})
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def both(found: gpus.Gpus) -> list[tuple[str, str]]:
+def both(found: visible_gpus.Gpus) -> list[tuple[str, str]]:
     return [(gpu.name, gpu.identity) for gpu in found.gpus]
 
 
@@ -106,7 +106,7 @@ def test_an_nvidia_smi_that_lists_none_is_heard(machine: Machine, text: str, cod
 
 
 def test_no_nvidia_smi_is_no_gpu(machine: Machine) -> None:
-    found = gpus.visible({"PATH": str(machine.path)})
+    found = visible_gpus.visible({"PATH": str(machine.path)})
     assert (found.gpus, found.trouble) == (
         (),
         "there is no nvidia-smi, and CUDA_VISIBLE_DEVICES is not set",
@@ -127,7 +127,7 @@ def test_an_nvidia_smi_that_hangs_is_given_up(
     """A driver in trouble does that."""
     machine.lists("")
     (machine.path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(gpus, "_PATIENCE", 0.1)
+    monkeypatch.setattr(visible_gpus, "_PATIENCE", 0.1)
     assert "timed out" in str(machine.visible().trouble)
 
 
@@ -196,7 +196,9 @@ def test_the_users_own_words_are_passed_on(machine: Machine) -> None:
 
 def test_without_an_nvidia_smi_the_variable_is_believed(machine: Machine) -> None:
     old = f"MIG-{A}/1/0"
-    found = gpus.visible({"PATH": str(machine.path), "CUDA_VISIBLE_DEVICES": f"3,{A},{old}"})
+    found = visible_gpus.visible(
+        {"PATH": str(machine.path), "CUDA_VISIBLE_DEVICES": f"3,{A},{old}"}
+    )
     assert both(found) == [("3", "gpu-3"), (A, A), (old, f"MIG-{A}_1_0")]
 
 

@@ -4,7 +4,7 @@
 the curve is left out first, then hyperparameters from the last one on. The rule: no line is wider
 than the terminal, whatever a name contains, and the same values give the same lines: no files, no
 clocks. `Layout` keeps columns from jumping between two frames. The words are in `status.py`, and
-drawing on the terminal is in `screen.py`.
+drawing on the terminal is in `live_screen.py`.
 """
 
 from __future__ import annotations

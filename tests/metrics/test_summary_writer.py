@@ -18,8 +18,8 @@ import pytest
 from laboratory import wait_until
 from modeldir._system import files
 from modeldir.errors import MetricsError
-from modeldir.metrics import metrics, summary_files
-from modeldir.metrics.summary_files import BURST, SummaryFiles
+from modeldir.metrics import metrics, summary_writer
+from modeldir.metrics.summary_writer import BURST, SummaryFiles
 
 MANY = BURST + 30
 
@@ -90,7 +90,7 @@ def test_a_process_that_ends_without_a_word_has_written_them(tmp_path: Path, end
     code = f"""
         import sys
         from pathlib import Path
-        from modeldir.metrics import summary_files
+        from modeldir.metrics import summary_writer as summary_files
         summary_files.PAUSE = 1000.0  # the helper comes too late
         scores = summary_files.SummaryFiles(Path(sys.argv[1]))
         for step in range({MANY}):
@@ -131,7 +131,7 @@ def test_what_was_noted_long_ago_is_nobody_elses(tmp_path: Path) -> None:
     scores = SummaryFiles(tmp_path)
     hurry(scores)
     wait_until(lambda: not helpers())
-    wait_until(lambda: time.monotonic() - scores._since > 3 * summary_files.PAUSE)
+    wait_until(lambda: time.monotonic() - scores._since > 3 * summary_writer.PAUSE)
     scores.update({"step": 98}, best=True)  # written at once
     kept = (tmp_path / metrics.EVAL_BEST).rename(tmp_path / "kept.json")
     (tmp_path / metrics.EVAL_BEST).mkdir()
@@ -177,7 +177,7 @@ def test_a_forked_child_writes_its_own_and_waits_for_nobody(tmp_path: Path) -> N
     code = """
         import os, sys, time
         from pathlib import Path
-        from modeldir.metrics.summary_files import BURST, SummaryFiles
+        from modeldir.metrics.summary_writer import BURST, SummaryFiles
         scores = SummaryFiles(Path(sys.argv[1]))
         for step in range(BURST + 30):
             scores.update({"parent": step}, best=True)

@@ -1,6 +1,6 @@
 """Draw a few lines at the bottom of a terminal in place, while other text scrolls up above them.
 
-`progress.py` calls `Canvas`; start there. The lines are made in `layout.py`.
+`progress.py` calls `Canvas`; start there. The lines are made in `live_lines.py`.
 
 The rule: the cursor rests above the lines, on an empty line. A terminal that is resized wraps lines
 again and keeps the cursor at its place in the text, so everything below can always be cleared,
@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from modeldir.monitor.layout import Line, Shape
+from modeldir.monitor.live_lines import Line, Shape
 
 Size = Callable[[], "tuple[int, int]"]
 

@@ -2,7 +2,7 @@
 
 `slots.py` calls `visible` once per worker. It reads the variables by which GPUs are assigned
 (CUDA_VISIBLE_DEVICES of NVIDIA, HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES of AMD) and the output
-of `nvidia-smi -L`. Which trial holds which GPU: `leases.py`.
+of `nvidia-smi -L`. Which trial holds which GPU: `gpu_leases.py`.
 
 A GPU has a name, which is what the variable calls it (a number or an identifier), and an identity,
 which is the same for all processes of this machine, however they number the GPUs.
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modeldir.errors import SearchError
-from modeldir.worker.leases import safe_name
+from modeldir.worker.gpu_leases import safe_name
 
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 ORDER = "CUDA_DEVICE_ORDER"

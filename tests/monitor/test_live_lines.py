@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 from modeldir._system.text import text_width, visible
 from modeldir.experiment.experiment import Status
 from modeldir.launchers.worker_counts import WorkerCounts
-from modeldir.monitor.layout import (
+from modeldir.monitor.live_lines import (
     Layout,
     Line,
     Shape,

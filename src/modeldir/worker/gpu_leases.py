@@ -8,7 +8,7 @@ no lease, and the next reader removes it. All shares are added up under a lock a
 that together they never exceed the whole. A search that waits has a file of the same kind, so that
 each of several searches gets its turn.
 
-A name stands for any thing (a GPU, a port); which GPUs there are: `gpus.py`.
+A name stands for any thing (a GPU, a port); which GPUs there are: `visible_gpus.py`.
 
 The folder is `/tmp/modeldir-UID`, not below $XDG_RUNTIME_DIR, which differs between a login and a
 scheduled job of the same user, and is removed at logout, while a search still runs.

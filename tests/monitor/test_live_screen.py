@@ -8,8 +8,8 @@ import os
 import pyte
 import pytest
 
-from modeldir.monitor.layout import Line
-from modeldir.monitor.screen import Canvas
+from modeldir.monitor.live_lines import Line
+from modeldir.monitor.live_screen import Canvas
 
 
 class Terminal(io.StringIO):
