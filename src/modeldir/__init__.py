@@ -36,8 +36,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, _HOMES says whe
     from modeldir.experiment.run import start as start
     from modeldir.logs.logger import Log as Log
     from modeldir.logs.logger import set_logger as set_logger
-    from modeldir.metrics.metrics import RunningAverage as RunningAverage
-    from modeldir.metrics.metrics import save_metrics as save_metrics
+    from modeldir.metrics.metric_files import save_metrics as save_metrics
+    from modeldir.metrics.running_average import RunningAverage as RunningAverage
     from modeldir.params.diff import diff as diff
     from modeldir.params.overrides import cli as cli
     from modeldir.params.params import Params as Params
@@ -60,7 +60,8 @@ _HOMES = {
     "modeldir.experiment.experiment": ("Experiment",),
     "modeldir.experiment.run": ("Run", "start"),
     "modeldir.logs.logger": ("Log", "set_logger"),
-    "modeldir.metrics.metrics": ("RunningAverage", "save_metrics"),
+    "modeldir.metrics.metric_files": ("save_metrics",),
+    "modeldir.metrics.running_average": ("RunningAverage",),
     "modeldir.params.diff": ("diff",),
     "modeldir.params.overrides": ("cli",),
     "modeldir.params.params": ("Params", "lock", "unlocked"),

@@ -12,7 +12,7 @@ import pytest
 from modeldir.errors import MetricsError, ParamsError
 from modeldir.experiment import plain_files
 from modeldir.experiment.reader import read
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 from modeldir.params import plain_values
 
 EVAL = "metrics_eval_best_weights.json"
@@ -56,7 +56,7 @@ def test_metrics_are_what_the_full_reader_finds(tmp_path: Path, text: str) -> No
     path.write_bytes(text.encode("latin-1"))
     quick = plain_files.read_metrics(str(path))
     try:
-        full = metrics.read_metrics(path)
+        full = metric_files.read_metrics(path)
     except MetricsError:
         assert quick is None
         record = read(tmp_path)

@@ -25,8 +25,8 @@ from modeldir.errors import FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.run import Run
 from modeldir.logs.logger import Log
-from modeldir.metrics import metrics
-from modeldir.metrics.metrics import RANKED_VARIABLE
+from modeldir.metrics import metric_files
+from modeldir.metrics.objective import RANKED_VARIABLE
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -99,11 +99,11 @@ def states(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def best(folder: Path) -> dict[str, Any]:
-    return files.read_object(folder / metrics.EVAL_BEST)
+    return files.read_object(folder / metric_files.EVAL_BEST)
 
 
 def last(folder: Path) -> dict[str, Any]:
-    return files.read_object(folder / metrics.EVAL_LAST)
+    return files.read_object(folder / metric_files.EVAL_LAST)
 
 
 def steps(folder: Path) -> list[Any]:
@@ -226,7 +226,7 @@ def test_a_copy_of_a_running_folder_is_interrupted(folder: Path, tmp_path: Path)
         assert experiment.status(folder).state == "running"
     assert (best(folder), best(copy)) == ({"accuracy": 0.5}, {"accuracy": 0.6})
     assert experiment.status(copy).attempt == 2
-    assert (copy / "attempts" / "1" / metrics.EVAL_BEST).exists()
+    assert (copy / "attempts" / "1" / metric_files.EVAL_BEST).exists()
 
 
 def test_a_disk_that_is_full_at_the_end_hides_no_error(
@@ -343,8 +343,8 @@ def test_a_new_run_sets_aside_what_the_last_one_left(folder: Path) -> None:
     assert train(folder, "with modeldir.start(folder) as run:\n    run.log(8, loss=1)") == 0
     aside = folder / "attempts" / "1"
     assert sorted(os.listdir(aside)) == sorted(
-        ["best.npz", "last.npz", "events.jsonl", "metrics.jsonl", metrics.EVAL_BEST,
-         metrics.EVAL_LAST, "train.log"]
+        ["best.npz", "last.npz", "events.jsonl", "metrics.jsonl", metric_files.EVAL_BEST,
+         metric_files.EVAL_LAST, "train.log"]
     )  # fmt: skip
     assert steps(folder) == [8]
     assert best(folder) == {"loss": 1}
@@ -363,7 +363,7 @@ def test_a_cell_that_is_run_again_starts_afresh(folder: Path) -> None:
     assert steps(folder) == [1]
     assert best(folder) == {"accuracy": 0.5}
     assert [event["attempt"] for event in attempts.read_events(folder)] == [2]
-    assert files.read_object(folder / "attempts/1" / metrics.EVAL_BEST) == {"accuracy": 0.9}
+    assert files.read_object(folder / "attempts/1" / metric_files.EVAL_BEST) == {"accuracy": 0.9}
     assert not (folder / "attempts" / "2").exists()
 
 
@@ -731,7 +731,7 @@ def test_kill_at_any_moment_leaves_whole_metrics(folder: Path) -> None:
         time.sleep(0.01 * index)
         process.kill()
         process.communicate()
-        for name in (metrics.EVAL_BEST, metrics.EVAL_LAST):
+        for name in (metric_files.EVAL_BEST, metric_files.EVAL_LAST):
             if (folder / name).exists():
                 assert json.loads((folder / name).read_text())["padding"] == 1.23456789
         lines = (folder / "metrics.jsonl").read_bytes().split(b"\n")

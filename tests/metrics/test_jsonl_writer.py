@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modeldir._system import files
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 from modeldir.metrics.jsonl_writer import MetricsWriter
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -97,7 +97,7 @@ def test_a_step_may_come_from_an_array(lines: MetricsWriter, path: Path, step: A
 
 
 def test_it_says_which_names_count(lines: MetricsWriter) -> None:
-    """As `metrics.validation_metrics` says of the same names, in its order."""
+    """As `metric_files.validation_metrics` says of the same names, in its order."""
     for names in (["train/loss"], ["loss"], ["loss", "train/loss", "val/loss", "f1"], []):
         values = {name: place / 8 for place, name in enumerate(names)}
         for _ in range(2):  # with a form that is new, and one that is known
@@ -105,7 +105,7 @@ def test_it_says_which_names_count(lines: MetricsWriter) -> None:
             assert meant is not None
             assert {
                 name: values[as_given] for name, as_given in meant
-            } == metrics.validation_metrics(values)
+            } == metric_files.validation_metrics(values)
 
 
 def test_ever_new_names_fill_no_memory(lines: MetricsWriter, path: Path) -> None:

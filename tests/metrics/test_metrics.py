@@ -13,19 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import MetricsError
-from modeldir.metrics.metrics import (
+from modeldir.metrics.metric_files import (
     EVAL_BEST,
     EVAL_LAST,
     MetricsFile,
-    RunningAverage,
     as_json,
-    better,
-    choose,
     classify,
-    direction,
     read_metrics,
     save_metrics,
 )
+from modeldir.metrics.objective import better, choose, direction
+from modeldir.metrics.running_average import RunningAverage
 
 if TYPE_CHECKING:
     from pathlib import Path

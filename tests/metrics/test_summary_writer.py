@@ -18,18 +18,18 @@ import pytest
 from laboratory import wait_until
 from modeldir._system import files
 from modeldir.errors import MetricsError
-from modeldir.metrics import metrics, summary_writer
+from modeldir.metrics import metric_files, summary_writer
 from modeldir.metrics.summary_writer import BURST, SummaryFiles
 
 MANY = BURST + 30
 
 
 def last(folder: Path) -> dict[str, float]:
-    return files.read_object(folder / metrics.EVAL_LAST)
+    return files.read_object(folder / metric_files.EVAL_LAST)
 
 
 def best(folder: Path) -> dict[str, float]:
-    return files.read_object(folder / metrics.EVAL_BEST)
+    return files.read_object(folder / metric_files.EVAL_BEST)
 
 
 def is_there(folder: Path, both: dict[str, float]) -> bool:
@@ -133,12 +133,12 @@ def test_what_was_noted_long_ago_is_nobody_elses(tmp_path: Path) -> None:
     wait_until(lambda: not helpers())
     wait_until(lambda: time.monotonic() - scores._since > 3 * summary_writer.PAUSE)
     scores.update({"step": 98}, best=True)  # written at once
-    kept = (tmp_path / metrics.EVAL_BEST).rename(tmp_path / "kept.json")
-    (tmp_path / metrics.EVAL_BEST).mkdir()
+    kept = (tmp_path / metric_files.EVAL_BEST).rename(tmp_path / "kept.json")
+    (tmp_path / metric_files.EVAL_BEST).mkdir()
     with pytest.raises(MetricsError, match="cannot be written"):
         scores.update({"step": 99}, best=True)
-    (tmp_path / metrics.EVAL_BEST).rmdir()
-    kept.rename(tmp_path / metrics.EVAL_BEST)
+    (tmp_path / metric_files.EVAL_BEST).rmdir()
+    kept.rename(tmp_path / metric_files.EVAL_BEST)
     scores.flush()
     assert is_there(tmp_path, {"step": 99})
 
@@ -149,7 +149,7 @@ def test_what_the_script_wrote_itself_stays(tmp_path: Path) -> None:
     hurry(scores)
     scores.update({"step": 99}, best=True)
     with scores._lock:  # not in the very moment in which it is replaced
-        metrics.save_metrics({"accuracy": 0.9}, tmp_path / metrics.EVAL_BEST)
+        metric_files.save_metrics({"accuracy": 0.9}, tmp_path / metric_files.EVAL_BEST)
     scores.flush()
     wait_until(lambda: not helpers())
     assert best(tmp_path) == {"accuracy": 0.9}
@@ -161,11 +161,11 @@ def test_an_error_is_told_to_who_logs(tmp_path: Path) -> None:
     scores = SummaryFiles(tmp_path)
     hurry(scores)
     scores.flush()
-    (tmp_path / metrics.EVAL_LAST).unlink()
-    (tmp_path / metrics.EVAL_LAST).mkdir()
+    (tmp_path / metric_files.EVAL_LAST).unlink()
+    (tmp_path / metric_files.EVAL_LAST).mkdir()
     with pytest.raises(MetricsError, match="cannot be written"):
         hurry(scores, 10**9)
-    (tmp_path / metrics.EVAL_LAST).rmdir()
+    (tmp_path / metric_files.EVAL_LAST).rmdir()
     wait_until(lambda: not helpers())
     scores.update({"step": 1}, best=False)
     wait_until(lambda: last(tmp_path) == {"step": 1})

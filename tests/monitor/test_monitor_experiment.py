@@ -11,7 +11,7 @@ import pytest
 from modeldir._system.stamps import Seen, stamp
 from modeldir.experiment import experiment
 from modeldir.experiment.experiment import Scores
-from modeldir.metrics.metrics import validation_value
+from modeldir.metrics.metric_files import validation_value
 from modeldir.monitor.experiment import MOST_KEPT, LiveTraining
 
 

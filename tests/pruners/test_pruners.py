@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from modeldir import pruners
 from modeldir.errors import MetricsError, SearchError
-from modeldir.metrics.metrics import Direction
+from modeldir.metrics.objective import Direction
 from modeldir.pruners import Pruner, Rungs, Setting
 from modeldir.pruners.asha import Asha
 from modeldir.pruners.hyperband import Hyperband, brackets, order

@@ -14,7 +14,7 @@ from modeldir.results import moments
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
 
 STEPS = [
     {"step": 100, "epoch": 1, "val/loss": 0.5, "loss": 9.0, "train/loss": 0.4},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scipy import stats
 
-from modeldir.metrics.metrics import Direction
+from modeldir.metrics.objective import Direction
 from modeldir.search.advice import ENOUGH, FEWEST, Tried, advice
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modeldir.experiment import attempts
-from modeldir.worker.outcome import Evidence, determine, metric_files
+from modeldir.worker.outcome import Evidence, determine, metric_file_stamps
 
 BEST = "metrics_eval_best_weights.json"
 LAST = "metrics_eval_last_weights.json"
@@ -266,7 +266,7 @@ def test_a_training_that_diverged_after_its_best_weights_counts_by_them(tmp_path
 def test_metrics_that_lay_there_before_are_stale(tmp_path: Path) -> None:
     """Exit 0 with nothing new is no completion: old numbers are not this attempt's."""
     write(tmp_path, BEST, accuracy=0.9)
-    stale = metric_files(tmp_path)
+    stale = metric_file_stamps(tmp_path)
     assert list(stale) == [BEST]
     end = determine(evidence(tmp_path, metric=ACCURACY, stale=stale))
     assert status(end) == ("failed", "no-metric")
@@ -276,7 +276,7 @@ def test_a_file_written_again_is_fresh(tmp_path: Path) -> None:
     """Also with the very same bytes, in place or by a rename."""
     write(tmp_path, BEST, accuracy=0.9)
     os.utime(tmp_path / BEST, ns=(1, 1))
-    stale = metric_files(tmp_path)
+    stale = metric_file_stamps(tmp_path)
     write(tmp_path, BEST, accuracy=0.9)
     assert status(determine(evidence(tmp_path, metric=ACCURACY, stale=stale)))[0] == "completed"
     write(tmp_path, "new", accuracy=0.9)
@@ -288,7 +288,7 @@ def test_a_file_written_again_is_fresh(tmp_path: Path) -> None:
 def test_a_fresh_file_beside_a_stale_one_counts(tmp_path: Path) -> None:
     """The stale best is not mixed in: only what is new says how the attempt went."""
     write(tmp_path, BEST, accuracy=0.9)
-    stale = metric_files(tmp_path)
+    stale = metric_file_stamps(tmp_path)
     write(tmp_path, LAST, accuracy="nan")
     end = determine(evidence(tmp_path, metric=ACCURACY, stale=stale))
     assert status(end) == ("failed", "nan")
@@ -306,9 +306,9 @@ def test_a_link_to_nowhere_hides_no_other_metrics(tmp_path: Path) -> None:
     write(tmp_path, BEST, accuracy=0.9)
     for name in ("metrics.json", "metrics_test.json", "results.json"):
         (tmp_path / name).symlink_to("nowhere")
-    assert list(metric_files(tmp_path)) == [BEST]
+    assert list(metric_file_stamps(tmp_path)) == [BEST]
     assert status(determine(evidence(tmp_path, metric=ACCURACY))) == ("completed", None)
-    assert metric_files(tmp_path / "none") == {}
+    assert metric_file_stamps(tmp_path / "none") == {}
 
 
 # -- Metrics that are only printed -----------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from modeldir.worker.early_stopping import Steps
-from modeldir.worker.outcome import metric_files
+from modeldir.worker.outcome import metric_file_stamps
 
 LAST = "metrics_val_last_weights.json"
 
@@ -18,7 +18,7 @@ class Clock:
     def __init__(self, folder: Path, read: str | None = None) -> None:
         console = folder / "console.log"
         printed = console.stat().st_size if console.exists() else 0
-        self._steps = Steps(folder, (console, printed), metric_files(folder), read)
+        self._steps = Steps(folder, (console, printed), metric_file_stamps(folder), read)
         self._now = 0.0
 
     def look(self) -> list[tuple[float, dict[str, float]]]:

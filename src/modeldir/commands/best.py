@@ -15,7 +15,7 @@ from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import add_ranking_options, ranking_of
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import objective
-from modeldir.metrics.metrics import Direction, direction
+from modeldir.metrics.objective import Direction, direction
 from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
 HELP = "Print the path of the best experiment, by the validation metric at its best weights."

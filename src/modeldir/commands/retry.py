@@ -15,7 +15,7 @@ from modeldir.commands.messages import assignments_text
 from modeldir.errors import FolderError, SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.experiment.experiment import no_folder_message
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.search import inheritance, worker_registry
 from modeldir.search.search import Search
@@ -115,7 +115,7 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
     while others and len(chosen) < count:
         scores = [experiment.scores(search.trials.path(record)) for record in others]
         values = [each.validation.get(name) for each in scores]
-        best = metrics.best_of(
+        best = objective.best_of(
             [(v, r.number, r) for v, r in zip(values, others, strict=True)], direction
         )
         if best is None:

@@ -21,8 +21,8 @@ from modeldir._system import files
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
-from modeldir.metrics import metrics, objective
-from modeldir.metrics.logged_steps import LoggedStep, logged_step
+from modeldir.metrics import metric_files, objective
+from modeldir.metrics.metric_files import LoggedStep, logged_step
 from modeldir.params import plain_values
 from modeldir.params.equality import same
 from modeldir.results.experiments import ExperimentRow
@@ -75,12 +75,16 @@ class ExportedExperiment:
             names = os.listdir(self.found.path)
         except OSError:
             names = []
-        kept = [n for n in names if n == metrics.METRICS_LINES or metrics.classify(n) is not None]
+        kept = [
+            n
+            for n in names
+            if n == metric_files.METRICS_LINES or metric_files.classify(n) is not None
+        ]
         return max(self.started, _newest_change(self.found.path, kept))
 
     def curve(self) -> list[LoggedStep]:
         """Read the logged steps from `metrics.jsonl`."""
-        lines = files.read_lines(self.found.path / metrics.METRICS_LINES)
+        lines = files.read_lines(self.found.path / metric_files.METRICS_LINES)
         steps = (logged_step(line, index) for index, line in enumerate(lines))
         return [each for each in steps if each.values and abs(each.step) < 2**53]
 
@@ -89,7 +93,7 @@ class ExportedExperiment:
         return [
             step._replace(values=values)
             for step in self.curve()
-            if (values := metrics.validation_metrics(step.values))
+            if (values := metric_files.validation_metrics(step.values))
         ]
 
     def final_metrics(self) -> dict[str, float]:

@@ -18,8 +18,8 @@ from modeldir.errors import ParamsError
 from modeldir.exchange import tfevents
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, metric_name
 from modeldir.experiment import experiment
-from modeldir.metrics import metrics
-from modeldir.metrics.logged_steps import logged_step
+from modeldir.metrics import metric_files
+from modeldir.metrics.metric_files import logged_step
 from modeldir.params import plain_values
 
 Problems = list[str]
@@ -84,8 +84,8 @@ def read_metric_files(folder: Path, problems: Problems) -> dict[str, Mapping[str
 
 def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[str, float]]:
     """Return the steps that a script logged, from the first file format found."""
-    if metrics.METRICS_LINES in names:
-        return list(_json_lines(folder / metrics.METRICS_LINES))
+    if metric_files.METRICS_LINES in names:
+        return list(_json_lines(folder / metric_files.METRICS_LINES))
     tables = [folder / name for name in names if name == "metrics.csv"]
     for path in tables or sorted(folder.glob("*/*/metrics.csv"))[-1:]:  # Lightning: logs/version_0
         return _csv_lines(path, problems)
@@ -106,7 +106,7 @@ def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
             for index, row in enumerate(csv.DictReader(file)):
-                cells = dict(metrics.numbers_in({k: v for k, v in row.items() if k}))
+                cells = dict(metric_files.numbers_in({k: v for k, v in row.items() if k}))
                 step, time, numbers = logged_step(cells, index)
                 values += [(name, step, time, value) for name, value in numbers.items()]
     except (OSError, csv.Error) as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from modeldir.errors import ParamsError
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 from modeldir.metrics.objective import Objectives
 from modeldir.params import nested
 
@@ -113,7 +113,7 @@ def metric_name(name: str) -> str:
 def by_split(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Sort metrics into `test`, `train` and `last` (validation), named without their split."""
     named = {metric_name(name): value for name, value in values.items()}
-    sorted_values = {"last": metrics.validation_metrics(named)}
+    sorted_values = {"last": metric_files.validation_metrics(named)}
     for split in ("test", "train"):
         prefix = f"{split}/"
         sorted_values[split] = {

@@ -23,7 +23,7 @@ from modeldir._system.timestamps import utc_text
 from modeldir.exchange.foreign_files import size_of
 from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy, by_split, to_json_value
 from modeldir.experiment import attempts, failures
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.search import plan
 from modeldir.space.trial_names import LONGEST_NAME, safe
 
@@ -32,8 +32,8 @@ LONGEST_LOG = 50_000_000
 """Bytes. A longer log is not copied; `origin.json` says where it is."""
 
 _METRIC_FILES = {
-    "best": metrics.EVAL_BEST,
-    "last": metrics.EVAL_LAST,
+    "best": metric_files.EVAL_BEST,
+    "last": metric_files.EVAL_LAST,
     "test": "metrics_test_best_weights.json",
     "train": "metrics_train_last_weights.json",
 }
@@ -146,9 +146,9 @@ def _contents(run: ForeignRun, tool: str) -> dict[str, bytes]:
         contents["trial.json"] = _json({"number": run.number, "point": point, "imported": tool})
     if run.lines:
         lines = (json.dumps(_metrics_line(line)) + "\n" for line in run.lines)
-        contents[metrics.METRICS_LINES] = "".join(lines).encode()
+        contents[metric_files.METRICS_LINES] = "".join(lines).encode()
     for split, values in _final_metrics(run).items():
-        contents[_METRIC_FILES[split]] = _json(metrics.as_json(values))
+        contents[_METRIC_FILES[split]] = _json(metric_files.as_json(values))
     return contents
 
 
@@ -161,7 +161,7 @@ def _metrics_line(line: Mapping[str, float]) -> dict[str, Any]:
     fields: dict[str, Any] = {"step": int(step) if step == int(step) else step}
     if "time" in line:
         fields["time"] = utc_text(line["time"])
-    return {**fields, **metrics.as_json(_values(line))}
+    return {**fields, **metric_files.as_json(_values(line))}
 
 
 def _final_metrics(run: ForeignRun) -> dict[str, Mapping[str, float]]:
@@ -192,7 +192,7 @@ def _best(steps: Sequence[Mapping[str, float]], run: ForeignRun) -> dict[str, fl
     """
     counts = Counter(name for step in steps for name in step)
     ranked = next((pair for pair in run.objectives if pair[0] in counts), None)
-    ranked = ranked or metrics.choose(list(counts))
+    ranked = ranked or objective.choose(list(counts))
     if ranked is None:
         return {}
     name, direction = ranked
@@ -200,7 +200,7 @@ def _best(steps: Sequence[Mapping[str, float]], run: ForeignRun) -> dict[str, fl
     best_step: Mapping[str, float] = {}
     for step in steps:
         value = step.get(name)
-        if value is not None and metrics.better(value, best, direction):
+        if value is not None and objective.better(value, best, direction):
             best, best_step = value, step
     once = {n: v for step in steps for n, v in step.items() if counts[n] == 1}
     return {**once, **best_step}

@@ -18,7 +18,7 @@ from modeldir._system.timestamps import unix_time
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, metric_name
 from modeldir.experiment import attempts, failures
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 
 TOOL = "ray"
 _RESULT = "result.json"
@@ -96,7 +96,7 @@ def _run(
 
 def _line(result: Mapping[str, Any], number: int) -> dict[str, float]:
     own = {name: value for name, value in result.items() if name not in _ADDED_BY_RAY}
-    values = {metric_name(name): value for name, value in metrics.numbers_in(own)}
+    values = {metric_name(name): value for name, value in metric_files.numbers_in(own)}
     step = result.get("training_iteration")
     line: dict[str, float] = {"step": step if isinstance(step, int) else number}
     time = unix_time(result.get("timestamp"))

@@ -16,7 +16,7 @@ from modeldir._system.timestamps import unix_time
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step
 from modeldir.experiment import attempts, failures
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 
 TOOL = "sacred"
 _STATUSES = {
@@ -55,7 +55,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun | None:
     title = experiment.get("name", "run") if isinstance(experiment, Mapping) else "run"
     started, ended = _time(run.get("start_time")), _time(run.get("stop_time"))
     trace = "".join(map(str, run.get("fail_trace") or ()))
-    result = dict(metrics.numbers_in({"result": run.get("result")}))
+    result = dict(metric_files.numbers_in({"result": run.get("result")}))
     return ForeignRun(
         key=f"{TOOL}:{path}",
         name=f"{title}_{path.name}",

@@ -23,7 +23,7 @@ from typing import Any
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderBusy
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 
 FORMAT = 1
 """The format of run files. Old files are read for years: keys are added, and keep their meaning."""
@@ -442,8 +442,8 @@ def is_output(name: str) -> bool:
     """Return whether a file's name is that of a training run's output: metrics, weights, a log."""
     return (
         name.endswith((".log", *WEIGHTS))
-        or name in {metrics.METRICS_LINES, EVENTS}
-        or metrics.classify(name) is not None
+        or name in {metric_files.METRICS_LINES, EVENTS}
+        or metric_files.classify(name) is not None
         or _RUN_FILE.fullmatch(name) is not None
     )
 

@@ -20,7 +20,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.experiment import attempts, discovery, plain_files
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 from modeldir.params import plain_values
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
@@ -215,7 +215,7 @@ class FileRoles(NamedTuple):
 def file_roles(names: tuple[str, ...]) -> FileRoles:
     """Classify the files of a folder by their names; most folders of a tree have the same."""
     attempt = max(attempts.numbers([*names]), default=0)
-    kinds = [kind for name in sorted(names) if (kind := metrics.classify(name)) is not None]
+    kinds = [kind for name in sorted(names) if (kind := metric_files.classify(name)) is not None]
     return FileRoles(
         params=next((name for name in PARAMS_NAMES if name in names), None),
         metrics=tuple(
@@ -247,7 +247,7 @@ def has_metrics(folder: Path) -> bool:
         names = os.listdir(folder)
     except OSError:
         return False
-    return any(name == metrics.METRICS_LINES or metrics.classify(name) for name in names)
+    return any(name == metric_files.METRICS_LINES or metric_files.classify(name) for name in names)
 
 
 # -- Status ----------------------------------------------------------------------------------------
@@ -372,17 +372,17 @@ def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -
     return scores_in(folder, file_roles(tuple(names)).metrics)
 
 
-def scores_in(folder: str | os.PathLike[str], metric_files: Sequence[tuple[str, str]]) -> Scores:
+def scores_in(folder: str | os.PathLike[str], roles: Sequence[tuple[str, str]]) -> Scores:
     """Return the metrics in some files, each given with its field of `Scores`, by preference."""
     found: dict[str, dict[str, float]] = {}
     problems: list[str] = []
     best_is_broken = False
-    for name, field_name in metric_files:
+    for name, field_name in roles:
         path = f"{folder}/{name}"
         values = plain_files.read_metrics(path)
         if values is None:
             try:
-                values = metrics.read_metrics(path)
+                values = metric_files.read_metrics(path)
             except MetricsError as error:
                 problems.append(error.summary)
                 best_is_broken = best_is_broken or field_name == "best"
@@ -410,7 +410,7 @@ def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
 
 def last_step(folder: Path) -> dict[str, Any]:
     """Return the last line of `metrics.jsonl`, which shows how far a training run is."""
-    lines = files.tail(folder / metrics.METRICS_LINES, 8192).splitlines()
+    lines = files.tail(folder / metric_files.METRICS_LINES, 8192).splitlines()
     for line in reversed(lines):
         value = _line(line)
         if value:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import Scores, Status
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 
@@ -82,7 +82,7 @@ def _mean(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def best(
-    found: Sequence[tuple[Repeat, float, int | None, _T]], direction: metrics.Direction
+    found: Sequence[tuple[Repeat, float, int | None, _T]], direction: objective.Direction
 ) -> tuple[_T, float] | None:
     """Return the best repeat of the configuration with the best mean, and that mean.
 
@@ -92,10 +92,10 @@ def best(
     for places in groups([part for part, _, _, _ in found]):
         members = [found[place] for place in places]
         mean = math.fsum(value for _, value, _, _ in members) / len(members)
-        one = metrics.best_of([(value, n, each) for _, value, n, each in members], direction)
+        one = objective.best_of([(value, n, each) for _, value, n, each in members], direction)
         if one is not None:
             means.append((mean, members[0][2], (one, mean)))
-    return metrics.best_of(means, direction)
+    return objective.best_of(means, direction)
 
 
 def standard_deviation(values: Sequence[float]) -> float | None:

@@ -25,7 +25,7 @@ from modeldir.experiment import attempts, failures, provenance
 from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.logs.logger import Log, set_logger
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Ranked
 from modeldir.metrics.recorder import Recorder
 from modeldir.params import params, usage
@@ -71,13 +71,13 @@ def _ranked(maximize: str | None, minimize: str | None) -> Ranked | None:
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
     if maximize:
-        return metrics.without_split(maximize), "maximize"
+        return metric_files.without_split(maximize), "maximize"
     if minimize:
-        return metrics.without_split(minimize), "minimize"
-    direction, _, name = os.environ.get(metrics.RANKED_VARIABLE, "").partition(":")
+        return metric_files.without_split(minimize), "minimize"
+    direction, _, name = os.environ.get(objective.RANKED_VARIABLE, "").partition(":")
     if not name:
         return None
-    return metrics.without_split(name), "minimize" if direction == "minimize" else "maximize"
+    return metric_files.without_split(name), "minimize" if direction == "minimize" else "maximize"
 
 
 class Run:
@@ -155,7 +155,7 @@ class Run:
 
         judge = Judge(Orders.from_text(orders), self.attempt, resumes=self.resumes)
         if self.resumes:
-            judge.hear_again(files.read_lines(self.model_dir / metrics.METRICS_LINES))
+            judge.hear_again(files.read_lines(self.model_dir / metric_files.METRICS_LINES))
         return judge
 
     def _announce_judge(self, values: Mapping[str, float]) -> None:
@@ -163,7 +163,11 @@ class Run:
 
         Not earlier: a script may write its metric files itself and never call `log`.
         """
-        if self._judge is None or self._has_announced or not metrics.validation_metrics(values):
+        if (
+            self._judge is None
+            or self._has_announced
+            or not metric_files.validation_metrics(values)
+        ):
             return
         self._has_announced = True
         attempts.add_event(self.model_dir, self.attempt, attempts.PRUNES_ITSELF)
@@ -188,7 +192,7 @@ class Run:
         """
         given = more if not values else {**values, **more} if more else values
         if self._is_first:
-            json_values = metrics.as_json(given)
+            json_values = metric_files.as_json(given)
             if self._is_other_rank:
                 return False
             self._before_first_metrics(json_values)
@@ -206,7 +210,7 @@ class Run:
         """Add the events that must come before the first metrics can be seen."""
         if not self._recorder.has_begun:
             params.report_reads(self.params)
-        self._announce_judge(dict(metrics.numbers_in(values)))
+        self._announce_judge(dict(metric_files.numbers_in(values)))
         self._is_first = self._judge is not None and not self._has_announced
 
     def _stop_early(self, judge: Judge, step: int, validation: Mapping[str, float]) -> None:

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from modeldir.experiment import attempts
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 
 _EVALUATING = ("eval", "test")
 
 
 def count(folder: Path, names: Sequence[str]) -> int:
     """Return how often the test metrics in a folder were computed; `names` are the files in it."""
-    kinds = (metrics.classify(name) for name in names if name.startswith("metrics_"))
+    kinds = (metric_files.classify(name) for name in names if name.startswith("metrics_"))
     if not any(kind is not None and kind.split == "test" for kind in kinds):
         return 0
     runs = (

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modeldir._system import files, timestamps
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 
 _MOST_FORMATS = 256
 """Formats that are kept. A script that logs other names each time must not fill the memory."""
@@ -90,7 +90,7 @@ class MetricsWriter:
         return form.validation
 
     def add(self, step: object, values: Mapping[str, Any]) -> None:
-        """Add a line of values from `metrics.as_json`.
+        """Add a line of values from `metric_files.as_json`.
 
         Raises:
             OSError: when the line cannot be written completely.
@@ -127,7 +127,7 @@ class MetricsWriter:
         parts = (", " + json.dumps(name).replace("%", "%%") + ": %a" for name in names)
         text = f'{{"step": %d, "time": "%b"{"".join(parts)}}}\n'.encode()
         # With names as values, it tells which name each validation metric was logged by.
-        validation: Mapping[str, Any] = metrics.validation_metrics(
+        validation: Mapping[str, Any] = metric_files.validation_metrics(
             {name: name for name in names}  # type: ignore[misc]
         )
         form = self._formats[key] = _LineFormat(text, tuple(validation.items()))

@@ -1,20 +1,21 @@
-"""The metrics that a search ranks by, one or several, and the Pareto front.
+"""Which way a metric is better, which result is best, and the metrics that a search ranks by.
 
-`search/plan` reads them from the keys `maximize` and `minimize` of `search.json`, and `results` and
-`commands` rank by them. Start reading at `objectives`. Whether one value is better than another is
-decided in `metrics`, and nowhere else.
+Nearly every package calls this; start at `direction` and `best_of`. The rule: only validation
+metrics decide which experiment is best, never test metrics. Where they stand: `metric_files`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from modeldir.errors import Problem
-from modeldir.metrics.metrics import Direction
 
 _T = TypeVar("_T")
+
+Direction: TypeAlias = Literal["maximize", "minimize"]
 
 Objectives: TypeAlias = tuple[tuple[str, Direction], ...]
 """Metrics with their directions; those to maximize come first."""
@@ -23,6 +24,142 @@ Ranked: TypeAlias = tuple[str, Direction]
 """The metric that is ranked by, with its direction."""
 
 _DIRECTIONS: tuple[Direction, Direction] = ("maximize", "minimize")
+
+RANKED_VARIABLE = "MODELDIR_METRIC"
+"""The variable by which a search tells a trial which metric it ranks by, e.g. `minimize:loss`."""
+
+
+# -- Which value is better -------------------------------------------------------------------------
+
+# fmt: off
+_LARGE_IS_GOOD = frozenset({
+    "acc", "accuracy", "f1", "auc", "auroc", "precision", "recall", "map", "bleu", "rouge", "iou",
+    "miou", "dice", "r2", "score", "reward", "return", "psnr", "ssim",
+})
+_SMALL_IS_GOOD = frozenset({
+    "loss", "error", "err", "perplexity", "ppl", "rmse", "mse", "mae", "wer", "cer", "nll", "fid",
+})
+# fmt: on
+_DEFAULTS = (frozenset({"accuracy", "acc"}), frozenset({"f1"}), frozenset({"loss"}))
+_VALIDATION = frozenset({"eval", "val", "valid", "validation", "dev"})
+
+
+def direction(name: str) -> Direction | None:
+    """Return which value of a metric is better, by its last word; None if that is unknown.
+
+    Digits at the end give the k, or the variant, and are ignored: `bleu-4`, `map50`.
+
+    >>> direction("val_acc"), direction("eval/loss"), direction("recall@10"), direction("epoch")
+    ('maximize', 'minimize', 'maximize', None)
+    """
+    word = _last_word(name)
+    if word in _LARGE_IS_GOOD:
+        return "maximize"
+    return "minimize" if word in _SMALL_IS_GOOD else None
+
+
+def choose(names: Iterable[str]) -> tuple[str, Direction] | None:
+    """Return the metric to rank by if none was named, with its direction; None if no name has one.
+
+    Accuracy comes first, then f1, then loss, each as the name itself or as its last word
+    (`val_acc`, `eval/accuracy`), then any other name with a direction. A test metric is never
+    chosen, and a metric of the training set only if there is nothing else. If a bare name stands
+    beside the same name of the validation set (Keras logs `accuracy` and `val_accuracy`), the bare
+    one is the training set's.
+
+    >>> choose(["loss", "accuracy", "f1"])
+    ('accuracy', 'maximize')
+    """
+    ranked = [
+        (_preference(name), position, name, better_if)
+        for position, name in enumerate(names)
+        if (better_if := direction(name)) is not None and "test" not in _words(name)
+    ]
+    if not ranked:
+        return None
+    _, _, name, better_if = min(ranked)
+    return name, better_if
+
+
+def better(a: float, b: float | None, direction: Direction) -> bool:
+    """Return whether `a` is strictly better than `b`.
+
+    NaN is never better. Any other number is better than NaN or None.
+
+    >>> better(0.9, 0.8, "maximize"), better(0.9, 0.8, "minimize"), better(0.9, None, "minimize")
+    (True, False, True)
+    """
+    if math.isnan(a):
+        return False
+    if b is None or math.isnan(b):
+        return True
+    return a > b if direction == "maximize" else a < b
+
+
+def reaches(value: float | None, goal: float, direction: Direction) -> bool:
+    """Return whether a value is as good as a goal, or better.
+
+    >>> reaches(0.97, 0.97, "maximize"), reaches(0.3, 0.2, "minimize"), reaches(None, 0, "minimize")
+    (True, False, False)
+    """
+    return value is not None and not math.isnan(value) and not better(goal, value, direction)
+
+
+def best_of(
+    candidates: Iterable[tuple[float | None, int | None, _T]], direction: Direction
+) -> _T | None:
+    """Return the best of (value, trial number, candidate).
+
+    All of modeldir chooses by this one rule. The better value wins. If values are equal, the lower
+    trial number wins, then a candidate without a number. A candidate without a value, or with NaN,
+    never wins.
+
+    >>> best_of([(0.9, 3, "c"), (0.9, 2, "b"), (0.9, None, "a"), (0.1, 1, "d")], "maximize")
+    'b'
+    """
+    best: tuple[float, int | None, _T] | None = None
+    for value, number, what in sorted(candidates, key=lambda each: trial_order(each[1])):
+        if value is not None and better(value, best[0] if best else None, direction):
+            best = (value, number, what)
+    return best[2] if best else None
+
+
+def trial_order(number: int | None) -> tuple[bool, int]:
+    """Return the sort key that orders trials by number and puts all without a number last."""
+    return number is None, number or 0
+
+
+def _preference(name: str) -> tuple[bool, int, int]:
+    """Return the rank of a name in `choose`; the smallest wins.
+
+    The parts: whether it is the training set's, which default it is, and which form the name has.
+    """
+    words, last = _words(name), _last_word(name)
+    kind = next((i for i, same in enumerate(_DEFAULTS) if last in same), len(_DEFAULTS))
+    validation = not _VALIDATION.isdisjoint(words)
+    if validation and len(words) == 2:  # noqa: PLR2004 - the split and the metric
+        form = 0
+    elif len(words) == 1:
+        form = 1
+    else:
+        form = 2 if validation else 3
+    return "train" in words or "training" in words, kind, form
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[/_.@ -]+", name.lower()) if word]
+
+
+def _last_word(name: str) -> str:
+    for word in reversed(_words(name)):
+        if word in _LARGE_IS_GOOD:  # before digits are removed: f1, r2
+            return word
+        if bare := word.rstrip("0123456789"):
+            return bare
+    return ""
+
+
+# -- The metrics of `search.json` ------------------------------------------------------------------
 
 
 def objectives(raw: Mapping[str, Any]) -> Objectives:

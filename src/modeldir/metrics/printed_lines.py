@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from modeldir.errors import MetricsError
-from modeldir.metrics.metrics import NUMBER
+from modeldir.metrics.metric_files import NUMBER
 
 _PLACEHOLDER = r"\{([^\W\d][\w/.@-]*)\}"
 _ESCAPE_SEQUENCE = r"\x1b\[[0-9;?]*[A-Za-z]"  # colors and cursor movements

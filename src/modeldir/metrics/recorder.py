@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import MetricsError, did_you_mean
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.metrics.jsonl_writer import MetricsWriter
 from modeldir.metrics.objective import Ranked
 from modeldir.metrics.summary_writer import SummaryFiles
@@ -32,7 +32,7 @@ class Recorder:
         self.new_best = False  # whether the latest validation metrics are
         self._folder, self._ranked, self._resumes = folder, ranked, resumes
         self._is_requested = ranked is not None
-        self._lines = MetricsWriter(folder / metrics.METRICS_LINES)
+        self._lines = MetricsWriter(folder / metric_files.METRICS_LINES)
         self.add_floats = self._lines.add_floats
         self._files = SummaryFiles(folder)
         self._best = self._known_best()
@@ -56,10 +56,10 @@ class Recorder:
         then.
         """
         if names is None:
-            json_values = metrics.as_json(values)
+            json_values = metric_files.as_json(values)
             self._lines.add(step, json_values)
             self.has_begun = True
-            validation = metrics.validation_metrics(dict(metrics.numbers_in(json_values)))
+            validation = metric_files.validation_metrics(dict(metric_files.numbers_in(json_values)))
         else:
             validation = {name: values[logged] for name, logged in names}
         if validation:
@@ -84,12 +84,14 @@ class Recorder:
         if not (self._resumes and self._ranked):
             return None
         with contextlib.suppress(MetricsError):
-            return metrics.read_metrics(self._folder / metrics.EVAL_BEST).get(self._ranked[0])
+            return metric_files.read_metrics(self._folder / metric_files.EVAL_BEST).get(
+                self._ranked[0]
+            )
         return None
 
     def _is_best(self, validation: Mapping[str, float]) -> bool:
         if self._ranked is None:
-            self._ranked = metrics.choose(list(validation))
+            self._ranked = objective.choose(list(validation))
             self._best = self._known_best()
         if self._ranked is None:
             return True  # no metric has a direction, so the last weights count as the best
@@ -102,7 +104,7 @@ class Recorder:
                 f"the metric to {direction} is {name!r}, but only {known} was logged"
                 + (f": {hint}" if hint else "")
             )
-        if value is None or not metrics.better(value, self._best, direction):
+        if value is None or not objective.better(value, self._best, direction):
             return False
         self._best = value
         return True

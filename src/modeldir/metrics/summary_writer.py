@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from modeldir.errors import MetricsError
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 
 PAUSE = 0.05
 """Seconds by which the files may be behind, if metrics come faster than they are replaced."""
@@ -35,8 +35,8 @@ class SummaryFiles:
     """The two files in a folder. Only one thread of the script may use it."""
 
     def __init__(self, folder: Path) -> None:
-        self._last = _SummaryFile(folder / metrics.EVAL_LAST)
-        self._best = _SummaryFile(folder / metrics.EVAL_BEST)
+        self._last = _SummaryFile(folder / metric_files.EVAL_LAST)
+        self._best = _SummaryFile(folder / metric_files.EVAL_BEST)
         self._credit, self._since = float(BURST), time.monotonic()
         self._error: MetricsError | None = None
         self._is_flushed_at_end = False
@@ -162,7 +162,7 @@ class _SummaryFile:
     def write(self) -> None:
         due = self.due
         if due is not None and due is not self.written:
-            metrics.save_metrics(due, self._path)
+            metric_files.save_metrics(due, self._path)
             self.written, self._noted = due, None  # the noted file was another one
 
     def note(self) -> None:

@@ -22,7 +22,7 @@ from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.logs.screen import COLOR, rendered
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 from modeldir.monitor.status import Event, ExperimentSnapshot, result_text
 from modeldir.params import plain_values
 
@@ -54,7 +54,7 @@ class MetricFiles:
         """Return whether a file has changed since the last call."""
         if self._listed.changed(stamp(self._folder)):
             with suppress(OSError):
-                self._names = tuple(filter(metrics.classify, os.listdir(self._folder)))
+                self._names = tuple(filter(metric_files.classify, os.listdir(self._folder)))
         return self._written.changed([stamp(self._folder / name) for name in self._names])
 
 
@@ -89,7 +89,7 @@ class LiveTraining:
 
     def update(self) -> None:
         """Read what is new."""
-        now = stamp(self.folder / metrics.METRICS_LINES)
+        now = stamp(self.folder / metric_files.METRICS_LINES)
         if now is not None:
             self._read_lines(now)
         elif self._inode:  # archived: a new attempt has begun
@@ -105,7 +105,7 @@ class LiveTraining:
             self._forget(inode)
         if size == self._offset:
             return
-        path = self.folder / metrics.METRICS_LINES
+        path = self.folder / metric_files.METRICS_LINES
         begin = max(self._offset, size - MOST_READ)
         if begin and not self._offset:
             self._read_line(_bytes_from(path, 0).partition(b"\n")[0])
@@ -125,7 +125,7 @@ class LiveTraining:
         if not isinstance(value, dict):
             return
         self.step = value.get("step", value.get("epoch", self.step))
-        scores = {k: v for k, v in metrics.numbers_in(value) if k not in _NO_METRICS}
+        scores = {k: v for k, v in metric_files.numbers_in(value) if k not in _NO_METRICS}
         if scores:
             self._keep(scores)
 
@@ -154,7 +154,7 @@ class LiveTraining:
 
     def value(self, name: str) -> float | None:
         """Return the latest value of a validation metric."""
-        return metrics.validation_value(self._latest, name)
+        return metric_files.validation_value(self._latest, name)
 
     def names(self) -> list[str]:
         """Return the names of the latest step's metrics, those of the training set last."""
@@ -163,7 +163,7 @@ class LiveTraining:
     def curve(self, name: str) -> tuple[float, ...]:
         """Return a metric's values so far, evenly spread over the steps, and the latest."""
         if self._curve[0] != (name, self._count):
-            values = [metrics.validation_value(scores, name) for scores in self._kept]
+            values = [metric_files.validation_value(scores, name) for scores in self._kept]
             if self._kept and self._kept[-1] is not self._latest:
                 values.append(self.value(name))
             known = tuple(value for value in values if value is not None)

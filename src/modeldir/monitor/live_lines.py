@@ -18,7 +18,7 @@ from pathlib import Path
 from modeldir._system.durations import duration_text
 from modeldir._system.text import cell_text, text_width, value_cell, visible
 from modeldir.launchers.worker_counts import worker_lines
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 from modeldir.monitor.status import (
     ExperimentSnapshot,
@@ -521,7 +521,7 @@ def _experiments(experiments: Sequence[ExperimentSnapshot]) -> list[SearchSnapsh
         )
     above = experiments[0].folder.parent
     states = Counter(each.status.state for each in experiments)
-    metric: Ranked | None = (name, metrics.direction(name) or "maximize") if name else None
+    metric: Ranked | None = (name, objective.direction(name) or "maximize") if name else None
     return [SearchSnapshot(above, tuple(rows), metric=metric, states=states)]
 
 

@@ -22,7 +22,7 @@ from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
 from modeldir.launchers import launched_jobs, worker_counts
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Ranked
 from modeldir.monitor.experiment import LiveTraining, MetricFiles
 from modeldir.monitor.status import (
@@ -230,11 +230,11 @@ class SearchMonitor:
             return self._inventory.plan.metric
         for each in self._trials.values():
             if each.scores:
-                return metrics.choose(list(each.scores))
+                return objective.choose(list(each.scores))
         for each in self._trials.values():
             if each.training is not None and (names := each.training.names()):
-                chosen = metrics.choose(names)
-                return (metrics.without_split(chosen[0]), chosen[1]) if chosen else None
+                chosen = objective.choose(names)
+                return (metric_files.without_split(chosen[0]), chosen[1]) if chosen else None
         return None
 
     def _snapshot(self) -> SearchSnapshot:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
 from modeldir.experiment import attempts, experiment
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def result_text(
     elif why:
         words.append(why)
     else:
-        chosen = metric or metrics.choose(list(scores))
+        chosen = metric or objective.choose(list(scores))
         value = scores.get(chosen[0]) if chosen else None
         words += [f"{chosen[0]} {value:.6g}"] if chosen and value is not None else []
     if status.duration is not None:

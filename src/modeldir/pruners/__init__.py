@@ -21,7 +21,7 @@ from modeldir.errors import Problem, SearchError
 from modeldir.pruners._common import WrongOptionsError
 
 if TYPE_CHECKING:
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
 
 GROUP = "modeldir.pruners"
 """The group of entry points in which other packages offer pruners."""

@@ -17,7 +17,7 @@ from modeldir.pruners._common import check_integers, count_better, share_words
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
     from modeldir.pruners import Rungs
 
 

@@ -18,7 +18,7 @@ from modeldir.pruners.asha import Asha
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
     from modeldir.pruners import Rungs
 
 BRACKETS = 3

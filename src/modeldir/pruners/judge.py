@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import MetricsError
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.pruners import Pruner, Setting, make
 from modeldir.pruners.rungs import RungFiles
 
@@ -42,7 +42,7 @@ class Orders:
     rungs: str
     trial: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    metric: tuple[str, metrics.Direction] | None = None
+    metric: tuple[str, objective.Direction] | None = None
     judges: bool = True
     begun: int = 0
     ends: tuple[int, ...] = ()
@@ -81,7 +81,10 @@ class Judge:
         self._orders, self._attempt, self._resumes = orders, attempt, resumes
         self._complain = complain or _complain
         self.is_broken = False
-        self._metric = orders.metric and (metrics.without_split(orders.metric[0]), orders.metric[1])
+        self._metric = orders.metric and (
+            metric_files.without_split(orders.metric[0]),
+            orders.metric[1],
+        )
         self._pruner: Pruner | None = None
         self._from_zero = False
 
@@ -95,7 +98,7 @@ class Judge:
         if metric is None or self.is_broken or not math.isfinite(step):
             return None
         name = metric[0]
-        value = metrics.validation_value(development, name)
+        value = metric_files.validation_value(development, name)
         if value is None or self._is_over(int(step)):
             return None
         try:
@@ -120,10 +123,10 @@ class Judge:
             if found is not None:
                 self.hear(*found)
 
-    def _chosen(self, development: Mapping[str, float]) -> tuple[str, metrics.Direction] | None:
+    def _chosen(self, development: Mapping[str, float]) -> tuple[str, objective.Direction] | None:
         if not development:
             return None
-        chosen = metrics.choose(list(development))
+        chosen = objective.choose(list(development))
         if chosen is None:
             names = ", ".join(sorted(development))
             raise MetricsError(
@@ -131,10 +134,10 @@ class Judge:
                 f"{names} none says which way is better\n"
                 "  name one: --maximize NAME, or --minimize NAME"
             )
-        self._metric = metrics.without_split(chosen[0]), chosen[1]
+        self._metric = metric_files.without_split(chosen[0]), chosen[1]
         return self._metric
 
-    def _pruner_for(self, metric: tuple[str, metrics.Direction]) -> Pruner:
+    def _pruner_for(self, metric: tuple[str, objective.Direction]) -> Pruner:
         if self._pruner is None:
             orders, (name, direction) = self._orders, metric
             rungs = RungFiles(
@@ -158,9 +161,9 @@ def step_of(line: Mapping[str, Any], otherwise: int | None = None) -> Step | Non
 
     The step is the one in the line, or `otherwise`. None without a step or without metrics.
     """
-    numbers = dict(metrics.numbers_in(line))
-    told = metrics.take_step(numbers)
+    numbers = dict(metric_files.numbers_in(line))
+    told = metric_files.take_step(numbers)
     numbers.pop("time", None)
     step = otherwise if told is None else told
-    found = metrics.validation_metrics(numbers)
+    found = metric_files.validation_metrics(numbers)
     return None if step is None or not found else (step, found)

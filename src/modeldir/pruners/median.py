@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from modeldir.metrics.metrics import better
+from modeldir.metrics.objective import better
 from modeldir.pruners._common import check_integers, count_better
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
     from modeldir.pruners import Rungs
 
 

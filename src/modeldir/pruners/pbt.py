@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from modeldir.pruners._common import check_integers, count_better
 
 if TYPE_CHECKING:
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
     from modeldir.pruners import Rungs
 
 

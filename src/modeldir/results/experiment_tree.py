@@ -20,7 +20,7 @@ from modeldir._system import files
 from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.experiment import discovery, experiment, reader, repeats
 from modeldir.experiment.reader import ExperimentRecord
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import objective
 from modeldir.metrics.objective import Objectives
 from modeldir.params import equality, plain_values
 from modeldir.params.plain_values import SEED
@@ -48,7 +48,7 @@ class Tree:
     folders: tuple[Path, ...] = ()
 
     @property
-    def metric(self) -> tuple[str, metrics.Direction] | None:
+    def metric(self) -> tuple[str, objective.Direction] | None:
         """The first of the objectives. The table is sorted by it."""
         return self.objectives[0] if self.objectives else None
 
@@ -58,7 +58,7 @@ class Tree:
         names = [files.absolute(each).name or str(each) for each in self.folders or (self.folder,)]
         return " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
 
-    def best(self, metric: tuple[str, metrics.Direction] | None = None) -> ExperimentRow | None:
+    def best(self, metric: tuple[str, objective.Direction] | None = None) -> ExperimentRow | None:
         """Return the best experiment that ended well, by one validation metric, or None.
 
         Repeats of a configuration are ranked by their mean, and the best repeat is returned. The
@@ -341,5 +341,5 @@ def _objectives(
     by_project = [] if planned else list(_of_project(top, warnings))
     if by_project and by_project[0][0][0] in known:
         return by_project[0]
-    chosen = metrics.choose(known)
+    chosen = objective.choose(known)
     return () if chosen is None else (chosen,)

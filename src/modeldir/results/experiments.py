@@ -18,7 +18,7 @@ from modeldir.experiment import repeats
 from modeldir.experiment.attempts import RANKED
 from modeldir.experiment.experiment import Scores, Status
 from modeldir.experiment.reader import ExperimentRecord
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.params import plain_values
 
 _LEAVES = frozenset({float, int, str, bool, type(None)})
@@ -175,15 +175,15 @@ class Experiments(Sequence[ExperimentRow]):
             for value, state in zip(values, self.status_column("state"), strict=True)
         ]
 
-    def best(self, metric: str, direction: metrics.Direction) -> ExperimentRow | None:
-        """Return the best row that ended well: see `metrics.best_of`."""
+    def best(self, metric: str, direction: objective.Direction) -> ExperimentRow | None:
+        """Return the best row that ended well: see `objective.best_of`."""
         ranked = self.ranked(metric)
         known = [value for value in ranked if value is not None]
         if not known:
             return None
         best = max(known) if direction == "maximize" else min(known)
         equals = [row for row, value in zip(self._rows, ranked, strict=True) if value == best]
-        return metrics.best_of([(best, row.number, row) for row in equals], direction)
+        return objective.best_of([(best, row.number, row) for row in equals], direction)
 
 
 def _transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

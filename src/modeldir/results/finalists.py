@@ -21,7 +21,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment.discovery import CONFIRM
 from modeldir.experiment.experiment import is_search, params_file
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.results.experiment_tree import Tree, read_tree
@@ -72,7 +72,7 @@ class Finalists:
     """
 
     search: Path
-    metric: tuple[str, metrics.Direction]
+    metric: tuple[str, objective.Direction]
     points: tuple[Point, ...]
     seeds: tuple[int, ...]
 
@@ -97,7 +97,7 @@ def choose(
     *,
     top: int | None = None,
     repeats: int | None = None,
-    metric: tuple[str, metrics.Direction] | None = None,
+    metric: tuple[str, objective.Direction] | None = None,
 ) -> Finalists:
     """Choose the best configurations of a search, its base config, and new seeds.
 
@@ -154,8 +154,8 @@ def _number(before: Mapping[str, Any], key: str) -> int | None:
 
 
 def _metric(
-    tree: Tree, asked: tuple[str, metrics.Direction] | None, before: Mapping[str, Any]
-) -> tuple[str, metrics.Direction]:
+    tree: Tree, asked: tuple[str, objective.Direction] | None, before: Mapping[str, Any]
+) -> tuple[str, objective.Direction]:
     known = sorted({name for each in tree.experiments for name in each.scores.validation})
     if asked is not None and asked[0] not in known:
         hint = did_you_mean(asked[0], known) or f"there are {', '.join(known) or 'none'}"
@@ -182,7 +182,7 @@ def _metric(
 
 
 def _points(
-    tree: Tree, base: Mapping[str, Any], metric: tuple[str, metrics.Direction], top: int
+    tree: Tree, base: Mapping[str, Any], metric: tuple[str, objective.Direction], top: int
 ) -> tuple[Point, ...]:
     """Return the best configurations, each once, and the base config.
 
@@ -192,7 +192,7 @@ def _points(
     sign = -1.0 if direction == "maximize" else 1.0
     own = (each for each in tree.rows() if os.path.samefile(each.path.parent, tree.folder))
     scored = [(value, each) for each in own if (value := each.value(name)) is not None]
-    scored.sort(key=lambda each: (sign * each[0], metrics.trial_order(each[1].number)))
+    scored.sort(key=lambda each: (sign * each[0], objective.trial_order(each[1].number)))
     best: dict[str, Point] = {}
     for value, found in scored:
         point = _point(found, value, base)

@@ -16,7 +16,7 @@ from pathlib import Path
 from modeldir._system import files
 from modeldir.errors import ModeldirError
 from modeldir.experiment.experiment import Scores
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 
 _MOMENT = re.compile(r"(?P<metric>.+)@(?P<word>[A-Za-z_]+)(?:=(?P<number>-?[0-9]+))?")
 _AT = ("epoch", "step")
@@ -36,7 +36,7 @@ class Moment:
         return f"{self.metric}@{self.word}" + ("" if self.number is None else f"={self.number}")
 
     def value(
-        self, folder: Path, scores: Scores, direction: metrics.Direction | None
+        self, folder: Path, scores: Scores, direction: objective.Direction | None
     ) -> float | None:
         """Return the metric at the moment, None if no file contains it.
 
@@ -62,8 +62,8 @@ class Moment:
 
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
     """Yield the metric of each step that has it."""
-    for line in files.read_lines(folder / metrics.METRICS_LINES):
-        value = metrics.validation_value(dict(metrics.numbers_in(line)), metric)
+    for line in files.read_lines(folder / metric_files.METRICS_LINES):
+        value = metric_files.validation_value(dict(metric_files.numbers_in(line)), metric)
         if value is not None:
             yield line, value
 

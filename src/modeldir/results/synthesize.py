@@ -19,7 +19,7 @@ from modeldir._system import files
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
 from modeldir._system.text import NULL, Marked, bare_value
 from modeldir.errors import ModeldirError, did_you_mean
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Objectives
 from modeldir.params.plain_values import SEED
 from modeldir.results import moments
@@ -170,7 +170,7 @@ class Results:
 
     folder: Path
     table: Table
-    metric: tuple[str, metrics.Direction] | None
+    metric: tuple[str, objective.Direction] | None
     best: Path | None
     objectives: Objectives = ()
     warnings: tuple[str, ...] = ()
@@ -426,7 +426,7 @@ def _title(whole: _Whole, choice: Choice, count: int) -> str:
 
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
     """Warn a user who sorts by a test metric."""
-    kind = metrics.classify(metrics_file) if metrics_file else None
+    kind = metric_files.classify(metrics_file) if metrics_file else None
     if choice.sort and choice.sort.startswith("test ") and whole.tree.experiments:
         yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
     elif kind is not None and kind.split == "test":
@@ -437,7 +437,7 @@ def _without_file(tree: Tree, name: str) -> Iterator[str]:
     """Warn if no experiment has the metrics file. Its name may be misspelled."""
     if tree.experiments and not any((each.path / name).exists() for each in tree.experiments):
         known = sorted({file.name for file in tree.experiments[0].path.glob("*.json")})
-        there = [each for each in known if metrics.classify(each) is not None]
+        there = [each for each in known if metric_files.classify(each) is not None]
         hint = did_you_mean(name, there) or (there and f"there are: {', '.join(there)}")
         yield f"no experiment has a file {name!r}" + (f"\n  {hint}" if hint else "")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from modeldir._system import files
 from modeldir._system.text import MARK, bare_value, cell_text, value_cell
 from modeldir.experiment import attempts, discovery, repeats
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
@@ -174,12 +174,12 @@ def _metrics_of(
         )
 
 
-def direction_of(tree: Tree, name: str) -> metrics.Direction | None:
+def direction_of(tree: Tree, name: str) -> objective.Direction | None:
     """Return the direction of a metric, by the plan or else by its name."""
-    return dict(tree.objectives).get(name) or metrics.direction(name)
+    return dict(tree.objectives).get(name) or objective.direction(name)
 
 
-def _best_marked(tree: Tree, name: str, direction: metrics.Direction) -> Sequence[object] | Cells:
+def _best_marked(tree: Tree, name: str, direction: objective.Direction) -> Sequence[object] | Cells:
     """Mark the best value among experiments that ended well, if it beats another."""
     values = tree.experiments.scores("validation")[name]
     ranked = tree.experiments.ranked(name)
@@ -198,7 +198,7 @@ def _at_moment(tree: Tree, moment: Moment) -> Part:
 
 
 def _mean_at(
-    row: ExperimentRow, moment: Moment, direction: metrics.Direction | None
+    row: ExperimentRow, moment: Moment, direction: objective.Direction | None
 ) -> float | None:
     """Return a metric at a moment. A row of several experiments has their mean, if all have it."""
     several = row.counted() or (row,)
@@ -235,7 +235,7 @@ def in_order(
         return sort(table, name, descending=reverse), ""
     numbers = tree.experiments.column("number")
     if not _is_blank(numbers):
-        ranks = [*map(metrics.trial_order, numbers)] if None in numbers else numbers
+        ranks = [*map(objective.trial_order, numbers)] if None in numbers else numbers
         order = sorted(range(len(ranks)), key=ranks.__getitem__)
         table = table.at(order)  # equal rows stay in this order
     descending = _descending(table, table.index(by), tree) != reverse

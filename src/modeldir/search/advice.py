@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from modeldir.metrics.metrics import Direction, better
+from modeldir.metrics.objective import Direction, better
 from modeldir.search.importance import importances
 from modeldir.search.statistics import quantile
 

@@ -21,7 +21,7 @@ from modeldir.experiment import attempts, experiment
 from modeldir.experiment import project as projects
 from modeldir.experiment import repeats as repeated
 from modeldir.experiment.attempts import HOME
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
@@ -56,7 +56,7 @@ class Planned:
         """Return the plan's `stop_at`, once the best trial has reached it."""
         if self.stop_at is None or self.metric is None or best is None:
             return None
-        return self.stop_at if metrics.reaches(best[1], self.stop_at, self.metric[1]) else None
+        return self.stop_at if objective.reaches(best[1], self.stop_at, self.metric[1]) else None
 
     def best(
         self,

@@ -21,7 +21,7 @@ from modeldir._system import files, processes, timestamps
 from modeldir.errors import SearchError, TrialPruned, did_you_mean
 from modeldir.experiment import attempts, experiment, failures, provenance
 from modeldir.experiment.run import end_of
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files, objective
 from modeldir.metrics.recorder import Recorder
 from modeldir.params import params, usage
 from modeldir.pruners.judge import VARIABLE, Judge, Orders
@@ -41,7 +41,7 @@ class Trial:
         self,
         turn: Turn,
         model_dir: Path,
-        metric: tuple[str, metrics.Direction] | None,
+        metric: tuple[str, objective.Direction] | None,
         code: str | None,
         *,
         judged_by: Orders | None = None,
@@ -58,7 +58,7 @@ class Trial:
         self.status: str | None = None
         self.pruned: str | None = None
         self._recorder = Recorder(
-            model_dir, metric and (metrics.without_split(metric[0]), metric[1])
+            model_dir, metric and (metric_files.without_split(metric[0]), metric[1])
         )
         self._inherits, self.resumes = tuple(inherits), bool(inherits)
         self._orders = judged_by

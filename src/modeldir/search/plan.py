@@ -15,7 +15,7 @@ from typing import Any
 
 from modeldir import pruners, samplers, space
 from modeldir._system import files
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.search.base_config import load_base
 from modeldir.space.points_csv import MARK, exact_plan, read_points
@@ -96,7 +96,7 @@ class Plan:
     written: Mapping[str, Any]
 
     @property
-    def metric(self) -> tuple[str, metrics.Direction] | None:
+    def metric(self) -> tuple[str, objective.Direction] | None:
         """The first metric to rank by; None where the plan names none."""
         return self.objectives[0] if self.objectives else None
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from modeldir._system import files
 from modeldir.experiment import attempts, discovery, experiment, repeats
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import objective
 from modeldir.search import plan as plans
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
@@ -45,15 +45,15 @@ class ScoredTrial:
 
 def metric_of(
     plan: plans.Plan, trials: Trials, reused: Sequence[FinishedExperiment]
-) -> tuple[str, metrics.Direction] | None:
+) -> tuple[str, objective.Direction] | None:
     """Return the metric to rank by: the plan's, else one that the first trial with metrics has."""
     if plan.metric is not None:
         return plan.metric
     for record in trials:
         found = experiment.scores(trials.path(record)).validation
         if found:
-            return metrics.choose(list(found))
-    return metrics.choose(list(reused[0].values)) if reused else None
+            return objective.choose(list(found))
+    return objective.choose(list(reused[0].values)) if reused else None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError, SpaceError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
 from modeldir.search import earlier_experiments, inheritance, plan, proposals, pruning
 from modeldir.search.lock import SearchLock
@@ -255,7 +255,7 @@ class Scheduler:
         fits = space.names_fit(self._plan.space)
         self._numbered = check_names(self._plan_file.folder, self.trials, fits=fits)
 
-    def settle_metric(self, record: TrialRecord) -> tuple[str, metrics.Direction] | None:
+    def settle_metric(self, record: TrialRecord) -> tuple[str, objective.Direction] | None:
         """Choose the metric by what a trial wrote, if none is chosen yet, and write it to the plan.
 
         Returns:
@@ -263,7 +263,7 @@ class Scheduler:
         """
         if self._has_metric():
             return None
-        chosen = metrics.choose(list(experiment.scores(self.trials.path(record)).validation))
+        chosen = objective.choose(list(experiment.scores(self.trials.path(record)).validation))
         if chosen is None:
             return None
         name, direction = chosen
@@ -338,6 +338,6 @@ class Scheduler:
             if statuses.status(record).state not in attempts.RANKED:
                 continue
             value = experiment.scores(self.trials.path(record)).validation.get(metric[0])
-            if value is not None and metrics.reaches(value, goal, metric[1]):
+            if value is not None and objective.reaches(value, goal, metric[1]):
                 self._reached = value
         return self._reached

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from modeldir._system import heartbeat
 from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import metric_files, objective
 from modeldir.pruners.judge import Orders
 from modeldir.search import checks, code_state, inheritance, other_folders, plan, pruning
 from modeldir.search.lock import SearchLock
@@ -265,7 +265,7 @@ class Search:
         self.trials.adopt(claim=False)
         return Results.read(self.plan, self.trials, self._reused())
 
-    def metric(self) -> tuple[str, metrics.Direction] | None:
+    def metric(self) -> tuple[str, objective.Direction] | None:
         """Return the plan's metric, else one that the first trial with metrics has."""
         return metric_of(self.plan, self.trials, self._reused())
 
@@ -353,8 +353,10 @@ class Search:
                     f'  search.tell(trial, {{"{name}": 0.9}}), or status="failed"'
                 )
         if values is not None:
-            found = metrics.validation_metrics(dict(metrics.numbers_in(metrics.as_json(values))))
-            metrics.save_metrics(found, trial.model_dir / metrics.EVAL_BEST)
+            found = metric_files.validation_metrics(
+                dict(metric_files.numbers_in(metric_files.as_json(values)))
+            )
+            metric_files.save_metrics(found, trial.model_dir / metric_files.EVAL_BEST)
         ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
         trial.end(ended, reason or trial.pruned)
         self.scheduler.settle_metric(self.trials[trial.number])

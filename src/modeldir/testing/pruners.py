@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modeldir.metrics.metrics import Direction
+    from modeldir.metrics.objective import Direction
     from modeldir.pruners import Pruner, Rungs
 
 TRIALS = 24

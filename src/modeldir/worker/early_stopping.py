@@ -23,8 +23,7 @@ from modeldir._system import files
 from modeldir._system.stamps import Seen, Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
-from modeldir.metrics import metrics, printed_lines
-from modeldir.metrics.metrics import METRICS_LINES
+from modeldir.metrics import metric_files, printed_lines
 from modeldir.pruners.judge import Judge, Orders, Step, step_of
 from modeldir.worker.messages import Start, console_path
 
@@ -47,7 +46,9 @@ class EarlyStopping:
         console = Path(console_path(start)), printed
         metric = Orders.from_text(pruner).metric
         self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
-        self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
+        self._before = (
+            files.read_lines(self._folder / metric_files.METRICS_LINES) if start.resumes else []
+        )
         self._judge: Judge | None = None
         self._heard = 0
 
@@ -117,9 +118,9 @@ class Steps:
         read: str | None,
         metric: str | None = None,
     ) -> None:
-        self._metric = metric and metrics.without_split(metric)
+        self._metric = metric and metric_files.without_split(metric)
         self._sources: list[_Source] = [
-            _Lines(folder / metrics.METRICS_LINES),
+            _Lines(folder / metric_files.METRICS_LINES),
             _Files(folder, stale),
         ]
         if read is not None:
@@ -206,7 +207,7 @@ class _Files:
     def _read(self, name: str, now: tuple[int, int, int]) -> Step | None:
         """Return a file's step if it is a new one. A half-written file is read again later."""
         try:
-            found = step_of(metrics.read_metrics(self._folder / name), self._count + 1)
+            found = step_of(metric_files.read_metrics(self._folder / name), self._count + 1)
         except MetricsError:
             return None
         if found is None:
@@ -258,7 +259,7 @@ class _Printed:
 
 def _is_of_the_last(name: str) -> bool:
     """Whether a file has the validation metrics of each step, not only of the best one."""
-    kind = metrics.classify(name)
+    kind = metric_files.classify(name)
     return kind is not None and kind.split == "eval" and kind.which != "best"
 
 

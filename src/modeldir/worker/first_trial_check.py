@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system.shell import quoted
 from modeldir.errors import closest
 from modeldir.experiment import attempts, experiment
-from modeldir.metrics import metrics
+from modeldir.metrics import metric_files
 from modeldir.monitor.summary import the_script
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
@@ -179,7 +179,9 @@ def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] 
 
 def _metrics_in(folder: Path) -> set[str]:
     """Return the validation metrics in a trial's folder, from its steps and its files."""
-    steps = metrics.validation_metrics(dict(metrics.numbers_in(experiment.last_step(folder))))
+    steps = metric_files.validation_metrics(
+        dict(metric_files.numbers_in(experiment.last_step(folder)))
+    )
     return {*steps, *experiment.scores(folder).validation} - {"step", "time", "epoch"}
 
 

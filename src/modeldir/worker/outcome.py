@@ -22,7 +22,7 @@ from modeldir._system import files
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.experiment import attempts, failures
-from modeldir.metrics import metrics, printed_lines
+from modeldir.metrics import metric_files, objective, printed_lines
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -199,7 +199,7 @@ def _likely_to_rank(evidence: Evidence, found: Mapping[str, float]) -> str | Non
     """
     if not found or evidence.script or not (evidence.folder / "trial.json").exists():
         return None
-    chosen = metrics.choose(list(found))
+    chosen = objective.choose(list(found))
     return chosen[0] if chosen else None
 
 
@@ -235,15 +235,15 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
             found.update(printed_lines.parse_line(pattern, line))
     if found:
         with contextlib.suppress(MetricsError):  # a full disk: then the metric counts as missing
-            metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
+            metric_files.save_metrics(found, evidence.folder / metric_files.EVAL_LAST)
     return bool(found)
 
 
-def metric_files(folder: Path) -> dict[str, Stamp]:
+def metric_file_stamps(folder: Path) -> dict[str, Stamp]:
     """Return the metric files in a folder, each with a stamp that changes when it is written."""
     names: list[str] = []
     with contextlib.suppress(OSError):
-        names = [name for name in os.listdir(folder) if metrics.classify(name) is not None]
+        names = [name for name in os.listdir(folder) if metric_files.classify(name) is not None]
     stamps = {name: stamp(os.path.join(folder, name)) for name in names}
     return {name: found for name, found in stamps.items() if found is not None}  # no broken links
 
@@ -251,10 +251,10 @@ def metric_files(folder: Path) -> dict[str, Stamp]:
 def _fresh_metrics(folder: Path, stale: Mapping[str, Stamp]) -> dict[str, float]:
     """Return the validation metrics in files that are new or changed since the attempt began."""
     found: dict[str, float] = {}
-    for name, state in metric_files(folder).items():
-        kind = metrics.classify(name)
+    for name, state in metric_file_stamps(folder).items():
+        kind = metric_files.classify(name)
         if kind is not None and kind.split == "eval" and stale.get(name) != state:
             with contextlib.suppress(MetricsError):
-                values = metrics.read_metrics(os.path.join(folder, name))
+                values = metric_files.read_metrics(os.path.join(folder, name))
                 found = {**found, **values} if kind.which == "best" else {**values, **found}
     return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from modeldir._system import processes
 from modeldir._system.version import __version__
 from modeldir.experiment import attempts
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.pruners import judge
 from modeldir.search import inheritance
 from modeldir.search.trial_record import TrialRecord, Turn
@@ -58,7 +58,7 @@ class StartBuilder:
         if inherits:
             extra = search.plan.resume
         metric = search.plan.metric
-        ranked = {metrics.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        ranked = {objective.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         orders = search.judged_by(record)
         if orders is not None and extra is None:  # the weights of its parent are gone
             orders = replace(orders, begun=0)

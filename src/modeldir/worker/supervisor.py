@@ -299,7 +299,7 @@ class _Attempt:
         return True
 
     def _run_to_the_end(self) -> None:
-        self.stale = outcome.metric_files(self.folder)
+        self.stale = outcome.metric_file_stamps(self.folder)
         self.printed_before = _size(self.console)
         events = os.path.join(self.start.folder, attempts.EVENTS)
         self.rendering = SupervisedLogs(events, self.token, self.console, self.printed_before)

@@ -20,7 +20,7 @@ from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, repeats
-from modeldir.metrics import metrics
+from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
 from modeldir.results.report import axis_scales, encoding
 from modeldir.results.report.axis_scales import DeclaredRange
@@ -88,7 +88,7 @@ class FigureData:
 
     title: str
     metric: str
-    direction: metrics.Direction | None
+    direction: objective.Direction | None
     rows: tuple[FigureRow, ...]
     axes: tuple[FigureAxis, ...]
     importances: tuple[Importance, ...] = ()
@@ -115,7 +115,7 @@ class FigureData:
     def best(self) -> int | None:
         """Return the index of the best row, None if the metric has no direction."""
         known = [(row.value, row.number, i) for i, row in enumerate(self.rows)]
-        return metrics.best_of(known, self.direction) if self.direction else None
+        return objective.best_of(known, self.direction) if self.direction else None
 
     def axes_named(self, names: Sequence[str], most: int) -> list[FigureAxis]:
         """Return the axes with these names, by default the most important, at most `most`.
@@ -185,12 +185,12 @@ def _hashable(values: Sequence[Any]) -> list[object]:
     return [str(value) if isinstance(value, (list, dict)) else value for value in values]
 
 
-def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, metrics.Direction | None]:
+def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, objective.Direction | None]:
     known = list(
         dict.fromkeys(name for each in tree.experiments for name in each.scores.validation)
     )
     if wanted is not None and wanted in known:
-        return wanted, dict(tree.objectives).get(wanted) or metrics.direction(wanted)
+        return wanted, dict(tree.objectives).get(wanted) or objective.direction(wanted)
     if wanted is None and tree.metric is not None:
         return tree.metric
     if not tree.experiments:

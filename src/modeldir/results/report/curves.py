@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir.metrics import metrics
-from modeldir.metrics.logged_steps import logged_step
+from modeldir.metrics import metric_files
+from modeldir.metrics.metric_files import logged_step
 from modeldir.results.report import encoding
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def chosen(ranked: Sequence[int], others: Sequence[int]) -> list[int]:
 
 def has_curve(folder: Path) -> bool:
     """Return whether an experiment has a `metrics.jsonl`."""
-    return os.path.exists(os.path.join(folder, metrics.METRICS_LINES))
+    return os.path.exists(os.path.join(folder, metric_files.METRICS_LINES))
 
 
 def curves(folders: Mapping[int, Path], objectives: Sequence[str]) -> dict[str, Json]:
@@ -79,10 +79,10 @@ def read_curves(folder: Path) -> dict[str, dict[float, float]]:
     If a step was logged twice, after a restart, the later value is kept.
     """
     by_name: dict[str, dict[float, float]] = {}
-    for index, line in enumerate(_parsed_lines(folder / metrics.METRICS_LINES)):
+    for index, line in enumerate(_parsed_lines(folder / metric_files.METRICS_LINES)):
         step, _, values = logged_step(line, index)
         train = {name: value for name, value in values.items() if name.startswith("train/")}
-        for name, value in {**metrics.validation_metrics(values), **train}.items():
+        for name, value in {**metric_files.validation_metrics(values), **train}.items():
             by_name.setdefault(name, {})[step] = value
     return {name: values for name, values in by_name.items() if len(values) > 1}
 

@@ -1,9 +1,8 @@
-"""Metrics as numbers with names: their files, their direction, and which value is better.
+"""Metric files: their names, and the numbers in them and in the lines of `metrics.jsonl`.
 
-Nearly every package calls this module. Start reading at `read_metrics` and `choose`. The metric
-files are named as in CS230's projects, where `eval`, `val` and `dev` all mean the validation set.
-The one rule is that only validation metrics decide which experiment is best, never test metrics.
-The metrics that a search ranks by are in `objective`. `printed_lines` finds metrics in output.
+Nearly every package calls this module; start at `read_metrics` and `logged_step`. The names are
+those of CS230's projects, where `eval`, `val` and `dev` all mean the validation set. `recorder`
+writes them during a training run; `objective` says which value is better.
 """
 
 from __future__ import annotations
@@ -13,34 +12,23 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from modeldir._system import files
+from modeldir._system.timestamps import unix_time
 from modeldir.errors import MetricsError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import TypeVar
-
-    _T = TypeVar("_T")
-
-Direction: TypeAlias = Literal["maximize", "minimize"]
 Split: TypeAlias = Literal["eval", "test", "train"]
 Weights: TypeAlias = Literal["best", "last"]
 
 EVAL_BEST = "metrics_eval_best_weights.json"
 EVAL_LAST = "metrics_eval_last_weights.json"
 METRICS_LINES = "metrics.jsonl"
-RANKED_VARIABLE = "MODELDIR_METRIC"
-"""The variable by which a search tells a trial which metric it ranks by, e.g. `minimize:loss`."""
 
 NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|(?i:nan|inf(?:inity)?)\b)"
 _EXACT = 2**53  # a float holds each integer up to this one
-
-
-# -- Metric files ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -227,71 +215,27 @@ def _as_float(value: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-# -- Direction: which value is better --------------------------------------------------------------
-
-# fmt: off
-_LARGE_IS_GOOD = frozenset({
-    "acc", "accuracy", "f1", "auc", "auroc", "precision", "recall", "map", "bleu", "rouge", "iou",
-    "miou", "dice", "r2", "score", "reward", "return", "psnr", "ssim",
-})
-_SMALL_IS_GOOD = frozenset({
-    "loss", "error", "err", "perplexity", "ppl", "rmse", "mse", "mae", "wer", "cer", "nll", "fid",
-})
-# fmt: on
-_DEFAULTS = (frozenset({"accuracy", "acc"}), frozenset({"f1"}), frozenset({"loss"}))
-_VALIDATION = frozenset({"eval", "val", "valid", "validation", "dev"})
+# -- Lines of `metrics.jsonl` ----------------------------------------------------------------------
 
 
-def direction(name: str) -> Direction | None:
-    """Return which value of a metric is better, by its last word; None if that is unknown.
+class LoggedStep(NamedTuple):
+    """A step, its Unix time if known, and the values by metric name."""
 
-    Digits at the end give the k, or the variant, and are ignored: `bleu-4`, `map50`.
+    step: float
+    time: float | None
+    values: Mapping[str, float]
 
-    >>> direction("val_acc"), direction("eval/loss"), direction("recall@10"), direction("epoch")
-    ('maximize', 'minimize', 'maximize', None)
+
+def logged_step(line: Mapping[str, object], index: int) -> LoggedStep:
+    """Return the step of a line; the line's index counts as its step if it has none.
+
+    >>> logged_step({"epoch": 2, "loss": 0.5, "time": "2026-01-01T00:00:00+00:00"}, 0)
+    LoggedStep(step=2, time=1767225600.0, values={'loss': 0.5})
     """
-    word = _last_word(name)
-    if word in _LARGE_IS_GOOD:
-        return "maximize"
-    return "minimize" if word in _SMALL_IS_GOOD else None
-
-
-def choose(names: Iterable[str]) -> tuple[str, Direction] | None:
-    """Return the metric to rank by if none was named, with its direction; None if no name has one.
-
-    Accuracy comes first, then f1, then loss, each as the name itself or as its last word
-    (`val_acc`, `eval/accuracy`), then any other name with a direction. A test metric is never
-    chosen, and a metric of the training set only if there is nothing else. If a bare name stands
-    beside the same name of the validation set (Keras logs `accuracy` and `val_accuracy`), the bare
-    one is the training set's.
-
-    >>> choose(["loss", "accuracy", "f1"])
-    ('accuracy', 'maximize')
-    """
-    ranked = [
-        (_preference(name), position, name, better_if)
-        for position, name in enumerate(names)
-        if (better_if := direction(name)) is not None and "test" not in _words(name)
-    ]
-    if not ranked:
-        return None
-    _, _, name, better_if = min(ranked)
-    return name, better_if
-
-
-def better(a: float, b: float | None, direction: Direction) -> bool:
-    """Return whether `a` is strictly better than `b`.
-
-    NaN is never better. Any other number is better than NaN or None.
-
-    >>> better(0.9, 0.8, "maximize"), better(0.9, 0.8, "minimize"), better(0.9, None, "minimize")
-    (True, False, True)
-    """
-    if math.isnan(a):
-        return False
-    if b is None or math.isnan(b):
-        return True
-    return a > b if direction == "maximize" else a < b
+    values = dict(numbers_in({k: v for k, v in line.items() if k != "time"}))
+    step = take_step(values)
+    time = unix_time(line.get("time"))
+    return LoggedStep(float(index) if step is None else step, time, values)
 
 
 SPLITS = ("eval/", "val/", "dev/")
@@ -327,96 +271,3 @@ def validation_metrics(numbers: Mapping[str, float]) -> dict[str, float]:
         elif not name.startswith(("train/", "test/")):
             bare[name] = value
     return {**bare, **validation}  # beside `val/accuracy`, `accuracy` belongs to the training set
-
-
-def reaches(value: float | None, goal: float, direction: Direction) -> bool:
-    """Return whether a value is as good as a goal, or better.
-
-    >>> reaches(0.97, 0.97, "maximize"), reaches(0.3, 0.2, "minimize"), reaches(None, 0, "minimize")
-    (True, False, False)
-    """
-    return value is not None and not math.isnan(value) and not better(goal, value, direction)
-
-
-def best_of(
-    candidates: Iterable[tuple[float | None, int | None, _T]], direction: Direction
-) -> _T | None:
-    """Return the best of (value, trial number, candidate).
-
-    All of modeldir chooses by this one rule. The better value wins. If values are equal, the lower
-    trial number wins, then a candidate without a number. A candidate without a value, or with NaN,
-    never wins.
-
-    >>> best_of([(0.9, 3, "c"), (0.9, 2, "b"), (0.9, None, "a"), (0.1, 1, "d")], "maximize")
-    'b'
-    """
-    best: tuple[float, int | None, _T] | None = None
-    for value, number, what in sorted(candidates, key=lambda each: trial_order(each[1])):
-        if value is not None and better(value, best[0] if best else None, direction):
-            best = (value, number, what)
-    return best[2] if best else None
-
-
-def trial_order(number: int | None) -> tuple[bool, int]:
-    """Return the sort key that orders trials by number and puts all without a number last."""
-    return number is None, number or 0
-
-
-def _preference(name: str) -> tuple[bool, int, int]:
-    """Return the rank of a name in `choose`; the smallest wins.
-
-    The parts: whether it is the training set's, which default it is, and which form the name has.
-    """
-    words, last = _words(name), _last_word(name)
-    kind = next((i for i, same in enumerate(_DEFAULTS) if last in same), len(_DEFAULTS))
-    validation = not _VALIDATION.isdisjoint(words)
-    if validation and len(words) == 2:  # noqa: PLR2004 - the split and the metric
-        form = 0
-    elif len(words) == 1:
-        form = 1
-    else:
-        form = 2 if validation else 3
-    return "train" in words or "training" in words, kind, form
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in re.split(r"[/_.@ -]+", name.lower()) if word]
-
-
-def _last_word(name: str) -> str:
-    for word in reversed(_words(name)):
-        if word in _LARGE_IS_GOOD:  # before digits are removed: f1, r2
-            return word
-        if bare := word.rstrip("0123456789"):
-            return bare
-    return ""
-
-
-# -- Averages --------------------------------------------------------------------------------------
-
-
-class RunningAverage:
-    """The mean of the values so far, like the class in CS230's `utils.py`.
-
-    >>> loss = RunningAverage()
-    >>> loss.update(2.0)
-    >>> loss.update(4.0, n=3)  # the mean of three
-    >>> loss()
-    3.5
-    """
-
-    def __init__(self) -> None:
-        self.total = 0.0
-        self.count = 0
-
-    def update(self, value: Any, n: int = 1) -> None:
-        """Count a value `n` times; `n` is usually the number of examples in the batch.
-
-        `value` is anything that `float` accepts, for example a tensor of one element.
-        """
-        self.total += float(value) * n
-        self.count += n
-
-    def __call__(self) -> float:
-        """Return the mean; NaN before the first value."""
-        return self.total / self.count if self.count else math.nan
