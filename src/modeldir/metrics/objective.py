@@ -1,7 +1,7 @@
 """Which way a metric is better, which result is best, and the metrics that a search ranks by.
 
 Nearly every package calls this; start at `direction` and `best_of`. The rule: only validation
-metrics decide which experiment is best, never test metrics. Where they stand: `metric_files`.
+metrics decide which experiment is best, never test metrics. `metric_files` reads them.
 """
 
 from __future__ import annotations
