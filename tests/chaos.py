@@ -31,7 +31,7 @@ from pathlib import Path
 
 import chaos_damage
 from chaos_audit import Audit, Findings, Ledger, point_key, trial_folders
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.experiment import experiment
 
 PROJECT = Path(__file__).with_name("projects") / "chaos"
@@ -531,8 +531,8 @@ def made_by(search: Path) -> dict[int, tuple[str, str]]:
     """The trials of a search: number, name and hyperparameters."""
     found = {}
     for folder in trial_folders(search):
-        number = int(files.read_object(folder / "trial.json")["number"])
-        values = files.read_object(folder / "params.json")
+        number = int(reading.read_object(folder / "trial.json")["number"])
+        values = reading.read_object(folder / "params.json")
         found[number] = (folder.name, point_key(values))
     return found
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir.experiment import attempts, experiment
 from modeldir.search import worker_registry
 
@@ -99,14 +99,14 @@ class Audit:
         self.search, self.journal = search, journal
         self.ledger, self.retries = ledger, retries
         self.found = Findings()
-        self.told = files.read_lines(journal)
+        self.told = reading.read_lines(journal)
         self.starts = self._tokens("start")
         self.ends = self._tokens("end")
         self.saved = self._tokens("saved")
         self.known: set[str] = set()
         self.completed: set[str] = set()
         claims = sorted((search / ".modeldir" / "trials").glob("*.json"))
-        self.claims = {path.name: files.read_object(path) for path in claims}
+        self.claims = {path.name: reading.read_object(path) for path in claims}
         self.params = {
             str(claim.get("name")): claim["hyperparameters"]
             for claim in self.claims.values()
@@ -250,7 +250,7 @@ class Audit:
     def _completed(self, folder: Path, kind: str, run: attempts.Attempt) -> None:
         """What a completed attempt left is its own, and all of it."""
         token = str(run.record.get("token"))
-        printed = (files.read_bytes(folder / "console.log") or b"").splitlines()
+        printed = (reading.read_bytes(folder / "console.log") or b"").splitlines()
         lines = [line.decode() for line in printed if line.startswith((b"start ", b"end "))]
         whole = lines[-1:] == [f"end {token}"]
         if not run.record.get("resumes"):
@@ -298,7 +298,7 @@ class Audit:
         seen: Counter[str] = Counter()
         for file, claim in self.claims.items():
             folder = self.search / str(claim.get("name"))
-            told = files.read_object(folder / "trial.json")
+            told = reading.read_object(folder / "trial.json")
             if not claim or not folder.is_dir():
                 self._wrong("claims without a folder", file)
             elif told.get("number") != claim["number"]:
@@ -324,7 +324,7 @@ class Audit:
                 self._count("temporary files left")
             elif path.suffix in {".json", ".jsonl"} and not self.ledger.excuses(path):
                 self._whole(path)
-            elif path.name == "console.log" and b"the supervisor failed" in files.tail(path):
+            elif path.name == "console.log" and b"the supervisor failed" in reading.tail(path):
                 self._wrong("supervisors that failed", str(path.relative_to(self.search)))
 
     def _whole(self, path: Path) -> None:

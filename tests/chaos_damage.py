@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chaos_audit import Ledger, every_file, trial_folders
-from modeldir._system import files, processes
+from modeldir._system import processes, reading
 from modeldir.experiment import attempts
 
 Damage = Callable[[Path, Ledger, random.Random], bool]
@@ -149,7 +149,7 @@ def _tear_identity(paths: Iterable[Path], ledger: Ledger, chance: random.Random)
 def _name_of(path: Path) -> str:
     """The name of the trial that a claim or a file in its folder speaks of."""
     if path.name[0].isdigit():
-        return str(files.read_object(path).get("name", ""))
+        return str(reading.read_object(path).get("name", ""))
     return path.parent.name
 
 
@@ -162,7 +162,7 @@ def _tear(paths: Iterable[Path], ledger: Ledger, chance: random.Random) -> bool:
 
 
 def _replace_processes(run: attempts.Attempt, changes: dict[str, object]) -> None:
-    record = files.read_object(run.path)
+    record = reading.read_object(run.path)
     for key in ("supervisor", "process", "worker"):
         known = processes.from_json(record.get(key))
         if known is not None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.experiment import attempts, experiment
 
 STEPS = """\
@@ -71,7 +71,7 @@ def journal(project: Path) -> list[Step]:
             line["what"] == "saved",
             line["host"],
         )
-        for line in files.read_lines(project / "journal.jsonl")
+        for line in reading.read_lines(project / "journal.jsonl")
     ]
 
 

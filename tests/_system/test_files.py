@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laboratory import wait_until
-from modeldir._system import files
+from modeldir._system import files, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,59 +73,6 @@ def fill(folder: Path) -> None:
 # -- Reading ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b" ", b'{"a": 1', b'{"a": 1}}', b"\x00\x00\x00", b"\xff\xfe{", b"[" * 100_000],
-    ids=["empty", "blank", "torn", "twice closed", "zeros", "no text", "deep"],
-)
-def test_what_is_no_json_reads_as_none(tmp_path: Path, data: bytes) -> None:
-    """A torn, empty or foreign file is no value, and never an exception."""
-    path = tmp_path / "run.json"
-    path.write_bytes(data)
-    assert files.read_json(path) is None
-    assert files.read_object(path) == {}
-
-
-@pytest.mark.parametrize("text", ["[1]", "3", "null", '"running"', "NaN"])
-def test_json_that_is_no_object_reads_as_an_empty_one(tmp_path: Path, text: str) -> None:
-    """Whoever asks for an object can index what comes back."""
-    (tmp_path / "run.json").write_text(text)
-    assert files.read_object(tmp_path / "run.json") == {}
-
-
-def test_what_cannot_be_read_reads_as_nothing(tmp_path: Path) -> None:
-    """A missing file, a folder in its place, a path through a file."""
-    (tmp_path / "file").write_text("{}")
-    for path in (tmp_path / "none", tmp_path, tmp_path / "file" / "below"):
-        assert files.read_bytes(path) is None
-        assert files.read_json(path) is None
-        assert files.read_lines(path) == []
-        assert files.tail(path) == b""
-
-
-@pytest.mark.parametrize("size", [1, 4, 5, 100])
-def test_an_output_is_read_in_pieces_that_end_where_a_line_does(tmp_path: Path, size: int) -> None:
-    """None is lost; a line is cut only where it is longer than a piece."""
-    path = tmp_path / "console.log"
-    data = b"one\ntwo\r\nbar\rbar!\r\n\nlast"
-    path.write_bytes(data)
-    pieces = list(files.printed_pieces(path, size))
-    assert b"".join(pieces) == data
-    if size >= 4:
-        assert all(piece.endswith((b"\n", b"\r")) for piece in pieces[:-1])
-    assert max(map(len, pieces)) <= 2 * size
-    assert list(files.printed_pieces(tmp_path / "none", size)) == []
-
-
-def test_a_tail_is_the_end_of_a_file_however_short(tmp_path: Path) -> None:
-    """Of a long file the last bytes, of a short one all, of none of them nothing."""
-    path = tmp_path / "console.log"
-    path.write_bytes(b"0123456789")
-    assert files.tail(path, 4) == b"6789"
-    assert files.tail(path, 400) == b"0123456789"
-    assert files.tail(path, 0) == b""
-
-
 # -- Whole files -----------------------------------------------------------------------------------
 
 
@@ -146,7 +93,7 @@ def test_numbers_that_json_lacks_are_refused_and_the_old_file_stays(
     files.write_json(path, {"loss": 1})
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(path, {"loss": number})
-    assert files.read_json(path) == {"loss": 1}
+    assert reading.read_json(path) == {"loss": 1}
     assert leftovers(tmp_path) == []
 
 
@@ -156,8 +103,8 @@ def test_a_path_that_is_no_utf8_is_kept_and_comes_back(tmp_path: Path) -> None:
     files.write_json(tmp_path / "run.json", {"cwd": name})
     files.append_line(tmp_path / "events.jsonl", {"cwd": name})
     (tmp_path / "run.json").read_bytes().decode("utf-8")
-    assert files.read_object(tmp_path / "run.json") == {"cwd": name}
-    assert files.read_lines(tmp_path / "events.jsonl") == [{"cwd": name}]
+    assert reading.read_object(tmp_path / "run.json") == {"cwd": name}
+    assert reading.read_lines(tmp_path / "events.jsonl") == [{"cwd": name}]
 
 
 def test_a_new_file_gets_the_mode_of_the_umask(tmp_path: Path, umask: None) -> None:
@@ -177,7 +124,7 @@ def test_an_existing_file_keeps_its_mode(tmp_path: Path, umask: None, mode: int)
     path.chmod(mode)
     files.write_json(path, {"a": 1}, durable=True)
     assert stat.S_IMODE(path.stat().st_mode) == mode
-    assert files.read_json(path) == {"a": 1}
+    assert reading.read_json(path) == {"a": 1}
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -196,7 +143,7 @@ def test_a_name_of_the_longest_kind_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 250 + ".json")
     files.write_json(path, {"a": 1})
     assert files.publish(tmp_path / ("m" * 255), b"x")
-    assert files.read_json(path) == {"a": 1}
+    assert reading.read_json(path) == {"a": 1}
 
 
 def test_a_file_in_the_folder_where_one_stands(
@@ -244,7 +191,7 @@ def test_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     files.write_json(path, {"version": -1, "filler": ""})
     code = """
         import sys
-        from modeldir._system import files
+        from modeldir._system import files, reading
         print("ready", flush=True)
         for version in range(10**9):
             filler = str(version % 10) * (200_000 if version % 2 else 10)
@@ -276,7 +223,7 @@ def test_a_reader_never_meets_a_part(tmp_path: Path) -> None:
 
     def look() -> None:
         while not done.is_set():
-            found = files.read_json(path)
+            found = reading.read_json(path)
             if found is None or set(found["filler"]) != {str(found["version"] % 10)}:
                 broken.append(found)
 
@@ -298,7 +245,7 @@ def test_a_full_disk_leaves_the_old_file_whole(small_disk: Path) -> None:
         with pytest.raises(OSError, match="No space") as caught:
             files.write_json(path, {"status": "completed", "filler": "x" * 8192}, durable=durable)
         assert caught.value.errno == errno.ENOSPC
-    assert files.read_json(path) == {"status": None}
+    assert reading.read_json(path) == {"status": None}
     assert leftovers(small_disk) == []
 
 
@@ -311,7 +258,7 @@ def test_a_line_that_does_not_fit_is_told_and_the_next_one_is_whole(small_disk: 
         files.append_line(path, {"event": "x" * 10_000})
     (small_disk / "filler").unlink()
     files.append_line(path, {"event": "last"})
-    assert files.read_lines(path) == [{"event": "first"}, {"event": "last"}]
+    assert reading.read_lines(path) == [{"event": "first"}, {"event": "last"}]
 
 
 def test_a_claim_on_a_full_disk_is_nobodys(small_disk: Path) -> None:
@@ -341,7 +288,7 @@ os.link = refuse
 
 CLAIM = """
 import os, sys, time
-from modeldir._system import files
+from modeldir._system import files, reading
 
 me, folder = sys.argv[1:]
 print("ready", flush=True)
@@ -446,17 +393,17 @@ def test_a_torn_line_swallows_nothing(tmp_path: Path) -> None:
     files.append_line(path, {"step": 1})
     with open(path, "ab") as file:
         file.write(b'{"step": 2, "acc')
-    assert files.read_lines(path) == [{"step": 1}]
+    assert reading.read_lines(path) == [{"step": 1}]
     files.append_line(path, {"step": 3})
     files.append_line(path, {"step": 4})
-    assert [line["step"] for line in files.read_lines(path)] == [1, 3, 4]
+    assert [line["step"] for line in reading.read_lines(path)] == [1, 3, 4]
 
 
 def test_lines_of_others_are_passed_over(tmp_path: Path) -> None:
     """Blank lines, lists, zeros of a lost page, and what is no text."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'\n[1]\n\x00\x00\n{"a": 1}\n\xff\n"a"\n{"b": 2}')
-    assert files.read_lines(path) == [{"a": 1}, {"b": 2}]
+    assert reading.read_lines(path) == [{"a": 1}, {"b": 2}]
 
 
 def test_line_ends_inside_a_value_stay_inside(tmp_path: Path) -> None:
@@ -464,21 +411,21 @@ def test_line_ends_inside_a_value_stay_inside(tmp_path: Path) -> None:
     value = {"text": "a\nb\rc\u2028d\x85e\x0b"}
     files.append_line(tmp_path / "a.jsonl", value)
     files.append_line(tmp_path / "a.jsonl", {"next": 1})
-    assert files.read_lines(tmp_path / "a.jsonl") == [value, {"next": 1}]
+    assert reading.read_lines(tmp_path / "a.jsonl") == [value, {"next": 1}]
 
 
 def test_lines_of_several_writers_do_not_mix(tmp_path: Path) -> None:
     """Four processes append to one file at once: every line arrives, and whole."""
     code = """
         import sys
-        from modeldir._system import files
+        from modeldir._system import files, reading
         for step in range(200):
             files.append_line(sys.argv[1], {"writer": sys.argv[2], "step": step, "f": "x" * 300})
     """
     path = tmp_path / "events.jsonl"
     writers = [python(code, str(path), str(me)) for me in range(4)]
     assert [writer.wait() for writer in writers] == [0] * 4
-    found = Counter((line["writer"], line["step"]) for line in files.read_lines(path))
+    found = Counter((line["writer"], line["step"]) for line in reading.read_lines(path))
     assert found == dict.fromkeys([(str(me), step) for me in range(4) for step in range(200)], 1)
 
 
@@ -530,7 +477,7 @@ def test_the_kernel_frees_the_lock_of_the_dead(tmp_path: Path) -> None:
     """A holder that is killed keeps nobody waiting."""
     code = """
         import sys, time
-        from modeldir._system import files
+        from modeldir._system import files, reading
         with files.locked(sys.argv[1]):
             print("held", flush=True)
             time.sleep(60)

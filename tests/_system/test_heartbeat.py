@@ -28,7 +28,7 @@ from laboratory import (
     read,
     wait_until,
 )
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import files, heartbeat, processes, reading
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
 from modeldir.search import worker_registry
@@ -200,7 +200,7 @@ def begun(folder: Path, number: int = 1) -> bool:
 
 def epoch(folder: Path) -> int:
     """How far the weights in a folder are."""
-    return int((files.read_bytes(folder / "last.ckpt") or b"0").strip() or 0)
+    return int((reading.read_bytes(folder / "last.ckpt") or b"0").strip() or 0)
 
 
 def test_a_host_that_dies_loses_its_trial_to_another_which_goes_on_from_its_weights(

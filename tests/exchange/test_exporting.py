@@ -21,7 +21,7 @@ import pytest
 import engines
 import modeldir
 from modeldir import commands
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange import sqlite, tfevents
 from modeldir.exchange.export_folder import ExportFolder
@@ -202,7 +202,7 @@ def test_an_export_that_was_cut_short_knows_its_own_files(search: Path, to: str)
     ExportFolder(place, to, source).write("trials.csv", b"killed again")
     done = export(search, to, "out")
     assert done.notes == ()
-    assert b"killed" not in (files.read_bytes(place / "trials.csv") or b"")
+    assert b"killed" not in (reading.read_bytes(place / "trials.csv") or b"")
     assert (place / "mine").read_text() == "mine"
     assert [path.name for path in place.glob("modeldir_export*")] == ["modeldir_export.json"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import heartbeat, processes, reading
 from modeldir.errors import FolderBusy
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import (
@@ -460,4 +460,4 @@ def test_a_run_file_with_a_path_that_is_no_utf8_is_written(folder: Path) -> None
     """A command line's bytes are not always text: the attempt begins all the same."""
     odd = os.fsdecode(b"d\xe9j\xe0")
     started(folder, command=["python", odd])
-    assert files.read_object(folder / "run.json")["command"] == ["python", odd]
+    assert reading.read_object(folder / "run.json")["command"] == ["python", odd]

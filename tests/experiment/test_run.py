@@ -20,7 +20,7 @@ import pytest
 
 import modeldir
 from laboratory import read, wait_until
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.errors import FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.run import Run
@@ -99,15 +99,15 @@ def states(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 
 def best(folder: Path) -> dict[str, Any]:
-    return files.read_object(folder / metric_files.EVAL_BEST)
+    return reading.read_object(folder / metric_files.EVAL_BEST)
 
 
 def last(folder: Path) -> dict[str, Any]:
-    return files.read_object(folder / metric_files.EVAL_LAST)
+    return reading.read_object(folder / metric_files.EVAL_LAST)
 
 
 def steps(folder: Path) -> list[Any]:
-    return [line["step"] for line in files.read_lines(folder / "metrics.jsonl")]
+    return [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")]
 
 
 def end(folder: Path, number: int = 1) -> dict[str, Any]:
@@ -363,7 +363,7 @@ def test_a_cell_that_is_run_again_starts_afresh(folder: Path) -> None:
     assert steps(folder) == [1]
     assert best(folder) == {"accuracy": 0.5}
     assert [event["attempt"] for event in attempts.read_events(folder)] == [2]
-    assert files.read_object(folder / "attempts/1" / metric_files.EVAL_BEST) == {"accuracy": 0.9}
+    assert reading.read_object(folder / "attempts/1" / metric_files.EVAL_BEST) == {"accuracy": 0.9}
     assert not (folder / "attempts" / "2").exists()
 
 

@@ -19,7 +19,7 @@ import pytest
 
 import engines
 from laboratory import Project, wait_until
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.launchers import Launcher, launched_jobs
 from modeldir.launchers.command import CommandLauncher
 from modeldir.testing import LauncherContract
@@ -101,7 +101,9 @@ def test_a_search_runs_on_gridengine(project: Project) -> None:
     assert set(project.trials().values()) == {"completed"}
     assert len(project.started) == 6
     jobs = {each.ref.job for each in launched_jobs.read_jobs(project.search)}
-    recorded = {files.read_object(path)["job"]["id"] for path in project.search.glob("*/run.json")}
+    recorded = {
+        reading.read_object(path)["job"]["id"] for path in project.search.glob("*/run.json")
+    }
     assert recorded <= jobs
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laboratory import Project, wait_until
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir.launchers import JobState, jobs_folder, output_of
 from modeldir.launchers.command import CommandLauncher
 from modeldir.launchers.launched_jobs import (
@@ -354,13 +354,13 @@ def test_questions_become_rarer_while_nothing_changes(
     every = []
     for _ in range(4):
         read_jobs(queue.project.search, ask=True)
-        every.append(files.read_object(kept)["every"])
+        every.append(reading.read_object(kept)["every"])
     assert every == [60.0, 90.0, 120.0, 120.0]
     os.utime(kept, (0, 0))
     queue.jobs[0].rename(queue.path / "gone")
     [gone] = read_jobs(queue.project.search)
     assert gone.state.alive is False
-    assert files.read_object(kept)["every"] == 60.0
+    assert reading.read_object(kept)["every"] == 60.0
 
 
 def test_that_a_worker_has_left_is_news_for_which_its_engine_is_asked(
@@ -409,7 +409,7 @@ def test_a_job_that_ended_and_comes_again_counts(
         True,
     ]
     queued = project.search / ".modeldir/fake_queue" / f"{first.ref.token}.json"
-    files.write_json(queued, {**files.read_object(queued), "state": "waits"})
+    files.write_json(queued, {**reading.read_object(queued), "state": "waits"})
     monkeypatch.setattr(FakeLauncher, "revives", True, raising=False)
     assert [each.counts for each in read_jobs(project.search, ask=True)] == [
         True,
@@ -455,7 +455,7 @@ def test_a_file_server_with_another_clock_is_no_reason_to_ask_at_each_look(
     for _ in range(5):
         read_jobs(queue.project.search)
     kept = jobs_folder(queue.project.search) / "states.json"
-    files.write_json(kept, files.read_object(kept))  # another reader was answered meanwhile
+    files.write_json(kept, reading.read_object(kept))  # another reader was answered meanwhile
     for _ in range(5):
         read_jobs(queue.project.search)
     assert (queue.path / "asked").read_text().count("asked") == 1
@@ -617,7 +617,9 @@ def test_settings_of_the_project_are_used(queue: Queue) -> None:
     )
     assert said.code == 0, said.err
     assert len(queue.jobs) == 2
-    options = files.read_object(next(jobs_folder(queue.project.search).glob("*_0.json")))["options"]
+    options = reading.read_object(next(jobs_folder(queue.project.search).glob("*_0.json")))[
+        "options"
+    ]
     assert options == {
         "submit": f"{queue.manager} submit {{worker}}",
         "status": f"{queue.manager} list",
@@ -790,7 +792,7 @@ def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_d
     [job] = read_jobs(project.search)
     member = worker_registry.register(project.search, 1, job=job.ref.token)
     path = project.search / ".modeldir/workers" / f"{member.token}.json"
-    entry = files.read_object(path)
+    entry = reading.read_object(path)
     entry["process"] |= {"host": "n1", "boot": "another"}
     files.write_json(path, entry)
     said = project.modeldir("stop", "experiments/search", PYTHONPATH=str(fake))

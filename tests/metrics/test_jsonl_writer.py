@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.metrics import metric_files
 from modeldir.metrics.jsonl_writer import MetricsWriter
 
@@ -112,7 +112,7 @@ def test_ever_new_names_fill_no_memory(lines: MetricsWriter, path: Path) -> None
     """A name for each step: all lines are there, and few forms are kept."""
     for step in range(1, 1001):
         lines.add_floats(step, {f"layer_{step}/norm": 0.5})
-    assert len(files.read_lines(path)) == 1001
+    assert len(reading.read_lines(path)) == 1001
     assert len(lines._formats) <= 256
 
 
@@ -127,7 +127,7 @@ def test_a_line_cut_at_any_byte_swallows_no_other(tmp_path: Path) -> None:
         assert lines.add_floats(3, {"loss": 0.125}) is not None
         lines.close()
         there = [1, 1] if cut >= len(whole) - 1 else [1]
-        assert [line["step"] for line in files.read_lines(path)] == [*there, 2, 3]
+        assert [line["step"] for line in reading.read_lines(path)] == [*there, 2, 3]
 
 
 @pytest.mark.parametrize("values", [{"loss": 0.5}, {"loss": 1}], ids=["quick", "long"])
@@ -159,4 +159,4 @@ def test_a_line_that_a_full_disk_cuts_is_an_error(path: Path, values: Mapping[st
         check=True,
     )
     assert str(path) in done.stdout
-    assert [line["step"] for line in files.read_lines(path)] == [1, 3, 4]
+    assert [line["step"] for line in reading.read_lines(path)] == [1, 3, 4]

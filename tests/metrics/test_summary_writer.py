@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from laboratory import wait_until
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.errors import MetricsError
 from modeldir.metrics import metric_files, summary_writer
 from modeldir.metrics.summary_writer import BURST, SummaryFiles
@@ -25,11 +25,11 @@ MANY = BURST + 30
 
 
 def last(folder: Path) -> dict[str, float]:
-    return files.read_object(folder / metric_files.EVAL_LAST)
+    return reading.read_object(folder / metric_files.EVAL_LAST)
 
 
 def best(folder: Path) -> dict[str, float]:
-    return files.read_object(folder / metric_files.EVAL_BEST)
+    return reading.read_object(folder / metric_files.EVAL_BEST)
 
 
 def is_there(folder: Path, both: dict[str, float]) -> bool:

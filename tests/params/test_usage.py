@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir._system import files
+from modeldir._system import files, reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def started(folder: Path, script: str, **variables: str) -> str:
 
 
 def preview(folder: Path, event: str) -> list[dict[str, Any]]:
-    lines = files.read_lines(folder / "events.jsonl")
+    lines = reading.read_lines(folder / "events.jsonl")
     return [line for line in lines if line["event"] == event]
 
 

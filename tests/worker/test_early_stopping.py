@@ -12,7 +12,7 @@ import pytest
 
 import modeldir
 from laboratory import Project, kill, read, supervisor_of, wait_until
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.errors import SearchError, TrialPruned
 from modeldir.pruners.rungs import RungFiles
 from modeldir.search.loop import Trial
@@ -116,7 +116,7 @@ def test_a_script_with_us_stops_itself_at_the_rung(project: Project) -> None:
     assert (record["reason"], record["exit_code"], record["intent"]) == (reason, 0, None)
     assert f"pruned       learning_rate_0.15  {reason}  " in done.out
     assert read(folder / "metrics_eval_last_weights.json") == {"accuracy": 0.35}
-    assert [line["step"] for line in files.read_lines(folder / "metrics.jsonl")] == [1]
+    assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [1]
     assert "Traceback" not in (folder / "console.log").read_text()
     assert "after the training" in (folder / "train.log").read_text()
     assert steps(project, "learning_rate_0.15") == []
@@ -391,7 +391,9 @@ def test_a_pruned_trial_goes_on_from_its_last_weights(project: Project) -> None:
     assert project.trials()["learning_rate_0.15"] == "completed"
     assert project.trials()["learning_rate_0.3"] == "pruned"
     folder = project.search / "learning_rate_0.15"
-    assert [line["step"] for line in files.read_lines(folder / "metrics.jsonl")] == [*range(1, 10)]
+    assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [
+        *range(1, 10)
+    ]
     assert values(project, 1) == before
     assert {3, 9} <= {int(path.parent.name) for path in project.search.rglob("rungs/*/*/*/*.txt")}
     assert values(project, 9)[3] == pytest.approx(0.75)
@@ -435,7 +437,9 @@ def test_with_other_values_it_is_a_new_trial_with_the_weights(project: Project) 
     assert read(folder / "run.json")["parent"] == parent
     assert read(folder / "run.json")["status"] == "completed"
     assert f"{folder.name} 1" in project.started
-    assert [line["step"] for line in files.read_lines(folder / "metrics.jsonl")] == [*range(2, 13)]
+    assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [
+        *range(2, 13)
+    ]
     assert project.trials()["learning_rate_0.15"] == "pruned"
 
 
@@ -466,7 +470,9 @@ def test_who_was_pruned_before_its_first_weights_begins_afresh(project: Project)
     assert said.lines[0].endswith("afresh: it left no weights")
     assert project.modeldir("search", "experiments/search").code == 0
     folder = project.search / "learning_rate_0.3"
-    assert [line["step"] for line in files.read_lines(folder / "metrics.jsonl")] == [*range(1, 10)]
+    assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [
+        *range(1, 10)
+    ]
     assert (folder / "attempts" / "1").is_dir()
     assert not read(folder / "run.2.json")["resumes"]
     assert project.trials()["learning_rate_0.3"] == "completed"
@@ -618,9 +624,9 @@ def test_a_population_goes_on_from_the_weights_of_the_best(project: Project) -> 
         assert read(replaced / "run.json")["status"] == "pruned"
         assert ran["parent"]["number"] == told["parent"]["number"]
         assert ran["resumes"]
-        first = files.read_lines(folder / "metrics.jsonl")[0]
+        first = reading.read_lines(folder / "metrics.jsonl")[0]
         before = {line["step"]: line["accuracy"]
-                  for line in files.read_lines(parent / "metrics.jsonl")}  # fmt: skip
+                  for line in reading.read_lines(parent / "metrics.jsonl")}  # fmt: skip
         assert first["step"] > 1
         rate = read(folder / "params.json")["learning_rate"]
         start = before[first["step"] - 1]
@@ -714,7 +720,7 @@ def test_a_population_lives_in_the_loop_too(project: Project) -> None:
     assert len(children) == 4
     for folder in children:
         assert read(folder / "run.json")["parent"]["number"] >= 1
-        assert files.read_lines(folder / "metrics.jsonl")[0]["accuracy"] > 0.05
+        assert reading.read_lines(folder / "metrics.jsonl")[0]["accuracy"] > 0.05
 
 
 @pytest.mark.parametrize(

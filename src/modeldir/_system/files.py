@@ -1,11 +1,12 @@
-"""Write files so that a reader never sees half of one, and read files that may be broken.
+"""Write files so that a reader never sees half of one.
 
 Every package writes with it: replace by rename, publish by hard link, append by one write. Start at
 `publish`. It decides every race in modeldir, e.g. which worker gets a trial's number. The rule:
 never claim anything by replacing a file. A rename succeeds for every writer and the last one wins;
 a hard link fails when the name exists.
 
-Whether a file changed since it was read: `stamps`. The formats of our files: `docs/files.md`.
+To read a file: `reading`. Whether it changed since it was read: `stamps`. The formats of our
+files: `docs/files.md`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import os
 import stat
 import time
 from typing import TYPE_CHECKING, Any
+
+from modeldir._system import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,52 +48,6 @@ def to_json(value: object) -> str:
 def _encodable(text: str) -> str:
     r"""Return JSON that UTF-8 can encode: lone surrogates, from a path's bytes, as `\udcff`."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def read_json(path: str | os.PathLike[str]) -> Any | None:
-    """Return the value in a JSON file; None if it is missing, empty, half written or not JSON."""
-    data = read_bytes(path)
-    if not data:
-        return None
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-
-
-def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the object in a JSON file; empty if the file holds anything else."""
-    value = read_json(path)
-    return value if isinstance(value, dict) else {}
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes | None:
-    """Return a file's bytes; None if it cannot be read.
-
-    On a network file system, a file that is replaced while it is read may be gone (ESTALE). Then
-    the new one is read.
-    """
-    for _ in range(_STALE_READS):
-        try:
-            return _read_bytes(path)
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                return None
-    return None
-
-
-_STALE_READS = 3
-
-
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        pieces = []
-        while piece := os.read(descriptor, 1 << 20):
-            pieces.append(piece)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)
 
 
 # -- Whole files -----------------------------------------------------------------------------------
@@ -208,9 +165,9 @@ def publish(path: str | os.PathLike[str], data: bytes) -> bool:
         try:
             os.link(temporary, name)
         except FileExistsError:
-            return read_bytes(name) == data  # NFS may repeat a link that had worked
+            return reading.read_bytes(name) == data  # NFS may repeat a link that had worked
         except OSError as error:
-            if read_bytes(name) == data:
+            if reading.read_bytes(name) == data:
                 return True
             if error.errno not in NO_LINKS:
                 raise
@@ -307,61 +264,6 @@ def open_append(path: str | os.PathLike[str]) -> int:
     """Return a descriptor that writes at the file's end, for files that stay open, e.g. logs."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, 0o666)
-
-
-def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the JSON objects of a file of lines. Broken and other lines are skipped."""
-    return _objects(read_bytes(path) or b"")
-
-
-def _objects(data: bytes) -> list[dict[str, Any]]:
-    objects = []
-    for line in data.splitlines():
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(line)
-            if isinstance(value, dict):
-                objects.append(value)
-    return objects
-
-
-def lines_from(path: str | os.PathLike[str], offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Return the JSON objects of the complete lines after an offset, and the offset after them."""
-    data = b""
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        file.seek(offset)
-        data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    return _objects(whole), offset + len(whole)
-
-
-def printed_pieces(path: str | os.PathLike[str], size: int = 1 << 20) -> Iterator[bytes]:
-    r"""Yield an output file of any size in pieces that end at a line break or carriage return.
-
-    A piece without either is cut at `size`, so that memory stays limited. Yields nothing if the
-    file cannot be read.
-    """
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        rest = b""
-        while piece := file.read(size):
-            rest += piece
-            end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
-            if not end and len(rest) > size:
-                end = len(rest)
-            if end:
-                yield rest[:end]
-            rest = rest[end:]
-        if rest:
-            yield rest
-
-
-def tail(path: str | os.PathLike[str], size: int = 65536) -> bytes:
-    """Return the last `size` bytes of a file; empty if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
-            return file.read(size)
-    except OSError:
-        return b""
 
 
 # -- Locks -----------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ process: `search.worker_registry` and `experiment.attempts`.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable
+
+from modeldir._system import reading
 
 INTERVAL = 15.0
 """Seconds between two heartbeats."""
@@ -205,12 +206,12 @@ def _read(path: str) -> tuple[str, float | None] | None:
     The file is opened because a network file system asks its server then. For a `stat` it may not.
     """
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            data = file.read()
+        descriptor, status = reading.open_regular(path, reading.RECORD)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            data = file.readall()
     except OSError:
         return None
     seconds = None
     with contextlib.suppress(ValueError):
-        seconds = recorded_interval(json.loads(data))
+        seconds = recorded_interval(reading.loads(data))
     return f"{status.st_mtime_ns}.{status.st_ino}.{status.st_size}", seconds

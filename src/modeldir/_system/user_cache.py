@@ -12,6 +12,8 @@ import os
 import stat
 import zlib
 
+from modeldir._system import reading
+
 
 def path_for(kind: str, key: str) -> str | None:
     """Return the path of the file for a key; None if this user has no cache folder.
@@ -45,16 +47,11 @@ def read(path: str) -> bytes:
     """Return a file's bytes; none if it does not exist, or another user could have written it."""
     with contextlib.suppress(OSError):
         if is_ours(os.stat(os.path.dirname(path))):
-            with open(path, "rb", buffering=0, opener=_without_waiting) as file:
-                status = os.fstat(file.fileno())
-                if stat.S_ISREG(status.st_mode) and is_ours(status):
+            descriptor, status = reading.open_regular(path, reading.RECORD)
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                if is_ours(status):
                     return file.readall()
     return b""
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a path; if it is a pipe, do not wait for a writer."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def remove_oldest(folder: str, most: int) -> None:

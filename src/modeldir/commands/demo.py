@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.commands import templates
 from modeldir.commands.init import missing_packages, requirements_file
@@ -96,7 +96,7 @@ def _setting_up(project: Path, template: str) -> Iterator[Step]:
 def _is_made(project: Path, template: str) -> bool:
     """Return whether the project was copied completely: `train.py` is copied last."""
     ours = requirements_file(template).read_bytes()
-    there = files.read_bytes(project / "requirements.txt")
+    there = reading.read_bytes(project / "requirements.txt")
     return there == ours and (project / "train.py").is_file()
 
 

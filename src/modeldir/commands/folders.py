@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from modeldir._system import files
+from modeldir._system import reading
 
 if TYPE_CHECKING:
     from modeldir.results.experiment_tree import Tree
@@ -44,7 +44,7 @@ def headers(folders: Sequence[Path]) -> list[str]:
 
 def number_of(folder: Path) -> str | None:
     """Return a trial's number as in the table: `#12`."""
-    number = files.read_object(folder / "trial.json").get("number")
+    number = reading.read_object(folder / "trial.json").get("number")
     return f"#{number}" if isinstance(number, int) else None
 
 

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import heartbeat, processes, reading
 from modeldir._system.shell import quoted
 from modeldir.commands.folders import experiments_among, headers, number_of
 from modeldir.commands.log_reader import CHUNK, Reader, last_lines, lines_of, tail_begin
@@ -433,7 +433,7 @@ def _session(path: Path) -> str | None:
 
 def _ends(path: Path) -> bool:
     """Return whether the last line of a log ends a session."""
-    last = files.tail(path, CHUNK).rstrip(b"\n")
+    last = reading.tail(path, CHUNK).rstrip(b"\n")
     return last.rpartition(b"\n")[2].startswith(_END)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files, text
+from modeldir._system import files, reading, text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_of_lines, width_of_messages
 from modeldir._system.timestamps import unix_time
@@ -146,10 +146,10 @@ def retry_text(row: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | N
 
 def origin_entries(folder: Path) -> Iterator[Entry]:
     """Yield which trial an experiment is, or which experiment it was derived from, and why."""
-    trial = files.read_object(folder / "trial.json")
+    trial = reading.read_object(folder / "trial.json")
     if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):
         yield "trial", f"{trial['number']}: {assignments_text(trial['point'])}"
-    origin = files.read_object(folder / "origin.json")
+    origin = reading.read_object(folder / "origin.json")
     if isinstance(origin.get("from"), str):
         source = os.path.normpath(files.absolute(folder) / origin["from"])
         yield "from", path_as_typed(Path(source))

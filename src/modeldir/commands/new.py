@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, timestamps
+from modeldir._system import files, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ParamsError, did_you_mean
 from modeldir.experiment.experiment import no_folder_message, params_file
@@ -328,7 +328,7 @@ def _move_in(staged: Path, folder: Path, name: str) -> None:
         os.rename(staged, folder)
         return
     for each in ("origin.json", name):
-        data = files.read_bytes(staged / each)
+        data = reading.read_bytes(staged / each)
         if data is not None and not files.publish(folder / each, data):
             raise FolderError(f"{folder} has {each} already", state=_NOTHING)
     _remove(staged)

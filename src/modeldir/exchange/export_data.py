@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import space
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
@@ -84,7 +84,7 @@ class ExportedExperiment:
 
     def curve(self) -> list[LoggedStep]:
         """Read the logged steps from `metrics.jsonl`."""
-        lines = files.read_lines(self.found.path / metric_files.METRICS_LINES)
+        lines = reading.read_lines(self.found.path / metric_files.METRICS_LINES)
         steps = (logged_step(line, index) for index, line in enumerate(lines))
         return [each for each in steps if each.values and abs(each.step) < 2**53]
 

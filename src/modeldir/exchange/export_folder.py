@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.errors import FolderError
 
 RECORD = "modeldir_export.json"
@@ -58,7 +58,7 @@ class ExportFolder:
 
     def __post_init__(self) -> None:
         self._known_hashes = self._recorded_hashes()
-        for line in files.read_lines(self.folder / UNFINISHED_RECORD):
+        for line in reading.read_lines(self.folder / UNFINISHED_RECORD):
             self._known_hashes.setdefault(line.get("file", ""), set()).add(line.get("hash", ""))
         self._hashes: dict[str, str] = {}
 
@@ -70,7 +70,7 @@ class ExportFolder:
             raise FolderError(
                 f"{self.folder} is a file, and a folder is wanted there.", state=_STATE
             )
-        record = files.read_object(self.folder / RECORD)
+        record = reading.read_object(self.folder / RECORD)
         if not record:
             if os.listdir(self.folder):
                 raise FolderError(
@@ -100,7 +100,7 @@ class ExportFolder:
         """
         path = self.folder / name
         wanted = self._hashes[name] = _hash(data)
-        existing = files.read_bytes(path)
+        existing = reading.read_bytes(path)
         if existing is not None and _hash(existing) == wanted:
             self.same += 1
             return
@@ -127,7 +127,7 @@ class ExportFolder:
         """
         for name in self._known_hashes.keys() - self._hashes.keys():
             path = self.folder / name
-            data = files.read_bytes(path)
+            data = reading.read_bytes(path)
             if data is not None and _hash(data) in self._known_hashes[name]:
                 path.unlink()
                 self.removed.append(name)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.errors import ParamsError
 from modeldir.exchange import tfevents
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, metric_name
@@ -94,7 +94,7 @@ def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, float]]:
-    for index, line in enumerate(files.read_lines(path)):
+    for index, line in enumerate(reading.read_lines(path)):
         step, time, values = logged_step(line, index)
         named = {metric_name(name): value for name, value in values.items()}
         yield {"step": step, **({} if time is None else {"time": time}), **named}
@@ -135,7 +135,7 @@ def read_events(path: Path, problems: Problems) -> Iterator[tfevents.ScalarEvent
     if size > _LARGEST_EVENT_FILE:
         problems.append(f"{path}: {size / 1e9:.1f} GB are more than scalars, and were passed over")
         return
-    yield from tfevents.events(files.read_bytes(path) or b"")
+    yield from tfevents.events(reading.read_bytes(path) or b"")
 
 
 def event_lines(paths: list[Path], problems: Problems) -> list[dict[str, float]]:

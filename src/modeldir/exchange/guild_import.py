@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.exchange.foreign_files import (
     Problems,
     event_files,
@@ -54,7 +54,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun:
         finished = attempts.COMPLETED if code == 0 else attempts.FAILED
         status = attempts.INTERRUPTED if code in _STOPPED else finished
     output = path / ".guild/output"
-    tail = files.tail(output) if output.is_file() else b""
+    tail = reading.tail(output) if output.is_file() else b""
     events = event_files(path, problems)
     lines = event_lines(events, problems) if events else read_lines(path, names, problems)
     command = attrs.get("cmd")
@@ -86,7 +86,7 @@ def _attr(path: Path, problems: Problems) -> Any:
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
-    text = (files.read_bytes(path) or b"").decode("utf-8", "replace").strip()
+    text = (reading.read_bytes(path) or b"").decode("utf-8", "replace").strip()
     try:
         return YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError):

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir._system.timestamps import utc_text
 from modeldir.exchange.foreign_files import size_of
 from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy, by_split, to_json_value
@@ -119,7 +119,7 @@ class ImportFolder:
 
 
 def _origin(folder: Path) -> dict[str, Any]:
-    origin = files.read_object(folder / ORIGIN).get("imported")
+    origin = reading.read_object(folder / ORIGIN).get("imported")
     return origin if isinstance(origin, dict) else {}
 
 

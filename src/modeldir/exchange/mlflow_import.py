@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.exchange import sqlite
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, nest, parse_value
@@ -170,7 +170,7 @@ def _texts(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the content of each file by its relative path, which is the name of the value."""
     for path, _, names in walk(folder, []):
         for name in names:
-            text = (files.read_bytes(path / name) or b"").decode("utf-8", "replace")
+            text = (reading.read_bytes(path / name) or b"").decode("utf-8", "replace")
             yield (path / name).relative_to(folder).as_posix(), text
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.exchange import sqlite
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: if another line does not belong to a journal, or there is no line at all.
     """
-    data = (files.read_bytes(path) or b"").splitlines(keepends=True)
+    data = (reading.read_bytes(path) or b"").splitlines(keepends=True)
     complete = [line for line in data if line.strip() and line.endswith(b"\n")]
     lines = [json.loads(line) for line in complete]
     if not lines or not all(isinstance(line, dict) and "op_code" in line for line in lines):

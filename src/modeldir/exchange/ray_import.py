@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.timestamps import unix_time
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, metric_name
@@ -50,7 +50,7 @@ def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
 
 def _trial_statuses(path: Path) -> dict[str, str]:
     """Return each trial's status by its id, from a JSON list of strings that are JSON again."""
-    trials = files.read_object(path).get("trial_data")
+    trials = reading.read_object(path).get("trial_data")
     statuses = {}
     for entry in trials if isinstance(trials, list) else ():
         text = entry[0] if isinstance(entry, list) and entry else entry
@@ -68,13 +68,13 @@ def _run(
     hyperparameters = load_values(path / "params.json", problems)
     if hyperparameters is None:
         return None
-    results = files.read_lines(path / _RESULT)
+    results = reading.read_lines(path / _RESULT)
     last: Mapping[str, Any] = results[-1] if results else {}
     key = str(last.get("trial_id") or path.name)
     times = [time for each in results if (time := unix_time(each.get("timestamp"))) is not None]
     total = last.get("time_total_s")
     total = float(total) if isinstance(total, (int, float)) else None
-    trace = (files.read_bytes(path / "error.txt") or b"").strip()
+    trace = (reading.read_bytes(path / "error.txt") or b"").strip()
     status = attempts.FAILED if trace else _STATUSES.get(statuses.get(key, ""))
     if status is None and last.get("done") is True:
         status = attempts.COMPLETED

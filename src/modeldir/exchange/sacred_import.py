@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.timestamps import unix_time
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step
@@ -36,7 +36,7 @@ def recognizes(source: Path) -> bool:
 def _is_run(path: Path, names: list[str]) -> bool:
     if not {"config.json", "run.json"} <= set(names):
         return False
-    return {"heartbeat", "experiment", "status"} <= files.read_object(path / "run.json").keys()
+    return {"heartbeat", "experiment", "status"} <= reading.read_object(path / "run.json").keys()
 
 
 def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
@@ -50,7 +50,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun | None:
     hyperparameters = load_values(path / "config.json", problems)
     if hyperparameters is None:
         return None
-    run = files.read_object(path / "run.json")
+    run = reading.read_object(path / "run.json")
     experiment = run.get("experiment")
     title = experiment.get("name", "run") if isinstance(experiment, Mapping) else "run"
     started, ended = _time(run.get("start_time")), _time(run.get("stop_time"))
@@ -88,7 +88,7 @@ def _config_updates(run: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _logged_values(path: Path, names: list[str]) -> Iterator[LoggedValue]:
     """Yield each value of `metrics.json`; a series has a list of steps, of times and of values."""
-    content = files.read_object(path / "metrics.json") if "metrics.json" in names else {}
+    content = reading.read_object(path / "metrics.json") if "metrics.json" in names else {}
     for name, series in content.items():
         lists = (
             [series.get(k) for k in ("steps", "timestamps", "values")]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, processes, timestamps
+from modeldir._system import files, heartbeat, processes, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderBusy
 from modeldir.metrics import metric_files
@@ -130,7 +130,7 @@ def latest(folder: Path, script: str = "", names: list[str] | None = None) -> At
 
 def read(folder: Path, number: int, script: str = "") -> Attempt:
     """Return one attempt, as its run file records it."""
-    record = files.read_object(os.path.join(folder, run_file(number, script)))
+    record = reading.read_object(os.path.join(folder, run_file(number, script)))
     return Attempt(folder, number, script, record)
 
 
@@ -250,7 +250,7 @@ def is_alive(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bo
 
 
 def _cannot_be_read(path: str) -> bool:
-    return os.path.lexists(path) and files.read_bytes(path) is None
+    return os.path.lexists(path) and reading.read_bytes(path) is None
 
 
 def _beat_since_boot(attempt: Attempt, owners: list[processes.Process]) -> bool:
@@ -293,7 +293,7 @@ def is_superseded(attempt: Attempt) -> bool | None:
     later = numbers(names, attempt.script)
     if later and later[-1] > attempt.number:
         return True
-    token = files.read_object(attempt.file).get("token")
+    token = reading.read_object(attempt.file).get("token")
     return token is not None and token != attempt.record.get("token")
 
 
@@ -328,7 +328,7 @@ def leftover_processes(attempt: Attempt) -> list[int]:
         return sorted(found)  # this process is one of them
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc"):  # only on Linux; elsewhere a daemon is not found
-            data = files.read_bytes(f"/proc/{name}/environ") if name.isdigit() else None
+            data = reading.read_bytes(f"/proc/{name}/environ") if name.isdigit() else None
             if data and (data.startswith(mark) or b"\0" + mark in data):
                 found.add(int(name))
     return sorted(found)
@@ -537,7 +537,7 @@ def environment_variables(
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """Return the events of all attempts in a folder, oldest first."""
-    return files.read_lines(os.path.join(folder, EVENTS))
+    return reading.read_lines(os.path.join(folder, EVENTS))
 
 
 def events(folder: Path, number: int) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from modeldir._system import files, heartbeat
+from modeldir._system import heartbeat, reading
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.experiment import attempts, discovery, plain_files
@@ -117,7 +117,7 @@ class Experiment:
 
     def origin(self) -> dict[str, Any]:
         """Return what it was derived from: `from`, `changes`, `message`; empty for a first one."""
-        return files.read_object(self.path / "origin.json")
+        return reading.read_object(self.path / "origin.json")
 
 
 def no_folder_message(path: str | os.PathLike[str]) -> str:
@@ -410,7 +410,7 @@ def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
 
 def last_step(folder: Path) -> dict[str, Any]:
     """Return the last line of `metrics.jsonl`, which shows how far a training run is."""
-    lines = files.tail(folder / metric_files.METRICS_LINES, 8192).splitlines()
+    lines = reading.tail(folder / metric_files.METRICS_LINES, 8192).splitlines()
     for line in reversed(lines):
         value = _line(line)
         if value:

@@ -3,7 +3,7 @@
 Tables read tens of thousands of such files, so speed matters here. `experiment` and `reader` call
 these functions first. Rule that must not break: each returns what the full reader would return, or
 None. None means "use the full reader", which also says what is wrong with a file: `load_file` for
-hyperparameters, `read_metrics` for metrics, `files.read_object` for everything else.
+hyperparameters, `read_metrics` for metrics, `reading.read_object` for everything else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.params.json_errors import MAX_DEPTH
 
 _USUAL_SIZE, _LARGEST = 4096, 1 << 20
@@ -28,7 +28,7 @@ def read_object(path: str) -> dict[str, Any]:
     """Return the object in a JSON file, and an empty one if there is none."""
     data = _read(path)
     values = None if data is None else _parse(data, _scan)
-    return files.read_object(path) if values is None else values
+    return reading.read_object(path) if values is None else values
 
 
 def read_params(path: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.experiment import discovery
 
 _SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
@@ -53,7 +53,7 @@ def code_hash(project: Path, known: Digests | None = None) -> str | None:
             known.clear()
             return None
         digest.update(os.path.relpath(path, project).encode("utf-8", "surrogateescape") + b"\0")
-        text = files.read_bytes(path) or b""
+        text = reading.read_bytes(path) or b""
         if path not in known or known[path][0] != text:
             known[path] = text, sha256(text).digest()
         digest.update(known[path][1])

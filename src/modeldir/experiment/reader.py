@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, discovery, experiment, plain_files, test_evaluations
 from modeldir.experiment.experiment import Scores, Status
@@ -85,7 +85,7 @@ def read(
     point = trial.get("point")
     note = status.note
     if note is None and "origin.json" in names:
-        note = _text(files.read_object(f"{folder}/origin.json").get("message"))
+        note = _text(reading.read_object(f"{folder}/origin.json").get("message"))
     elif note is None:
         note = _text(trial.get("note"))
     return ExperimentRecord(

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import distributed, files, processes, timestamps
+from modeldir._system import distributed, files, processes, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import attempts, failures, provenance
@@ -155,7 +155,7 @@ class Run:
 
         judge = Judge(Orders.from_text(orders), self.attempt, resumes=self.resumes)
         if self.resumes:
-            judge.hear_again(files.read_lines(self.model_dir / metric_files.METRICS_LINES))
+            judge.hear_again(reading.read_lines(self.model_dir / metric_files.METRICS_LINES))
         return judge
 
     def _announce_judge(self, values: Mapping[str, float]) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import launchers
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.launchers._job_records import JobRecord
@@ -211,7 +211,7 @@ def _saved(path: Path) -> _SavedAnswers:
     version, own = stamp(path), _own.get(path)
     if own is not None and own.version == version:
         return own
-    value = files.read_object(path)
+    value = reading.read_object(path)
     age = float("inf")  # a file from the future has another clock
     if version is not None:
         passed = time.time() + _ahead.get(path, 0.0) - version[0] / 1e9

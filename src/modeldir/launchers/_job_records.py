@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, processes, timestamps
+from modeldir._system import files, processes, reading, timestamps
 from modeldir.experiment import attempts
 from modeldir.launchers import TOKEN, JobRef, from_json, jobs_folder
 
@@ -72,7 +72,7 @@ def write_records(search: Path, jobs: Iterable[JobRef], facts: Mapping[str, Any]
 def record_started(search: Path, ref: JobRef) -> None:
     """Add to a job's record that its launcher started it, and the id that it got."""
     path = record_file(search, ref.token)
-    found = files.read_object(path)
+    found = reading.read_object(path)
     files.write_json(path, {**found, **ref.to_json(), "started": timestamps.utc_now()})
 
 
@@ -102,7 +102,7 @@ def read_records(search: Path) -> list[JobRecord]:
         token = name.removesuffix(".json")
         if not TOKEN.fullmatch(token) or not name.endswith(".json"):
             continue
-        facts = files.read_object(record_file(search, token))
+        facts = reading.read_object(record_file(search, token))
         ref, number = from_json(facts), facts.get("round")
         folder = facts.get("folder")
         is_copy = isinstance(folder, dict) and folder.get("inode") != inode
@@ -121,7 +121,7 @@ def _winner(search: Path, number: int) -> str | None:
 
     None if a power failure cut the round's file short. Then the jobs count that were started.
     """
-    base = files.read_object(round_file(search, number)).get("base")
+    base = reading.read_object(round_file(search, number)).get("base")
     return None if base is None else str(base)
 
 

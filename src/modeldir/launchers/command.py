@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from modeldir._system import files, processes
+from modeldir._system import processes, reading
 from modeldir._system.shell import quoted_line
 from modeldir.errors import CommandError
 from modeldir.launchers import (
@@ -415,7 +415,7 @@ def _run(words: Sequence[str], output: IO[bytes], errors: IO[bytes], limit: floa
 
 
 def _text(path: Path) -> str:
-    return (files.read_bytes(path) or b"").decode(errors="replace").strip()
+    return (reading.read_bytes(path) or b"").decode(errors="replace").strip()
 
 
 def _too_slow(program: str, limit: float) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import launchers
-from modeldir._system import files, heartbeat, timestamps
+from modeldir._system import files, heartbeat, reading, timestamps
 from modeldir._system.stamps import Seen, stamp
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, _engine_answers, jobs_folder
@@ -216,7 +216,7 @@ class _FromFiles:
 
 def last_lines(search: Path, ref: JobRef) -> list[str]:
     """Return the last lines that a job printed, if its output is in the search's folder."""
-    text = files.tail(launchers.output_of(search, ref.token)).decode(errors="replace")
+    text = reading.tail(launchers.output_of(search, ref.token)).decode(errors="replace")
     return [line for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,
@@ -105,7 +105,7 @@ class LocalLauncher:
         return known
 
     def _noted(self, token: str) -> dict[str, Any]:
-        return files.read_object(self._file(token))
+        return reading.read_object(self._file(token))
 
     def _note(self, token: str, **who: processes.Process | None) -> None:
         facts = {name: each.to_json() if each else None for name, each in who.items()}

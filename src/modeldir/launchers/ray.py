@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,
@@ -154,7 +154,7 @@ class RayLauncher:
         """Return the jobs by the cluster they were submitted to, whatever the options say now."""
         found: dict[str | None, list[JobRef]] = {}
         for job in jobs:
-            address = files.read_object(self._file(job.token)).get("address")
+            address = reading.read_object(self._file(job.token)).get("address")
             found.setdefault(str(address) if address else None, []).append(job)
         return found
 

@@ -21,7 +21,7 @@ import sys
 from _thread import RLock  # like threading's, without loading it
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from modeldir._system import distributed, files
+from modeldir._system import distributed, files, reading
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, did_you_mean
 from modeldir.logs.logfile import CLOSED, LogFile, LogSettings, ignore
@@ -117,7 +117,7 @@ class Log:
         self.level = 0
         self._pid = os.getpid()
         self._capture = capture
-        torn = files.tail(path, 1) not in {b"", b"\n"}  # its writer was killed
+        torn = reading.tail(path, 1) not in {b"", b"\n"}  # its writer was killed
         self._descriptor = _open_log(os.fspath(path))
         self._was: os.stat_result | None = os.fstat(self._descriptor)
         alone = files.hold(self._descriptor)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Container, Mapping
 from typing import Any
 
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir.logs.logfile import CLOSED, VANISHED, LogFile, ignore, session_end, session_start
 from modeldir.logs.transcript import Transcript
 
@@ -73,7 +73,7 @@ class SupervisedLogs:
         """Follow new events; return whether there were any."""
         if _size(self._events) <= self._events_read:
             return False
-        lines, self._events_read = files.lines_from(self._events, self._events_read)
+        lines, self._events_read = reading.lines_from(self._events, self._events_read)
         events = [event for event in lines if self._is_for_us(event)]
         for place, event in enumerate(events):
             self._follow(event, {later["pid"] for later in events[place + 1 :]})

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat
+from modeldir._system import heartbeat, reading
 from modeldir._system.stamps import Seen, Stamp, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
@@ -150,7 +150,7 @@ class LiveTraining:
         now = stamp(path)
         if now is not None and now != self._console:
             self._console = now
-            self.last_line = failures.last_printed(files.tail(path, 4096)) or ""
+            self.last_line = failures.last_printed(reading.tail(path, 4096)) or ""
 
     def value(self, name: str) -> float | None:
         """Return the latest value of a validation metric."""
@@ -251,7 +251,7 @@ class ExperimentMonitor:
             return ()
         key = (path, stamp(path))
         if key != self._lines[0]:
-            self._lines = (key, _lines_at_end(files.tail(path, 8192), self._line_count))
+            self._lines = (key, _lines_at_end(reading.tail(path, 8192), self._line_count))
         return self._lines[1]
 
     def _logs(self) -> Iterator[Path]:
@@ -271,7 +271,7 @@ def progress_of(folder: Path) -> str:
         names = sorted(numbers, key=lambda name: name.startswith("train"))  # those come last
         shown = [f"{name} {numbers[name]:.4g}" for name in names[:3]]
         return "  ".join([f"step {line.get('step', '?')}", *shown])
-    return (failures.last_printed(files.tail(folder / "console.log", 4096)) or "")[:60]
+    return (failures.last_printed(reading.tail(folder / "console.log", 4096)) or "")[:60]
 
 
 def _values(folder: Path) -> dict[str, Any]:

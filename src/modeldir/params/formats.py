@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params import strict_json
 from modeldir.params.json_errors import TOO_DEEP, broken, broken_at, not_an_object
@@ -225,7 +225,7 @@ def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str
 
 def _current(shown: str) -> str:
     """Return the text of the file that will be replaced; empty if there is none."""
-    return (files.read_bytes(shown) or b"").decode(errors="replace").replace("\r\n", "\n")
+    return (reading.read_bytes(shown) or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
 def _comments_lost(shown: str) -> ParamsError:

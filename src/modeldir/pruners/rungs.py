@@ -29,7 +29,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 
 _ENTRY = struct.Struct(">IHd")
 _PAIR = struct.Struct(">I2xd")
@@ -126,7 +126,7 @@ class RungFiles:
         except OSError:
             return
         for name in names:
-            yield files.read_bytes(os.path.join(folder, name)) or b""
+            yield reading.read_bytes(os.path.join(folder, name)) or b""
 
 
 def own_file() -> str:

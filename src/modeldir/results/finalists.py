@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, timestamps
+from modeldir._system import files, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment.discovery import CONFIRM
@@ -118,7 +118,7 @@ def choose(
     tree = read_tree(search)
     _refuse_trees(tree)
     base = base_config.load_base(search)
-    before = files.read_object(search / FOLDER / CONFIRM)
+    before = reading.read_object(search / FOLDER / CONFIRM)
     chosen = _metric(tree, metric, before)
     points = _points(tree, plain_values.flatten(base), chosen, top or _number(before, "top") or TOP)
     seeds = _seeds(tree, base, repeats)
@@ -236,7 +236,7 @@ def _refuse_heirs(tree: Tree, points: Sequence[Point]) -> None:
     numbers = {point.number for point in points} - {None}
     problems: list[tuple[str, str | None]] = []
     for each in tree.experiments:
-        trial = files.read_object(each.path / "trial.json") if each.number in numbers else {}
+        trial = reading.read_object(each.path / "trial.json") if each.number in numbers else {}
         if trial.get("parent"):
             hint = "its hyperparameters alone do not reproduce such a training run"
             problems.append((f"{each.name} began with the weights of another trial", hint))
@@ -337,7 +337,7 @@ def _kept(there: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     """Write a file if its content changes. Workers read a plan again when its file changes."""
-    there = {key: value for key, value in files.read_object(path).items() if key != "created"}
+    there = {key: value for key, value in reading.read_object(path).items() if key != "created"}
     if there != {key: each for key, each in value.items() if key != "created"}:
         files.write_json(path, dict(value), durable=True)
 
@@ -392,7 +392,7 @@ def read(search: Path) -> Finalists:
         SearchError: if the search was never confirmed.
     """
     folder = search / FOLDER
-    record = files.read_object(folder / CONFIRM)
+    record = reading.read_object(folder / CONFIRM)
     if not record:
         raise SearchError(
             f"{search}: nothing of it was confirmed\n  modeldir confirm {quoted(search)}"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.errors import ModeldirError
 from modeldir.experiment.experiment import Scores
 from modeldir.metrics import metric_files, objective
@@ -62,7 +62,7 @@ class Moment:
 
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
     """Yield the metric of each step that has it."""
-    for line in files.read_lines(folder / metric_files.METRICS_LINES):
+    for line in reading.read_lines(folder / metric_files.METRICS_LINES):
         value = metric_files.validation_value(dict(metric_files.numbers_in(line)), metric)
         if value is not None:
             yield line, value

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
 from modeldir._system.text import NULL, Marked, bare_value
 from modeldir.errors import ModeldirError, did_you_mean
@@ -449,7 +449,7 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
     """Write the table into its folder, and yield the files."""
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
         path, data = folder / name, text.encode()
-        there = files.read_bytes(path) or b""
+        there = reading.read_bytes(path) or b""
         if there == data:  # the folder keeps its modification time
             yield path
             continue

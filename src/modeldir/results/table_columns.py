@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.text import MARK, bare_value, cell_text, value_cell
 from modeldir.experiment import attempts, discovery, repeats
 from modeldir.metrics import objective
@@ -308,7 +308,7 @@ def advised(tree: Tree) -> list[str]:
     There is none for other trees, for several metrics, and for a confirmation, which has a sharper
     test of its own.
     """
-    plan = files.read_object(tree.folder / "search.json")
+    plan = reading.read_object(tree.folder / "search.json")
     if not plan or len(tree.objectives) != 1 or (tree.folder / discovery.CONFIRM).exists():
         return []
     from modeldir.search.advice import advice  # noqa: PLC0415 - few tables have advice

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.experiment.attempts import HOME
 from modeldir.search.trial_record import TrialRecord
 
@@ -57,7 +57,7 @@ class Claims:
 
     def read(self, number: int) -> TrialRecord | None:
         """Read a claim; None where it is missing or incomplete."""
-        claim = files.read_object(self.path(number))
+        claim = reading.read_object(self.path(number))
         try:
             return TrialRecord(
                 number,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import pruners, samplers, space
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.search.base_config import load_base
@@ -113,7 +113,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
         SpaceError: when it names a CSV file that cannot be read as configurations.
     """
     path = folder / FILE
-    data = files.read_bytes(path)
+    data = reading.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
     raw = plain_values.load_file(path) if path.exists() and not is_empty else {}
     return with_points(raw, {}, load_base(folder), folder) if is_file(raw.get("points")) else raw

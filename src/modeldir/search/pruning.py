@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modeldir import pruners
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.errors import MetricsError
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metric_files
@@ -64,7 +64,7 @@ def fill_rungs(plan_file: PlanFile, trials: Trials) -> None:
         return
     for record in trials:
         orders = orders_for(plan_file, trials, record)
-        lines = files.read_lines(trials.path(record) / metric_files.METRICS_LINES)
+        lines = reading.read_lines(trials.path(record) / metric_files.METRICS_LINES)
         attempt = trials.status(record).attempt
         if orders is not None and lines:
             # `plan.check` reports a metric without a direction.

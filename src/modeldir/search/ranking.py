@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.experiment import attempts, discovery, experiment, repeats
 from modeldir.metrics import objective
 from modeldir.search import plan as plans
@@ -126,7 +126,7 @@ class Results:
         ranked, folder = self.plan.objectives, self.trials.folder
         if len(ranked) != 1 or (folder / discovery.CONFIRM).exists():
             return []
-        written = files.read_object(folder / plans.FILE)
+        written = reading.read_object(folder / plans.FILE)
         return advice(self._tried(ranked[0][0]), ranked[0], written)
 
     def by_configuration(self) -> list[list[ScoredTrial]]:

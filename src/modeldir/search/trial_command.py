@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import space
-from modeldir._system import files, programs
+from modeldir._system import programs, reading
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.errors import (
     CommandError,
@@ -133,7 +133,7 @@ def other_python(command: str, cwd: Path) -> str | None:
     # By folder, not through links: an environment's python is a link to the system's.
     if os.path.dirname(program) == os.path.dirname(sys.executable):
         return None
-    if b"modeldir" not in (files.read_bytes(cwd / script) or b""):
+    if b"modeldir" not in (reading.read_bytes(cwd / script) or b""):
         return None
     return (
         f"note: {words[0]} is {program}, and modeldir runs on {sys.executable}\n"

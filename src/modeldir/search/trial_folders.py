@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.experiment import experiment
 from modeldir.search.claims import Claims
 from modeldir.search.trial_record import TrialRecord
@@ -48,7 +48,7 @@ class TrialFolders:
         if claim is None and self._claims.was_made(record.number):
             return
         folder = self.path(record)
-        claim = claim or files.read_object(self._claims.path(record.number))
+        claim = claim or reading.read_object(self._claims.path(record.number))
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
             self._fill(folder, record, claim)
@@ -107,7 +107,7 @@ class TrialFolders:
             _mend(path, record.hyperparameters)
         path = self.path(record) / "trial.json"
         if record.number not in self._whole and _may_be_half(path):
-            _mend(path, _kept(files.read_object(self._claims.path(record.number))))
+            _mend(path, _kept(reading.read_object(self._claims.path(record.number))))
 
     def is_as_made(self, record: TrialRecord) -> bool:
         """Whether a trial's folder holds only what it was made with: it never ran."""
@@ -129,7 +129,7 @@ class TrialFolders:
 
     def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
         """Whether a folder holds another trial of this search."""
-        told = files.read_object(os.path.join(folder, "trial.json"))
+        told = reading.read_object(os.path.join(folder, "trial.json"))
         number = told.get("number")
         if number == record.number:
             self._whole.add(record.number)
@@ -147,14 +147,14 @@ def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:
 
 def _may_be_half(path: Path) -> bool:
     """Whether a file may be incomplete: it does not end as a file of modeldir does."""
-    data = files.read_bytes(path)
+    data = reading.read_bytes(path)
     return data is not None and not data.endswith(_LAST_LINE)
 
 
 def _mend(path: Path, value: Mapping[str, Any]) -> None:
     """Rewrite a file that holds only the beginning of this value's text."""
     whole = files.to_json(value).encode()
-    written = (files.read_bytes(path) or b"").rstrip(b"\0")  # some file systems leave zeros
+    written = (reading.read_bytes(path) or b"").rstrip(b"\0")  # some file systems leave zeros
     if len(written) < len(whole) and whole.startswith(written):
         with contextlib.suppress(OSError):  # a full disk: the next worker may do it
             files.write_json(path, value)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, timestamps
+from modeldir._system import files, heartbeat, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import ParamsError, SearchError
 from modeldir.experiment import experiment
@@ -177,7 +177,7 @@ class Trials:
 
     def _adopt(self, path: Path, *, claim: bool) -> None:
         """Take in one folder, if it is a trial."""
-        told = files.read_object(path / "trial.json")
+        told = reading.read_object(path / "trial.json")
         number = told.get("number")
         if not isinstance(number, int):
             number = None

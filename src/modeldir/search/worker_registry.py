@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modeldir._system import files, heartbeat, processes, timestamps
+from modeldir._system import files, heartbeat, processes, reading, timestamps
 from modeldir._system.shell import quoted_line
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
@@ -169,7 +169,7 @@ def resume_command(folder: Path) -> str:
 
 def options_of(folder: Path) -> list[str] | None:
     """Return the options of a search's last worker; None where none ever worked."""
-    options = files.read_object(folder / HOME / _LAST).get("options")
+    options = reading.read_object(folder / HOME / _LAST).get("options")
     return [*map(str, options)] if isinstance(options, list) else None
 
 
@@ -229,7 +229,7 @@ def remove_dead(
 
 def _is_dead(path: Path, observer: heartbeat.Observer) -> bool:
     """Whether an entry is that of another host's worker whose heartbeat stands still."""
-    known = processes.from_json(files.read_object(path).get("process"))
+    known = processes.from_json(reading.read_object(path).get("process"))
     return known is not None and processes.alive(known) is None and observer.look(path) is False
 
 
@@ -286,7 +286,7 @@ _NO_TASK = ("", "0", "undefined")
 
 def job_facts(folder: Path, token: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a run file says of its trial's job: launcher, token, engine's name."""
-    launcher = files.read_object(folder / HOME / "jobs" / f"{token}.json").get("launcher")
+    launcher = reading.read_object(folder / HOME / "jobs" / f"{token}.json").get("launcher")
     engine = _engine_id(environment)
     told = {"launcher": launcher, "token": token, "id": engine}
     return {key: str(value) for key, value in told.items() if value}
@@ -315,7 +315,7 @@ def end_job(folder: Path, token: str, why: str) -> None:
 
 def job_end(folder: Path, token: str) -> dict[str, Any] | None:
     """Return how a job's worker has left: `ended`, `why`; None while it has not, or was killed."""
-    return files.read_object(_end_file(folder, token)) or None
+    return reading.read_object(_end_file(folder, token)) or None
 
 
 def job_left_at(folder: Path, token: str) -> float | None:
@@ -407,7 +407,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         return
     for name in names:
         if name.endswith(".json") and not files.is_temporary(name):
-            yield folder / name, files.read_object(folder / name)
+            yield folder / name, reading.read_object(folder / name)
 
 
 def _state(folder: Path) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.launchers import (
     JobRef,
     JobState,
@@ -86,7 +86,7 @@ class FakeLauncher:
         found = [
             (int(job["job"]), path.stem)
             for path in self._queue.glob("*.json")
-            if (job := files.read_object(path)).get("state") == "waits"
+            if (job := reading.read_object(path)).get("state") == "waits"
         ]
         return [token for _, token in sorted(found)]
 
@@ -96,17 +96,17 @@ class FakeLauncher:
         if token is None:
             return None
         self._set(token, "runs")
-        done = subprocess.run(files.read_object(self._file(token))["words"], check=False)
+        done = subprocess.run(reading.read_object(self._file(token))["words"], check=False)
         self._set(token, "ended")
         return done.returncode
 
     def _state(self, token: str) -> JobState:
-        state = str(files.read_object(self._file(token)).get("state", ""))
+        state = str(reading.read_object(self._file(token)).get("state", ""))
         return JobState(state in {"waits", "runs"}, state, runs=state == "runs")
 
     def _set(self, token: str, state: str) -> None:
         path = self._file(token)
-        files.write_json(path, {**files.read_object(path), "state": state})
+        files.write_json(path, {**reading.read_object(path), "state": state})
 
     def _file(self, token: str) -> Path:
         return self._queue / f"{token}.json"

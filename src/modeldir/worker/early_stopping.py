@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.stamps import Seen, Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
@@ -47,7 +47,7 @@ class EarlyStopping:
         metric = Orders.from_text(pruner).metric
         self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
         self._before = (
-            files.read_lines(self._folder / metric_files.METRICS_LINES) if start.resumes else []
+            reading.read_lines(self._folder / metric_files.METRICS_LINES) if start.resumes else []
         )
         self._judge: Judge | None = None
         self._heard = 0
@@ -166,7 +166,7 @@ class _Lines:
         if size < self._offset:  # archived, or a new file
             self._offset = self._count = 0
         self._size = size
-        lines, self._offset = files.lines_from(self._path, self._offset)
+        lines, self._offset = reading.lines_from(self._path, self._offset)
         found = []
         for line in lines:
             step = step_of(line, self._count + 1)

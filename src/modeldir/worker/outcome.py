@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.experiment import attempts, failures
@@ -153,7 +153,7 @@ def _printed(evidence: Evidence) -> bytes:
     """Return the last output of this attempt itself."""
     with contextlib.suppress(OSError):
         size = os.path.getsize(evidence.console) - evidence.printed_before
-        return files.tail(evidence.console, min(_TAIL, max(size, 0)))
+        return reading.tail(evidence.console, min(_TAIL, max(size, 0)))
     return b""
 
 
@@ -230,7 +230,7 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
     """
     pattern = printed_lines.compile_pattern(read)
     found: dict[str, float] = {}
-    for piece in files.printed_pieces(evidence.console):
+    for piece in reading.printed_pieces(evidence.console):
         for line in piece.decode("utf-8", "replace").splitlines():
             found.update(printed_lines.parse_line(pattern, line))
     if found:

@@ -11,7 +11,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from modeldir._system import files, processes
+from modeldir._system import files, processes, reading
 from modeldir._system.timestamps import utc_now
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
@@ -71,7 +71,7 @@ def noted_ends(search: Path) -> dict[str, str]:
     """Return when a worker last noted the end of each trial, by the trial's name."""
     noted: dict[str, str] = {}
     for path in (search / "search.log", *(search / HOME).glob("search.*.log")):
-        for line in (files.read_bytes(path) or b"").decode(errors="replace").splitlines():
+        for line in (reading.read_bytes(path) or b"").decode(errors="replace").splitlines():
             time, _, rest = line.partition(" ")
             state, _, words = rest.partition(" ")
             if state in attempts.ENDS:

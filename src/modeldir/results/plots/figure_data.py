@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.shell import quoted
 from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
@@ -176,7 +176,7 @@ def read(tree: Tree, metric: str | None = None) -> FigureData:
 
 
 def _sampler(found: ExperimentRow) -> str | None:
-    trial = files.read_object(found.path / "trial.json") if found.number is not None else {}
+    trial = reading.read_object(found.path / "trial.json") if found.number is not None else {}
     sampler = trial.get("sampler")
     return sampler if isinstance(sampler, str) else None
 

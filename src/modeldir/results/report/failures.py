@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir.experiment import attempts, failures
 from modeldir.logs.screen import rendered
 from modeldir.results.report import encoding
@@ -58,7 +58,7 @@ def _error(found: ExperimentRow) -> tuple[str, str]:
 def last_lines(folder: Path) -> list[str]:
     """Return the last lines of an experiment's log as a terminal would show them."""
     for name in _LOGS:
-        data = files.tail(folder / name, _BYTES)
+        data = reading.tail(folder / name, _BYTES)
         if data.strip():
             lines = rendered(data.decode("utf-8", "replace").rstrip())
             if len(data) == _BYTES:  # the first line is incomplete

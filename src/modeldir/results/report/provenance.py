@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files
+from modeldir._system import reading
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
 from modeldir._system.text import cell_text
@@ -90,7 +90,7 @@ def origin(found: ExperimentRow) -> Origin:
     attempt, trial = found.status.attempt, {}
     record = attempts.read(found.path, attempt).record if attempt else {}
     if found.number is not None:
-        trial = files.read_object(os.path.join(found.path, "trial.json"))
+        trial = reading.read_object(os.path.join(found.path, "trial.json"))
     return Origin(found.path.name, record, trial)
 
 
@@ -154,7 +154,7 @@ def _libraries(searches: Iterable[Path]) -> Iterator[str]:
     """Yield the versions of well-known libraries that the searches recorded."""
     seen: dict[str, None] = {}
     for folder in searches:
-        packages = files.read_object(folder / "environment.json").get("packages")
+        packages = reading.read_object(folder / "environment.json").get("packages")
         if isinstance(packages, dict):
             versions = {str(name).lower(): version for name, version in packages.items()}
             known = (name for name in _LIBRARIES if name in versions)

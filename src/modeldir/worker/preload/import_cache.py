@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, programs, user_cache
+from modeldir._system import files, programs, reading, user_cache
 from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import imports
 
@@ -50,7 +50,7 @@ class Script:
         The script's own file is added: in an experiment's folder, or above the project, it is not
         part of the project's code.
         """
-        own = b"" if "-m" in self.words else files.read_bytes(Path(self.cwd, self.words[-1]))
+        own = b"" if "-m" in self.words else reading.read_bytes(Path(self.cwd, self.words[-1]))
         return f"{self.code} {zlib.crc32(own or b''):08x}"
 
     @property
@@ -111,7 +111,7 @@ def find(folder: Path, script: Script) -> SavedImports | None:
 
 def read(folder: Path) -> SavedImports | None:
     """Return the list in a search's folder."""
-    return SavedImports.from_json(files.read_object(folder / HOME / FILE))
+    return SavedImports.from_json(reading.read_object(folder / HOME / FILE))
 
 
 def save(folder: Path, script: Script, kept: SavedImports) -> None:
