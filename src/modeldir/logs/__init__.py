@@ -1,8 +1,7 @@
 """The log of everything printed: `set_logger` and the capture of output.
 
-Start reading at `logger`, which opens a log. `capture` holds the methods by which output reaches
-it. `screen` and `transcript` turn that output into lines, and `logfile` writes them. `supervised`
-makes the log of a script that runs under a supervisor.
+Start reading at `logger`, which opens a log. `capture` has the methods by which output reaches it.
+`screen` and `transcript` turn output into lines, `logfile` writes them.
 """
 
 from __future__ import annotations

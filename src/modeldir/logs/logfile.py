@@ -1,17 +1,7 @@
-"""The file of a log: complete lines with their time, whatever happens to the disk.
+"""The file of a log: complete lines with their time (docs/files.md), whatever happens to the disk.
 
-`transcript` and the capture methods call it. Start reading at `LogFile`. It never raises, because a
-full disk must not end a training run. It imports next to nothing: this module and its imports are
-all that the log writer loads. `logger` finds and opens the file.
-
-    # modeldir-log v1 2026-11-23T20:47:01.123+00:00 pid=812 host=h argv=["train.py"] cwd=/x rank=0
-    2026-11-23 20:47:01,124 a line
-    2026-11-23 20:47:02,001~ 57%|#####7    | a progress bar, as it was then
-    # end 2026-11-23T20:47:02.002+00:00 pid=812 clean
-
-One character stands between the time and the text: a space, `+` if a very long line continues, `~`
-before a snapshot of a progress bar or an unfinished line, `|` before a last line that never ended.
-So a line's text begins at its 25th character. The log's own lines begin with `#`.
+`transcript` and the capture methods call `LogFile`. It never raises, because a full disk must not
+end a training run. It imports next to nothing: the log writer loads only this and its imports.
 """
 
 from __future__ import annotations
@@ -83,7 +73,6 @@ class LogFile:
             self._add("".join([f"{head}{line}\n" for line in lines]), len(lines), stamp)
 
     def write_own(self, line: str) -> None:
-        """Add a line of the log itself, which begins with `#`."""
         self._add(f"{line}\n", 1, self._stamp(time.time()))
 
     def _add(self, text: str, lines: int, stamp: str) -> None:
@@ -130,13 +119,11 @@ class LogFile:
 
     @property
     def size(self) -> int:
-        """The file's size in bytes; 0 if it is unknown."""
         with contextlib.suppress(OSError):
             return os.fstat(self._descriptor).st_size
         return 0
 
     def close(self) -> None:
-        """Close the file."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):  # an exceeded quota is reported late
                 os.close(self._descriptor)
@@ -156,12 +143,10 @@ def ignore(message: str) -> None:
 
 
 def session_start(facts: str) -> str:
-    """Return the line with which a session begins; `logger` words the facts."""
     return f"{_HEAD}{utc_now()} {facts}"
 
 
 def session_end(pid: int, how: str) -> str:
-    """Return the line with which a session ends."""
     return f"{_END}{utc_now()} pid={pid} {how}"
 
 

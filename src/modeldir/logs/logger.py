@@ -1,15 +1,7 @@
 """`set_logger`: all that reaches the terminal also reaches a file, with the time of each line.
 
-    set_logger("experiments/base_model/train.log")
-    logging.info("in the terminal and in the file")
-    print("this too"); os.system("echo and this")
-
-Scripts call `set_logger`, and `start` calls it for them; start reading there. `Log` begins and ends
-a log and moves it to another path. How output is captured is in `capture`, and what a line looks
-like is in `logfile`.
-
-Nothing here may end a training run. A full disk, a closed terminal or a reader that went away
-(`| head -1`) is reported once, where that is still possible.
+Scripts call it, and `start` does for them. Nothing here may end a training run: a full disk or a
+closed terminal is reported once. How output is captured: `capture`; a line's form: `logfile`.
 """
 
 from __future__ import annotations
@@ -239,7 +231,6 @@ class Log:
                 logging.getLogger("modeldir").info(remark)
 
     def start_over(self) -> None:
-        """Clean up in a forked child: its parent has the log."""
         if self._method is not None:
             self._method.forget()
 
@@ -255,16 +246,12 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _of_rank(path: str, rank: int) -> str:
-    """Return `train.log` for rank 0 and `train.rank1.log` for rank 1."""
     stem, ending = os.path.splitext(path)
     return f"{stem}.rank{rank}{ending}" if rank > 0 else path
 
 
 def _open_log(path: str) -> int:
-    """Open `path` for appending, with a descriptor above 2.
-
-    If standard output is closed, C code would take the lowest free descriptor for it.
-    """
+    """Open `path` above 2: with standard output closed, C code would print into it."""
     low: list[int] = []
     try:
         while (descriptor := files.open_append(path)) <= 2:  # noqa: PLR2004 - standard error
@@ -298,7 +285,6 @@ def _cannot_open(path: str, error: OSError) -> FolderError:
 
 
 def _near(folder: str) -> str | None:
-    """Return a hint at an existing folder with a similar name."""
     parent, name = os.path.split(folder)
     with contextlib.suppress(OSError):
         return did_you_mean(
@@ -308,7 +294,6 @@ def _near(folder: str) -> str | None:
 
 
 def _facts(rank: int, *, alone: bool) -> str:
-    """Return what a log's first line says about its writer."""
     import json  # noqa: PLC0415 - scripts that set no log do not need it
     import socket  # noqa: PLC0415 - as above
 

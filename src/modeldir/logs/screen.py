@@ -1,17 +1,8 @@
 """A small terminal emulation: turn what a training run prints into the lines of its log.
 
-A progress bar of ten thousand states becomes one line, its last state. `Transcript` and the
-readers of logs (`modeldir log`) call it. Start reading at `Screen.feed`. Text is never lost: an
-escape sequence that is not listed in `_PIECE` is dropped, but every character printed as text
-reaches the log. Files and times are in `logfile`; the live table of a search is
-`monitor/live_screen`.
-
-A plain line is given out as soon as it ends. A line drawn after a carriage return may be one of
-several bars, and the cursor may come back up to it. It waits until later output decides (`feed`),
-until it has been idle for a while (`flush_idle`), or until the caller wants everything (`drain`).
-
-This code runs on all output, in a process that has to start at once. It therefore imports only
-`re` and what `re` has loaded already. Its memory is bounded, whatever is printed.
+`Transcript` and `modeldir log` call `Screen.feed`. Text is never lost; a bar of ten thousand states
+becomes its last one. It imports only `re`, because it runs in the log writer, which has to start at
+once. Its memory is bounded, whatever is printed. The live table of a search: `monitor/live_screen`.
 """
 
 from __future__ import annotations
@@ -108,7 +99,6 @@ class _ScreenRow:
 
     @property
     def kept(self) -> str:
-        """The text without the blanks that redrawing left at its end."""
         return self.text.rstrip() if self.redrawn or self.drawn else self.text
 
     @property
@@ -122,10 +112,13 @@ class _ScreenRow:
 
 
 class Screen:
-    """The last rows of a terminal.
+    """The last rows of a terminal. How the output is cut into calls of `feed` makes no difference.
 
-    It makes no difference how the output is cut into calls of `feed`. The class is large because
-    its 14 fields are one state: whether a row may still change depends on nearly all of them.
+    A plain line is given out as soon as it ends. A line drawn after a carriage return may be one of
+    several bars, to which the cursor may come back: it waits until later output decides (`feed`),
+    until it has been idle (`flush_idle`), or until the caller wants everything (`drain`). The class
+    is large because its 14 fields are one state: whether a row may still change depends on nearly
+    all of them.
     """
 
     def __init__(self) -> None:
@@ -174,10 +167,7 @@ class Screen:
         return out
 
     def visible(self, *, commit: bool = False) -> list[str]:
-        """Return the rows that the file lacks as they are now: bars, and an unfinished line.
-
-        With `commit` they count as written: they are given out again only if they change.
-        """
+        """Return the rows that the file lacks; with `commit` they count as written."""
         lines = []
         for place, row in enumerate(self._rows):
             line = row.missing
@@ -193,10 +183,7 @@ class Screen:
         return self.visible(commit=True)
 
     def replay(self) -> str:
-        """Return text that brings another screen into this one's state.
-
-        That screen may give out lines again that are in the file already.
-        """
+        """Return text with which another screen continues; it may give out lines again."""
         if not self.busy and all(row.missing is None for row in self._rows):
             return ""
         rows = [f"\r{row.text}" if row.drawn else row.text for row in self._rows]
@@ -207,10 +194,7 @@ class Screen:
         return text + self._cut
 
     def flush_idle(self) -> list[str]:
-        """Return the finished bars that have waited since before the last call.
-
-        Call this a few times a second while `waiting`.
-        """
+        """Return the bars that have waited since the last call; call it while `waiting`."""
         places = [
             place
             for place, row in enumerate(self._rows[: self._row])
@@ -266,7 +250,6 @@ class Screen:
         return text
 
     def _put_line(self, text: str, *, plain: bool) -> None:
-        """Take text that has no newline."""
         if "\x1b" in text:
             bare = COLOR.sub("", text)
             if "\x1b" in bare:
@@ -372,14 +355,12 @@ class Screen:
         self._row -= count
 
     def _commit_left(self, below: int | None = None) -> None:
-        """Commit the rows that a newline has left."""
         for place in range((self._row if below is None else below) - 1, -1, -1):
             if self._rows[place].left_at is not None:
                 self._commit(place + 1)
                 return
 
     def _clear(self) -> None:
-        """Commit all rows and begin below them."""
         self._commit(len(self._rows))
         self._rows, self._row, self._column = [_ScreenRow()], 0, 0
         self._arrived = self._returned = self._shown = self._landed = False
@@ -446,7 +427,6 @@ class Screen:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a line has visible text and no control character."""
     return not (CONTROL.search(text) or text.isspace() or not text)
 
 

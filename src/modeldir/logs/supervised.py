@@ -1,14 +1,8 @@
-"""The log of a supervised script, made out of its `console.log`.
+"""The log of a supervised script, made out of its `console.log` by the supervisor.
 
-Under a supervisor, descriptors 1 and 2 are `console.log` itself, so that no pipe can break. A
-script that calls `set_logger` there only adds an event to `events.jsonl`, which says which log it
-wants (`SupervisedCapture` in `capture/methods`). The supervisor waits for the script anyway and
-calls `SupervisedLogs.poll`; start reading there. Several scripts may want a log at the same time.
-Each log gets all that is printed, and no line may be lost or come twice where one log ends and the
-next begins.
-
-A line gets the time of the last write to the console. This is exact for a single line. For lines in
-quick succession it is at most one poll too late.
+A script that calls `set_logger` there only adds an event to `events.jsonl` (`SupervisedCapture`).
+The supervisor calls `SupervisedLogs.poll`. Each log gets all that is printed: no line may be lost
+or come twice where one log ends and the next begins.
 """
 
 from __future__ import annotations
@@ -29,14 +23,7 @@ _BUSY, _IDLE, _NO_LOG = 0.05, 0.5, 1.0
 
 
 class SupervisedLogs:
-    """The logs that one attempt wants.
-
-    Args:
-        events: the folder's `events.jsonl`.
-        token: the attempt's token, so that events of other attempts are ignored.
-        console: the file that the command prints into.
-        since: its size when the attempt began.
-    """
+    """The logs that one attempt wants; `since` is the console's size when the attempt began."""
 
     def __init__(
         self,
@@ -62,7 +49,6 @@ class SupervisedLogs:
         return self._wait
 
     def finish(self, how: str) -> None:
-        """Write the rest, and how the attempt ended."""
         self._read_events()
         for log in self._logs.values():
             log.copy(self._console, None)
@@ -70,7 +56,6 @@ class SupervisedLogs:
         self._logs.clear()
 
     def _read_events(self) -> bool:
-        """Follow new events; return whether there were any."""
         if _size(self._events) <= self._events_read:
             return False
         lines, self._events_read = reading.lines_from(self._events, self._events_read)
@@ -85,8 +70,8 @@ class SupervisedLogs:
     def _follow(self, event: Mapping[str, Any], alive: Container[int]) -> None:
         """End one log and begin the next at the exact byte that the event names.
 
-        `alive` are the processes that have a later event. If one script follows another, the first
-        log ends where the second begins. If two run side by side, both get all that is printed.
+        If one script follows another, the first log ends where the second begins. If two run side
+        by side (`alive` have a later event), both get all that is printed.
         """
         script, offset = event["pid"], event["offset"]
         if event["event"] == "log_over":
@@ -109,8 +94,6 @@ class SupervisedLogs:
 
 
 class _OpenLog:
-    """One open log file, and how far the console was read for it."""
-
     def __init__(self, file: LogFile, every: float, pid: int, read: int) -> None:
         self.transcript, self._pid, self._read = Transcript(file, every), pid, read
         self._file, self.ends = file, ""  # `ends`: how the script said that it ends

@@ -1,9 +1,7 @@
 """Turn a stream of bytes into lines with times in a log file, as a terminal would show them.
 
-The log writer (`capture/sidecar`) feeds it from a pipe, and the supervisor (`supervised`) from
-`console.log`. Start reading at `Transcript.feed`. It keeps what is unfinished: half a character,
-half a line, a progress bar that is still drawn. No byte may be lost when the feeding process dies:
-`unfinished` is what the next one needs. Which lines a bar leaves is decided in `screen`.
+The log writer and the supervisor (`supervised`) call `Transcript.feed`. When a feeding process
+dies, `unfinished` hands the half lines to the next one. Bars: `screen`.
 """
 
 from __future__ import annotations
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Lines(Protocol):
-        """An object that takes a log's lines, such as a `LogFile`."""
-
         def write(
             self, lines: Sequence[str], now: float | None = None, kind: str = LINE
         ) -> None: ...
@@ -33,12 +29,7 @@ _SETTLED = 0.3
 
 
 class Transcript:
-    """Takes bytes and writes lines. All times are in seconds since 1970.
-
-    Args:
-        file: where the lines go.
-        every: seconds between two snapshots of a progress bar or an unfinished line.
-    """
+    """Takes bytes and writes lines; snapshots of unfinished ones every `every` seconds."""
 
     def __init__(self, file: Lines, every: float = 30.0) -> None:
         self.file, self._every = file, every
@@ -48,7 +39,6 @@ class Transcript:
         self._settle: float | None = None  # when finished bars are due
 
     def feed(self, data: bytes, now: float) -> None:
-        """Take what was printed at the time `now`."""
         lines = self._screen.feed(self._decoder.decode(data))
         if lines:
             self._write(lines, now)

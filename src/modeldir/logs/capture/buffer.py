@@ -1,20 +1,7 @@
 """Shared memory for what the log writer has read and not written yet; it outlives the log writer.
 
-Bytes that were read from a pipe are gone from the pipe. If the log writer were killed between
-reading a line and writing it, the line would be lost. So it reads into memory that the training
-process holds too, and the next log writer continues from there (`resumed`). Start reading at
-`RingBuffer`; `sidecar` and, as a last resort, `descriptors` call it.
-
-Three positions count the bytes of one channel:
-
-    taken      the passthrough has everything before this position
-    fed        the log has everything before it, except what `unfinished` holds
-    head       the end of what was read
-
-The order of stores is the safety argument. Positions only grow. All memory outside `taken` to
-`head` is zero, so that a new log writer finds bytes whose number was not noted any more (except
-zeros at their very end). Each position is one store of eight bytes. Values that belong together are
-written into the idle one of two slots, and then one byte says which slot is valid.
+Bytes read from a pipe are gone from it. So `sidecar` reads into memory that the training process
+holds too, and the next log writer continues from there (`resumed`). Start reading at `RingBuffer`.
 """
 
 from __future__ import annotations
@@ -67,10 +54,15 @@ def create() -> int | None:
 class RingBuffer:
     """The bytes of one channel.
 
-    Args:
-        descriptor: the memory from `create`, closed here. With None the buffer is private memory,
-            which no other log writer can take over.
-        left: whether another log writer used this buffer and died.
+    Three positions count them: the passthrough has everything before `taken`, the log everything
+    before `fed` except what `unfinished` holds, and `head` is the end of what was read.
+
+    The order of stores is the safety argument. Positions only grow. All memory outside `taken` to
+    `head` is zero, so that a new log writer finds bytes whose number was not noted any more (except
+    zeros at their very end). Each position is one store of eight bytes. Values that belong together
+    are written into the idle one of two slots, and then one byte says which slot is valid.
+
+    Without a descriptor the buffer is private memory, which no other log writer can take over.
     """
 
     def __init__(self, descriptor: int | None, *, left: bool = False) -> None:
@@ -99,30 +91,19 @@ class RingBuffer:
 
     @property
     def room(self) -> int:
-        """How many bytes can be read now."""
         return SIZE - (self.head - self.taken)
 
     def read_from(self, source: int) -> int:
-        """Read from a descriptor; return the number of bytes, 0 at the end. There must be room.
-
-        Raises:
-            OSError: as `os.read` does.
-        """
+        """Read from a descriptor; return the number of bytes, 0 at the end."""
         size = os.readv(source, self._room())
         self._set_head(self.head + size)
         return size
 
     def unfed(self) -> bytes:
-        """Return the bytes that the transcript has not received."""
         return b"".join(bytes(piece) for piece in self._pieces(self.fed, self.head))
 
     def feed_done(self, unfinished: bytes, noted: int) -> None:
-        """Note that the transcript has received everything.
-
-        Args:
-            unfinished: what replays the transcript's unfinished lines.
-            noted: the log file's size in bytes.
-        """
+        """Note that the transcript has received everything."""
         unfinished = unfinished[-_UNFINISHED:]
         idle = 1 - self._memory[_SLOT]
         start = _SLOTS + idle * _SLOT_SIZE
@@ -187,13 +168,7 @@ class RingBuffer:
 
 
 class Written:
-    """The end of a log file: lines that the dead log writer wrote and did not note.
-
-    Args:
-        name: the file's path.
-        since: its size in bytes when the log writer last noted it.
-        stamp: whether each line begins with its time.
-    """
+    """The end of a log file: lines that the dead log writer wrote and did not note."""
 
     def __init__(self, name: str, since: int, *, stamp: bool) -> None:
         end = b""

@@ -1,12 +1,7 @@
-"""The training process's side of a capture: channels, and descriptors that may be taken away.
+"""Channels of a capture, and descriptors that the script may take away. `descriptors` makes them.
 
-A channel is a pipe, or a pseudo-terminal where there was a terminal. The training process prints
-into it and the log writer reads from it. `descriptors` makes the channels and passes them to the
-log writer, whose own side is `sidecar`.
-
-A script may close every descriptor that it finds (`os.closerange(3, 256)`, as daemons do). The next
-file that it opens then has a number that we hold. So we never write to or close a descriptor
-before `OwnedDescriptor.is_ours` has compared it with what we opened.
+A script may close every descriptor that it finds (as daemons do), and its next file gets a number
+that we hold. Never write to or close one before `OwnedDescriptor.is_ours` has compared it.
 """
 
 from __future__ import annotations
@@ -49,11 +44,7 @@ def _identity(descriptor: int) -> tuple[int, int, int] | None:
 
 
 class Channel:
-    """A pipe or a pseudo-terminal.
-
-    The training process prints into `entrance`; the log writer reads from `source`. `passthrough`
-    is the descriptor that the output went to before.
-    """
+    """A pipe or a pseudo-terminal, from `entrance` (the script) to `source` (the log writer)."""
 
     def __init__(self, descriptor: int, passthrough: int | None, *, into_file: bool) -> None:
         self.descriptors = [descriptor]
@@ -76,7 +67,6 @@ class Channel:
         self.ring = None if memory is None else OwnedDescriptor(moved_up(memory))
 
     def rest(self) -> bytes:
-        """Read the output that the log writer has not read."""
         pieces: list[bytes] = []
         if self.source.is_ours():
             os.set_blocking(self.source.number, False)
@@ -121,7 +111,6 @@ def moved_up(descriptor: int) -> int:
 
 
 def is_readable(descriptor: int, seconds: float = 0.0) -> bool:
-    """Return whether a descriptor has something to read, waiting at most `seconds`."""
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(seconds * 1000))

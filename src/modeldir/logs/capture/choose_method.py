@@ -1,7 +1,6 @@
 """Choose the capture method that fits: in a terminal, a notebook, under pytest or a supervisor.
 
-`logger` calls `choose_method`, which is also where to start reading. It looks only at Python's
-streams, at descriptors 1 and 2 and at the environment. How each method works is in `methods`.
+`logger` calls `choose_method`; how each method works is in `methods`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from modeldir.logs.logfile import CONSOLE_VARIABLE, LogSettings
 
 
 def choose_method(how: str, descriptor: int, settings: LogSettings, rank: int) -> CaptureMethod:
-    """Return the method that fits, or the one that `capture=` names."""
     if how == "off":
         return CaptureMethod()
     if how != "sys" and _is_inherited(settings.name):
@@ -86,8 +84,7 @@ def _is_open(descriptor: int) -> bool:
 def _is_supervised(rank: int) -> bool:
     """Return whether descriptors 1 and 2 are `console.log`, and the supervisor makes our log.
 
-    It makes one log at a time. So a child (`evaluate.py`, started by `train.py`) whose parent has
-    a log needs another method.
+    It makes one log at a time: a child whose parent has a log needs another method.
     """
     console = os.environ.get(CONSOLE_VARIABLE, "")
     if not console or rank > 0 or distributed.world_size() > 1 or is_captured():

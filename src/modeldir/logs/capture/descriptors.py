@@ -1,20 +1,8 @@
-"""Capture descriptors 1 and 2: all that this process and its children print.
+"""Capture descriptors 1 and 2: all that this process and its children print. See `Capture`.
 
-Each descriptor is replaced by a pseudo-terminal if it was a terminal, else by a pipe (`channels`).
-A separate process, the log writer (`sidecar`), reads them. So the log gets the output of C code,
-of children and of `faulthandler` as well as that of `print`, while `isatty`, colors and the width
-stay as they were. `methods` calls it; start reading at `Capture`. Python's stream objects are
-captured in `streams`.
-
-The rules that must not break:
-
-- The log writer may be killed. This process holds a second copy of each read end, so nothing
-  printed meanwhile is lost, and it starts another log writer. A signal that is otherwise unused
-  (SIGURG) reports the death. A waiting thread would make every later `fork` a fork of a
-  multi-threaded process. After the third death the file takes the place of the pipes. If no log
-  writer ever ran, everything is put back and the caller is informed.
-- The script may close any descriptor and open its own under the same number (`OwnedDescriptor`).
-- A forked child only prints. It must not write to the socket or put anything back.
+Each is replaced by a pseudo-terminal or a pipe (`channels`), which the log writer (`sidecar`)
+reads. The log writer may be killed, the script may close any descriptor (`OwnedDescriptor`), and a
+forked child only prints: it never writes to the socket or puts anything back.
 """
 
 from __future__ import annotations
@@ -59,17 +47,13 @@ class Unavailable(Exception):
 class Capture:
     """Descriptors 1 and 2, captured into an open file.
 
+    This process holds a second copy of each read end, so nothing printed is lost when the log
+    writer is killed, and SIGURG reports that. A waiting thread would make every later `fork` one of
+    a multi-threaded process. After the third death the file takes the place of the pipes. If no log
+    writer ever ran, everything is put back and `lost` is called with what was printed meanwhile.
+
     The class is large because all of it must be able to run inside one signal handler: each method
     depends on how far the others got with the same socket and channels.
-
-    Args:
-        file: the log, open for appending. It stays the caller's.
-        settings: how it is written.
-        lost: called with what was printed meanwhile if no log writer could be started. The
-            descriptors are then as they were before.
-
-    Raises:
-        Unavailable: if there is no pipe, process or descriptor left. Nothing has changed then.
     """
 
     def __init__(self, file: int, settings: LogSettings, lost: Callable[[bytes], None]) -> None:
@@ -210,7 +194,6 @@ class Capture:
                 return
 
     def _our_control(self) -> socket.socket | None:
-        """Return the socket to the log writer, unless the script has closed it."""
         control, owned = self._control, self._owned_control
         if control is not None and owned is not None and not owned.is_ours():
             self._control = None
@@ -247,7 +230,6 @@ class Capture:
             _write_all(self._file.number, channel.rest())
 
     def _write_remainder(self, channel: Channel) -> None:
-        """Write what the last log writer had read and not written."""
         if channel.ring is None or not channel.ring.is_ours():
             return
         name, stamp = self._settings.name, self._settings.stamp
@@ -266,7 +248,6 @@ class Capture:
         self._lost(printed)
 
     def _restore_and_print(self) -> bytes:
-        """Restore the descriptors and print what the log writer did not read."""
         self._restore()
         printed = b""
         for channel in self._channels:
@@ -455,7 +436,6 @@ def _spawn(control: int) -> None:
 
 
 def flush_streams() -> None:
-    """Write what Python still holds of its two streams."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

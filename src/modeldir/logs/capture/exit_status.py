@@ -1,9 +1,7 @@
-"""Find out when a process that is not our child has ended, and how.
+"""Find out when a process that is not our child has ended, and how: the log's last line.
 
-The log writer (`sidecar`) writes the result as the log's last line. The kernel tells other
-processes that a process is gone, by a handle (pidfd) or by its pid. It tells how it ended only
-while the process is a zombie, and from Linux 6.15 on also later. Start reading at `WatchedProcess`.
-It never guesses: what the kernel does not tell is written as `ended` or `vanished`.
+`sidecar` calls `WatchedProcess`. The kernel tells how a process ended only while it is a zombie,
+and from Linux 6.15 on also later. Else the line says `ended` or `vanished`.
 """
 
 from __future__ import annotations
@@ -21,10 +19,7 @@ _REAPED_WITHIN = 1.0
 
 
 class WatchedProcess:
-    """The process whose log this is.
-
-    `noted` is how it said that it would end, e.g. `exception ValueError`; it may be empty.
-    """
+    """The process whose log this is; `noted` is how it said that it would end, or empty."""
 
     def __init__(self, pid: int, noted: str) -> None:
         self.pid, self.noted = pid, noted
@@ -34,7 +29,6 @@ class WatchedProcess:
                 self.handle = os.pidfd_open(pid)
 
     def is_gone(self) -> bool:
-        """Return whether the process has ended."""
         if self.handle is not None:
             return is_readable(self.handle)
         try:
@@ -75,10 +69,7 @@ class WatchedProcess:
             return None
 
     def _status_by_handle(self) -> int | None:
-        """Ask the kernel with PIDFD_GET_INFO, which needs Linux 6.15.
-
-        See linux/pidfd.h: the first field is a mask of what we ask for, the last is the status.
-        """
+        """Ask with PIDFD_GET_INFO of Linux 6.15 (linux/pidfd.h: mask first, status last)."""
         if self.handle is None:
             return None
         import fcntl  # noqa: PLC0415 - not everywhere available

@@ -1,9 +1,7 @@
 """Set up Python's `logging` for a log: print each record once, from where the capture takes it.
 
-`logger` calls `LoggingSetup`. A record is in the file because it is printed; nothing here writes
-files. An INFO record is printed as its bare message, as CS230's projects do; other levels put their
-name before it. The one rule is that no record is printed twice: if basicConfig, absl, rich, Hydra
-or Lightning has set up logging, only their handlers print.
+`logger` calls `LoggingSetup`. The rule: no record is printed twice. If basicConfig, absl, rich,
+Hydra or Lightning has set up logging, only their handlers print.
 """
 
 from __future__ import annotations
@@ -24,11 +22,6 @@ _OWN_MODULES = {"logging", "logging.handlers"}
 
 
 def level_number(level: str | int) -> int:
-    """Return a level's number.
-
-    Raises:
-        ValueError: there is no such level.
-    """
     number = level if isinstance(level, int) else logging.getLevelName(level.upper())
     if isinstance(number, int):
         return number
@@ -37,13 +30,10 @@ def level_number(level: str | int) -> int:
 
 
 class LoggingSetup:
-    """The root logger, set to a level and with a handler that prints, until `release`.
+    """The root logger at a level and with a handler that prints, until `release`.
 
-    Args:
-        level: the lowest level that is printed.
-        log: the descriptor of the open log. Handlers of the root logger that write to the same file
-            (Hydra's, or that of CS230's `set_logger`) are removed until `release`, since each
-            record would be there twice.
+    Its handlers that write to the log's own file (Hydra's, or that of CS230's `set_logger`) are
+    removed until then: each record would be there twice.
     """
 
     def __init__(self, level: int, log: int | None = None) -> None:
@@ -56,7 +46,6 @@ class LoggingSetup:
         logging.root.setLevel(level)
 
     def release(self) -> None:
-        """Put everything back."""
         logging.root.removeHandler(self._handler)
         for each in self._removed:
             logging.root.addHandler(each)
@@ -100,8 +89,7 @@ class _PrintingHandler(logging.Handler):
 def _was_printed(record: logging.LogRecord) -> bool:
     """Return whether a handler of the record's logger, or of a logger above it, has printed it.
 
-    Lightning's logger has a handler, and its records reach the root logger as well. Other types of
-    handlers may send records elsewhere; printed twice is better than not at all.
+    Other types of handlers may send records elsewhere; printed twice is better than not at all.
     """
     logger: Any = logging.root.manager.loggerDict.get(record.name)
     while logger is not None and logger is not logging.root:

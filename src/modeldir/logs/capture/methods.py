@@ -1,13 +1,7 @@
 """The methods by which output reaches a log, behind one small class, `CaptureMethod`.
 
-    DescriptorCapture    descriptors 1 and 2, by a separate process        a plain `python train.py`
-    StreamCapture        `sys.stdout` and `sys.stderr`, in Python          pytest, Windows
-    SupervisedCapture    nothing: the supervisor copies `console.log`      `modeldir run`, `search`
-    InheritedCapture     nothing: the parent's log has the output          workers of a DataLoader
-    FileCapture          descriptors 1 and 2 lead straight into the file   `capture="file"` only
-
-`notebook` combines the first two. `choose_method` decides which one fits, and `logger` calls it.
-Start reading at `CaptureMethod`. No method may raise into the script after it has started.
+`choose_method` picks one, and `logger` calls it; `notebook` combines two of them. No method may
+raise into the script after it has started.
 """
 
 from __future__ import annotations
@@ -67,10 +61,7 @@ class InheritedCapture(CaptureMethod):
 
 
 class DescriptorCapture(CaptureMethod):
-    """Captures descriptors by `Capture`, or by `StreamCapture` if no log writer could be started.
-
-    `alone`: nothing else captures the streams.
-    """
+    """Captures by `Capture`, or by `StreamCapture` if no log writer could be started."""
 
     def __init__(self, descriptor: int, settings: LogSettings, *, alone: bool = True) -> None:
         self._descriptor, self._settings, self._alone = descriptor, settings, alone
@@ -144,10 +135,7 @@ class DescriptorCapture(CaptureMethod):
 
 
 class StreamCapture(CaptureMethod):
-    """Captures Python's streams by `Streams`; this process writes the file.
-
-    `whole`: this method also writes the log's first and last line.
-    """
+    """Captures Python's streams and writes the file; if `whole`, its first and last line too."""
 
     def __init__(self, descriptor: int, settings: LogSettings, *, whole: bool = True) -> None:
         self._descriptor = descriptor
@@ -190,7 +178,6 @@ class StreamCapture(CaptureMethod):
         self._file.close()
 
     def write(self, text: str) -> None:
-        """Add text to the file that was shown without being printed."""
         if text:
             self._file.write(rendered(text.rstrip("\n")))
 

@@ -1,8 +1,7 @@
 """Capture a notebook: what cells print, what C code and children print, and tracebacks.
 
-`choose_method` picks it in IPython's kernel. There `print` sends messages to the browser and never
-reaches descriptor 1. The output of C code and of children does reach it, and a cell's traceback is
-neither. So `NotebookCapture` combines two methods from `methods` and adds the tracebacks.
+In IPython's kernel `print` sends messages to the browser and never reaches descriptor 1; the output
+of C code does, and a traceback is neither. So two methods are combined. `choose_method` picks it.
 """
 
 from __future__ import annotations
@@ -62,7 +61,6 @@ class NotebookCapture(CaptureMethod):
 
 
 def _shell() -> Any:
-    """Return IPython's shell, or None in another type of kernel."""
     with contextlib.suppress(Exception):
         return sys.modules["IPython"].get_ipython()
     return None

@@ -1,10 +1,7 @@
 """Pass output on to where it went before the capture: a terminal, a pipe or a file.
 
-The log writer (`sidecar`) calls `push` after it has written to the log. The bytes wait in the
-`RingBuffer` of the channel. The one rule is that writing here never blocks the log writer.
-If the buffer is full, the training process has to wait for a slow pipe, as it would without a log:
-nothing may be missing in `| gzip`. It does not have to wait for a terminal that has stopped
-(Ctrl-S, a dead ssh connection).
+`sidecar` calls `push` after it has written to the log. Writing here never blocks the log writer. A
+full pipe makes the training process wait (`| gzip` must miss nothing), a stopped terminal does not.
 """
 
 from __future__ import annotations
@@ -23,8 +20,6 @@ _SAFE = 512
 
 
 class Passthrough:
-    """The original destination of one channel."""
-
     def __init__(self, descriptor: int, ring: RingBuffer) -> None:
         mode = os.fstat(descriptor).st_mode
         self._regular = stat.S_ISREG(mode)
@@ -37,10 +32,7 @@ class Passthrough:
         self.broken = False
 
     def _reopened(self, descriptor: int) -> int:
-        """Open the same terminal or pipe again, non-blocking.
-
-        To make the original descriptor non-blocking would do the same to the shell's.
-        """
+        """Open it again, non-blocking: the original is shared with the shell."""
         try:
             opened = os.open(
                 f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
@@ -53,7 +45,6 @@ class Passthrough:
 
     @property
     def behind(self) -> bool:
-        """Whether it lacks anything."""
         return not self.broken and (self._ring.behind or bool(self._message))
 
     @property
@@ -75,12 +66,10 @@ class Passthrough:
             self._ring.take_all()
 
     def write_message(self, message: bytes) -> None:
-        """Write a message of modeldir's."""
         self._message += message
         self.push()
 
     def push(self) -> None:
-        """Write as much as possible without blocking."""
         try:
             while self.behind:
                 self._write_some()

@@ -1,29 +1,8 @@
 """The log writer: a small process beside the training process that writes its log.
 
-It reads the pipes or pseudo-terminals that `descriptors` has put in place of descriptors 1 and 2.
-It writes to the log file first, and then passes the same bytes on to the original destination
-(`passthrough`). Start reading at `_LogWriter.run`. `descriptors` starts it bare
-(`python -I -S`), so it imports as little as it can.
-
-The one rule is that it must not hurt the training run. It ignores signals that are meant for the
-training process, waits for no terminal that has stopped (Ctrl-S, a dead ssh connection), and stays
-as long as any process can still print, such as a child that outlives the training process.
-
-Why a process? A reading thread hangs forever if C code prints while it holds the interpreter's
-lock, and it dies together with the process on whose end it should report. Why not `tee`? If `tee`
-dies, the training process dies of it.
-
-The training process sends lines of JSON over a socket, some with descriptors:
-
-    begin    the channels (read ends), their passthroughs, the log file, how to write it
-    log      another log file; finish the first one
-    note     how the training process will probably end
-    drain    write all that was printed up to now, then answer; a shell's prompt comes after it
-    close    drain, write the last line, answer
-
-An answer is one byte, the number of the request. The log writer sends nothing else, because each
-byte reaches the training process as a signal. A signal during a `print` that waits costs half a
-line under PYTHONUNBUFFERED, where Python drops what one `write` did not take.
+It must not hurt the training run: it ignores signals meant for that, waits for no stopped terminal,
+and stays as long as any process can print. A thread would hang when C code prints holding the
+interpreter's lock; if `tee` dies, training dies of it. Start reading at `_LogWriter.run`.
 """
 
 from __future__ import annotations
@@ -77,7 +56,6 @@ class _ChannelReader:
         self.ended = False  # no process can print there any more; the passthrough may lack the rest
 
     def use(self, transcript: Transcript, file: LogFile) -> None:
-        """Write lines to this file from now on."""
         self.transcript, self.file = transcript, file
         self.note()
 
@@ -108,7 +86,6 @@ class _ChannelReader:
         return True
 
     def note(self) -> None:
-        """Note how far the log is, in case this process is killed."""
         self.ring.feed_done(self.transcript.unfinished, self.file.size)
 
     def pass_on(self) -> None:
@@ -119,14 +96,12 @@ class _ChannelReader:
             self.passthrough.push()
 
     def tick(self, now: float) -> None:
-        """Write what is due at this time."""
         due = self.transcript.due
         if due is not None and due <= now:
             self.transcript.tick(now)
             self.note()
 
     def finish(self) -> None:
-        """Write unfinished lines."""
         self.transcript.finish(time.time())
         self.note()
 
@@ -203,11 +178,7 @@ class _LogWriter:
         self._finish_lines()
 
     def _gather(self) -> None:
-        """Let lines gather for a moment while they come in quick succession.
-
-        To wake this process costs the training process more than the line does. A single line is
-        passed on at once.
-        """
+        """Let lines gather while they come fast: each wake-up costs the training run."""
         now = time.monotonic()
         if now - self._woken < _QUICK:
             terminal = any(channel.terminal for channel in self._channels)
@@ -230,7 +201,6 @@ class _LogWriter:
         return [descriptor for descriptor, _ in poller.poll(self._timeout() * 1000)]
 
     def _timeout(self) -> float:
-        """Return the seconds until something is due."""
         now = time.time()
         waits = [60.0]
         for channel in self._channels:
@@ -312,7 +282,6 @@ class _LogWriter:
             self._use(self._opened(file, message))
 
     def _take_over(self, descriptor: int, message: dict[str, Any]) -> None:
-        """Continue where another log writer was killed."""
         name, stamp = message["name"], message["stamp"]
         written = [Written(name, channel.ring.noted, stamp=stamp) for channel in self._channels]
         torn = any(lines.torn for lines in written)

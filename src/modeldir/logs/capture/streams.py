@@ -1,11 +1,7 @@
-"""Capture Python's stream objects, where descriptors cannot be captured.
+"""Capture Python's stream objects where descriptors cannot be captured: notebooks, Windows.
 
-In a notebook, under pytest, without a console and on Windows, `sys.stdout` is a custom object, and
-what is written to it never reaches descriptor 1. So its `write` is replaced. `methods` calls
-`Streams`; start reading there. Output of C code and of children needs `descriptors`.
-
-Each thread has its own unfinished line. Text that moves the cursor goes to a `Screen` that all
-threads share, as on a terminal. An error in this module must never reach the script.
+`methods` calls `Streams`, which replaces `write` on `sys.stdout` and `sys.stderr`. An error in this
+module must never reach the script.
 """
 
 from __future__ import annotations
@@ -33,12 +29,7 @@ _IDLE = 0.3
 
 
 class Streams:
-    """The present `sys.stdout` and `sys.stderr`, captured until `release`.
-
-    Args:
-        file: the log.
-        descriptor: the log's descriptor, to find out whether a stream leads there anyway.
-    """
+    """The present `sys.stdout` and `sys.stderr`, captured until `release`."""
 
     def __init__(self, file: LogFile, descriptor: int) -> None:
         self._file = _Shared(file)
@@ -59,7 +50,6 @@ class Streams:
             self._file.mute.on = False
 
     def finish(self) -> None:
-        """Write unfinished lines and progress bars."""
         for stream in self._streams:
             stream.finish()
 
@@ -70,7 +60,6 @@ class Streams:
             stream.start_over()
 
     def release(self) -> None:
-        """Put everything back."""
         for handler, stream in self._moved:
             stream.leave(handler)
         for each in self._streams:
@@ -106,9 +95,9 @@ class _Shared:
 class _Stream:
     """A captured `sys.stdout` or `sys.stderr`.
 
-    Its `write` and `flush` are replaced on the object itself. So a logging handler, loguru or tqdm
-    that got the object earlier is captured too, and `isatty`, `encoding`, `fileno` and `buffer`
-    stay. If the object does not allow that, a `_StandIn` takes its place in `sys`.
+    `write` and `flush` are replaced on the object itself, so a logging handler or tqdm that got it
+    earlier is captured too. If the object does not allow that, a `_StandIn` takes its place in
+    `sys`.
     """
 
     def __init__(self, name: str, file: _Shared, descriptor: int) -> None:
@@ -126,7 +115,6 @@ class _Stream:
             setattr(self.stream, method.__name__, method)
 
     def adopt(self, handler: logging.Handler) -> bool:
-        """Give the stand-in to a handler that holds the object beneath it."""
         if self.stream is self.beneath or getattr(handler, "stream", None) is not self.beneath:
             return False
         handler.stream = self.stream  # type: ignore[attr-defined]
@@ -223,7 +211,6 @@ class _Stream:
         return self._screen.flush_idle() if self._screen.waiting else []
 
     def finish(self) -> None:
-        """Write unfinished lines and progress bars."""
         with self._file.lock:
             lines = ["".join(pieces) for pieces in list(self._pieces.values())]
             self._file.write([line for line in lines if line] + self._screen.drain())
