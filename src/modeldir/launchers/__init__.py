@@ -1,12 +1,8 @@
 """Launchers start workers on machines: here (`local`), on Slurm, on Ray, or by any command.
 
-A launcher runs a worker's command once for each *token*. The token is our name for that start: the
-worker gets it as `--job TOKEN`, and the job is found again by it. Start at the Protocol `Launcher`;
-`make` makes one by its name. The rule: a launcher knows nothing of trials. A worker finds its
-trials itself, and nothing of the launcher needs to stay alive.
-
-A package can offer a launcher by an entry point in the group `modeldir.launchers`. Its contract
-tests: `modeldir.testing`. The records of launched jobs: `launched_jobs`.
+A launcher runs a worker's command once for each *token*, our name for that start (`--job TOKEN`).
+It knows nothing of trials, and nothing of it needs to stay alive. Start at `Launcher`; contract
+tests: `modeldir.testing`; entry points: `modeldir.launchers`; the jobs: `launched_jobs`.
 """
 
 from __future__ import annotations
@@ -196,10 +192,6 @@ def unknown_options(options: Mapping[str, Any], known: Sequence[str]) -> Iterato
 
 
 def refuse(name: str, problems: Sequence[Problem]) -> None:
-    """Raise an error with all problems of a launcher's options, if there are any.
-
-    Raises:
-        OptionsError: with each of them.
-    """
+    """Raise an `OptionsError` with all problems of a launcher's options, if there are any."""
     if problems:
         raise OptionsError(name, problems)

@@ -1,11 +1,8 @@
 """Ask engines (Slurm, Ray, ...) how jobs are, seldom, and share the answers between processes.
 
-`launched_jobs` calls `states`, which returns a `JobState` by token. The last answers are kept in
-`.modeldir/jobs/states.json`: several commands that watch one search share one question. The rule:
-an engine that does not answer leaves its jobs unknown, and a job that has ended stays ended until
-it is seen alive again.
-
-The state of a job from files, without asking an engine: `launched_jobs`.
+`launched_jobs` calls `states`; the last answers are in `.modeldir/jobs/states.json`. The rule: an
+engine that does not answer leaves its jobs unknown, and a job that has ended stays ended until it
+is seen alive again.
 """
 
 from __future__ import annotations
@@ -78,7 +75,6 @@ def is_starting(record: JobRecord) -> bool:
 
 
 def forget_answers(search: Path) -> None:
-    """Make the next reader ask the engines."""
     path = jobs_folder(search) / _FILE
     _own.pop(path, None)
     with contextlib.suppress(OSError):
@@ -90,8 +86,8 @@ def _shared(
 ) -> dict[str, JobState]:
     """Return the last answers, which all readers share; ask again if they are too old.
 
-    That a job has ended is final, and it is not asked after again. There are two exceptions: its
-    launcher `revives` jobs, or its id was not known when it was looked for.
+    A job that has ended is not asked after again, unless its launcher `revives` jobs, or its id was
+    not known when it was looked for.
     """
     path = jobs_folder(search) / _FILE
     saved = _saved(path)
@@ -157,9 +153,8 @@ def _ask_every(launcher: launchers.Launcher) -> float:
 
 
 def _left_since(search: Path, path: Path, tokens: Iterable[str]) -> list[str]:
-    """Return the jobs whose workers left after the last answers, or shortly before them.
-
-    Shortly before, the engine may still have listed the job. Such jobs are over or start again.
+    """Return the jobs whose workers left after the last answers, or so shortly before that the
+    engine may still have listed them.
     """
     try:
         asked = os.stat(path).st_mtime

@@ -1,16 +1,8 @@
-"""The records of launched jobs: one file a job in `.modeldir/jobs/`.
+"""The records of launched jobs: one file a job in `.modeldir/jobs/` (docs/files.md).
 
 `launched_jobs` writes a record *before* it asks a launcher, so that a job whose start was cut short
-is found again instead of started twice. Start at `read_records`. The rule: only the records of
-rounds that somebody won count, and only in the folder that they were written for, not in a copy.
-
-| file in `.modeldir/jobs/` | holds |
-|---|---|
-| `TOKEN.json` | a job: its launcher with its options, its id there, the worker's command |
-| `round.N.json` | which process may start the jobs of round N: `files.publish` decides |
-| `states.json` | the last answers of the engines: see `_engine_answers` |
-| `TOKEN.end.json` | written by the worker when it exits: see `search.worker_registry` |
-| `TOKEN.out` | what the job printed, if its launcher can direct the output there |
+is found again instead of started twice. The rule: only records of rounds that somebody won count,
+and only in the folder that they were written for, not in a copy.
 """
 
 from __future__ import annotations
@@ -33,11 +25,7 @@ _ROUND = re.compile(r"round\.(\d+)\.json")
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A job as its file has it.
-
-    `options` are those of its launcher, `by` is the process that started it, `asked` the Unix time
-    when that asked the launcher, `is_started` whether the launcher answered.
-    """
+    """A job as its file has it; `by` is the process that asked for it, at the Unix time `asked`."""
 
     ref: JobRef
     options: Mapping[str, Any]
@@ -47,7 +35,6 @@ class JobRecord:
 
 
 def record_file(search: Path, token: str) -> Path:
-    """Return the path of a job's record."""
     return jobs_folder(search) / f"{token}.json"
 
 
@@ -77,14 +64,12 @@ def record_started(search: Path, ref: JobRef) -> None:
 
 
 def remove_records(search: Path, tokens: Iterable[str]) -> None:
-    """Remove the records of jobs of which nothing was started."""
     for token in tokens:
         with contextlib.suppress(OSError):
             os.unlink(record_file(search, token))
 
 
 def last_round(search: Path) -> int:
-    """Return the highest number of a round that somebody won; 0 before the first."""
     found = filter(None, map(_ROUND.fullmatch, _names(search)))
     return max((int(each[1]) for each in found), default=0)
 
@@ -92,8 +77,7 @@ def last_round(search: Path) -> int:
 def read_records(search: Path) -> list[JobRecord]:
     """Return the jobs of all rounds that were won, in the order of their start.
 
-    In a copy of a search the records belong to the original's jobs. They are left out, so that a
-    command in the copy neither counts nor cancels them.
+    In a copy of a search they are left out: a command there must neither count nor cancel them.
     """
     inode = attempts.identity_of(search).get("inode")
     winners: dict[int, str | None] = {}

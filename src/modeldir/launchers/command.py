@@ -1,10 +1,7 @@
 """Start workers by a job manager's commands: `--on command --submit 'job-manager-submit {worker}'`.
 
-It fills a template to get a command line, reads the job's id from the output, and runs other
-templates to list and cancel jobs. Start at `CommandLauncher.start`. The rule: nothing here is
-specific to one job manager. They only share that a command submits a job.
-
-The command lines for each job manager: `docs/launchers.md`. Slurm and Ray: `slurm`, `ray`.
+It fills templates and reads a job's id from the output. Nothing here is specific to one job
+manager; the command lines for each: `docs/launchers.md`. Start at `CommandLauncher.start`.
 """
 
 from __future__ import annotations
@@ -91,10 +88,7 @@ class CommandLauncher:
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
         """Run the template once for each token.
 
-        Raises:
-            CommandError: when it fails, with its message; or when it was too slow and was killed.
-                Then the job may have been submitted anyway, so it was yielded without an id.
-            OSError: when the search's folder cannot be written.
+        A command that was killed may have submitted its job anyway: that is yielded without an id.
         """
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
         for token in tokens:
@@ -134,8 +128,8 @@ class CommandLauncher:
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         """Return the state of each job by `status`; unknown without that option.
 
-        For a job that seems to be gone, it runs once more, because some queues do not list a job
-        for a moment while they move it.
+        It runs once more for a job that seems to be gone: some queues do not list a job while they
+        move it.
         """
         if self._status is None:
             return {job: JobState(None) for job in jobs}
@@ -171,11 +165,7 @@ class CommandLauncher:
     # -- Stopping ----------------------------------------------------------------------------------
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Run `cancel` for each job that is not known to have ended.
-
-        Raises:
-            CommandError: with the jobs that it did not end, and why.
-        """
+        """Run `cancel` for each job that is not known to have ended."""
         if not jobs:
             return
         if self._cancel is None:
@@ -191,7 +181,6 @@ class CommandLauncher:
             raise CommandError("\n".join(problems))
 
     def _stop_one(self, job: JobRef) -> str:
-        """Cancel one job. Returns what went wrong, or ""."""
         words = self._words_for(self._cancel, job)
         if words is None:
             return f"{job.token}: its id is not known, so it was not cancelled"
@@ -260,7 +249,7 @@ def _listed_in(answer: Answer, job: JobRef) -> JobState:
 
 
 def _begins_with(line: str, job: str) -> bool:
-    """Whether a line of a list is that of a job. A number may be followed by `.server` or `[1]`.
+    """Whether a line of a list is that of a job.
 
     >>> _begins_with("12.head  train  R", "12"), _begins_with("120  train", "12")
     (True, False)
@@ -272,7 +261,6 @@ def _begins_with(line: str, job: str) -> bool:
 
 
 def _problems(options: Mapping[str, Any]) -> list[Problem]:
-    """Return everything that is wrong with the options."""
     problems = [*unknown_options(options, _OPTIONS)]
     problems += [
         Problem(f"{key}: expected a string, found {options[key]!r}")
@@ -303,7 +291,6 @@ def _wrong_submit(template: str | None) -> list[Problem]:
 
 
 def _wrong_line(key: str, template: str) -> list[Problem]:
-    """Return what is wrong with a template as a command line without a shell."""
     try:
         words = shlex.split(template)
     except ValueError as error:
@@ -357,9 +344,7 @@ def expanded(template: str, worker: Sequence[str]) -> list[str]:
 
 
 def filled(word: str, **values: str) -> str:
-    """Fill `{job}`, `{token}` and `{output}` in a word.
-
-    In a word with spaces, which a shell will read, each value is quoted as one word.
+    """Fill `{job}`, `{token}` and `{output}` in a word, quoted where a shell will read it.
 
     >>> filled("ps -p {job} > {output}", job="12", output="/my runs/12.out")
     "ps -p 12 > '/my runs/12.out'"
@@ -375,8 +360,6 @@ def filled(word: str, **values: str) -> str:
 
 def last_word(printed: str) -> str:
     """Return the last word of the first line that has one: most job managers print the id there.
-
-    A word without a digit is no id.
 
     >>> last_word("Submitted batch job 4711"), last_word("thank you")
     ('4711', '')

@@ -1,11 +1,8 @@
 """The workers of a search that were launched as jobs: start the missing ones, see how all are.
 
-`modeldir search --workers`, `stop` and `watch` call it. Start at `launch_missing`, which starts
-jobs, and at `read_jobs` (`JobWatcher` for repeated reads). The rule: a job is recorded *before* its
-launcher is asked, so that a job whose start was cut short is looked for and not started again.
-
-The files: `_job_records`. Asking engines: `_engine_answers`. Counting for one line on the screen:
-`worker_counts`. How a worker itself runs: `modeldir.worker`.
+`modeldir search --workers`, `stop` and `watch` call `launch_missing` and `read_jobs`. The rule: a
+job is recorded (`_job_records`) *before* its launcher is asked, so that a job whose start was cut
+short is looked for and not started again.
 """
 
 from __future__ import annotations
@@ -38,9 +35,9 @@ _SHOWN_LINES = 5
 class LaunchedJob:
     """A worker that was launched as a job, and how it is.
 
-    `state` is what files and the engine tell together. `member` is the worker's own entry in the
-    registry, once it is up. `why` says how the job ended. `is_leaving`: it was asked to stop, or
-    will exit as soon as it comes up. `came_up`: some file shows that its worker has run.
+    `state` is what files and the engine tell together, `member` the worker's own entry in the
+    registry. `is_leaving`: it was asked to stop. `came_up`: some file shows that its worker has
+    run.
     """
 
     ref: JobRef
@@ -66,9 +63,8 @@ class LaunchedJob:
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """The result of `launch_missing`: workers that were `there`, and jobs that were `started`.
-
-    `problem` says why some of the `missing` were not started; None if all were.
+    """The result of `launch_missing`; `problem` says why some of the `missing` were not
+    started.
     """
 
     there: tuple[LaunchedJob, ...]
@@ -86,11 +82,7 @@ def launch_missing(
 ) -> LaunchResult:
     """Start the workers that are missing: `wanted` returns how many, given those that are there.
 
-    Several processes may call it at the same time. One of them wins the round; the others look
-    again at what is there by then.
-
-    Raises:
-        OSError: when the search's folder cannot be written.
+    Of several processes one wins the round; the others look again at what is there by then.
     """
     jobs_folder(search).mkdir(parents=True, exist_ok=True)
     while True:
@@ -126,9 +118,7 @@ def launch_missing(
 def read_jobs(search: Path, *, ask: bool = False) -> list[LaunchedJob]:
     """Return the workers that were launched for a search, in the order of their start.
 
-    `ask`: engines are asked now. By default they are asked at most as often as their launcher
-    wants (see `Launcher`), whichever process asked last. If one does not answer, its jobs are
-    unknown.
+    `ask`: engines are asked now, else at most as often as their launcher wants, whoever asked last.
     """
     return JobWatcher(search).read(ask=ask)
 
@@ -137,7 +127,6 @@ class JobWatcher:
     """Reads the launched workers of a search again and again: see `read_jobs`.
 
     Records are only read again when their folder has changed, since there may be thousands.
-    `observer` watches the heartbeats of workers on other hosts.
     """
 
     def __init__(self, search: Path, observer: heartbeat.Observer | None = None) -> None:
@@ -147,7 +136,6 @@ class JobWatcher:
         self._ends: dict[str, Mapping[str, Any]] = {}
 
     def read(self, *, ask: bool = False) -> list[LaunchedJob]:
-        """Return the jobs as they are now."""
         if self._seen.changed(stamp(jobs_folder(self._search))):
             self._records = read_records(self._search)
             self._ends = dict(_ends(self._search, self._records))

@@ -1,7 +1,7 @@
 """Start workers in the background of this machine: `--workers N`.
 
-Start at `LocalLauncher.start`. The rule: nothing ties a worker to the process that started it, no
-terminal, descriptor or parent, so that it survives it. The worker itself: `worker.worker`.
+Nothing ties a worker to the process that started it, no terminal, descriptor or parent, so that it
+survives it. The worker itself: `worker.worker`.
 """
 
 from __future__ import annotations
@@ -54,12 +54,7 @@ class LocalLauncher:
         self._search = search
 
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
-        """Start the worker's command once for each token, away from the terminal.
-
-        Raises:
-            CommandError: when it cannot be started.
-            OSError: when the search's folder cannot be written.
-        """
+        """Start the worker's command once for each token, away from the terminal."""
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
         for token in tokens:
             self._note(token, by=processes.process())

@@ -1,10 +1,8 @@
 """Start workers on a Ray cluster, as jobs: `--on ray --workers 4 --cpus 2 --gpus 0.5`.
 
-Start at `RayLauncher.start`. They are jobs and no remote tasks, because a task dies with the
-program that started it. The rule: a job's id is `modeldir-TOKEN`. Ray accepts each id once, so no
-job is submitted twice, and any later process finds the job by it.
-
-HTTP, addresses and Ray's error messages: `ray_api`.
+They are no remote tasks, because a task dies with the program that started it. The rule: a job's id
+is `modeldir-TOKEN`. Ray accepts each id once, so no job is submitted twice, and any later process
+finds the job by it. HTTP, addresses and Ray's error messages: `ray_api`.
 """
 
 from __future__ import annotations
@@ -90,11 +88,8 @@ class RayLauncher:
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
         """Submit the worker's command once for each token.
 
-        Raises:
-            CommandError: when Ray rejects it; or when it did not answer. Then the job may have been
-                submitted anyway, so it was yielded.
-            LauncherBusy: when Ray has been busy for a minute.
-            OSError: when the search's folder cannot be written.
+        Without an answer the job may have been submitted anyway: it was yielded before the error is
+        raised.
         """
         jobs = ray_api.RayJobs(ray_api.find_address(self._address), patience=self._patience)
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
@@ -124,11 +119,7 @@ class RayLauncher:
         return found
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Send TERM to the workers, which end their trials. After a minute Ray kills the rest.
-
-        Raises:
-            CommandError: when Ray does not answer.
-        """
+        """Send TERM to the workers, which end their trials. After a minute Ray kills the rest."""
         for address, here in self._by_address(jobs).items():
             if address is None:
                 continue  # it was never submitted
@@ -163,7 +154,6 @@ class RayLauncher:
 
 
 def job_id(token: str) -> str:
-    """Return a job's id in Ray."""
     return f"modeldir-{token}"
 
 

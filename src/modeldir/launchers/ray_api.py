@@ -1,9 +1,8 @@
 """Ray's Jobs API over HTTP: submit, list and stop jobs, find a cluster, and word its errors.
 
-`ray` uses it. Start at `RayJobs` and `find_address`. The rule: never import Ray in this process.
-Ray's client takes a second and 90 MB for each question, and the API is small and documented:
+`ray` uses `RayJobs` and `find_address`. Never import Ray in this process: its client takes a second
+and 90 MB for each question, and the API is small and documented:
 https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
-Only a cluster without an address is found by Ray itself, in a process that ends at once.
 """
 
 from __future__ import annotations
@@ -90,11 +89,6 @@ class RayJobs:
 
         Ray accepts an id once. So a request whose answer was lost is repeated, and "already exists"
         means that it was accepted.
-
-        Raises:
-            NoAnswer: without an answer.
-            Busy: when Ray is busy for longer than our patience.
-            Refused: when Ray rejects the job.
         """
         came, left = False, _TRIES
         until = self._clock() + self._patience
@@ -118,22 +112,14 @@ class RayJobs:
             time.sleep(self._pause)
 
     def all(self) -> list[dict[str, Any]]:
-        """Return Ray's description of each job, including those that have ended.
-
-        Raises:
-            NoAnswer, Refused: when that fails.
-        """
+        """Return Ray's description of each job, including those that have ended."""
         told = self._call("GET", "/api/jobs/")
         if not isinstance(told, list):
             raise Refused(no_ray(self.address), 200)
         return [each for each in told if isinstance(each, dict)]
 
     def stop(self, job: str) -> None:
-        """Stop a job. A job that has ended, or that Ray does not know, is ignored.
-
-        Raises:
-            NoAnswer, Refused: when that fails.
-        """
+        """Stop a job. A job that has ended, or that Ray does not know, is ignored."""
         try:
             self._call("POST", f"/api/jobs/{urllib.parse.quote(job, safe='')}/stop")
         except Refused as error:
@@ -183,11 +169,7 @@ class RayJobs:
 def find_address(address: str, environment: Mapping[str, str] | None = None) -> str:
     """Return the HTTP address of a cluster.
 
-    `address` is the HTTP address itself, the address of the head as for `ray.init`, or `auto`. For
-    `auto` it is that of RAY_API_SERVER_ADDRESS or RAY_ADDRESS, else of the cluster on this machine.
-
-    Raises:
-        CommandError: when there is none.
+    `auto` is that of RAY_API_SERVER_ADDRESS or RAY_ADDRESS, else of the cluster on this machine.
     """
     around = os.environ if environment is None else environment
     if address == "auto":
@@ -267,7 +249,6 @@ def gist(said: str) -> str:
 
 
 def nobody(address: str, why: object) -> str:
-    """Return the message that there is no answer at an address."""
     return (
         f"no Ray answers at {address}: {_reason(why)}\n"
         "  is that its dashboard's address? the head says it when it starts: ray start --head\n"
@@ -282,12 +263,10 @@ def _reason(why: object) -> str:
 
 
 def no_ray(address: str) -> str:
-    """Return the message that the answer is not Ray's."""
     return f"what answers at {address} is no Ray\n  its dashboard's address: http://HEAD:8265"
 
 
 def no_token(address: str) -> str:
-    """Return the message that a cluster needs a token, and there is none."""
     return (
         f"Ray at {address} wants a token, and none was found\n"
         "  put the cluster's into ~/.ray/auth_token, or say RAY_AUTH_TOKEN=..."
@@ -295,7 +274,6 @@ def no_token(address: str) -> str:
 
 
 def wrong_token(address: str) -> str:
-    """Return the message that our token is not the cluster's."""
     return (
         f"Ray at {address} does not take this token\n"
         "  the cluster's belongs into ~/.ray/auth_token, unless RAY_AUTH_TOKEN or "
@@ -304,7 +282,6 @@ def wrong_token(address: str) -> str:
 
 
 def not_installed(address: str) -> str:
-    """Return the message that only Ray could find the cluster, and it is not installed."""
     return (
         f"--address {address}: only Ray itself finds that cluster, and it is not installed\n"
         '  pip install "modeldir[ray]"\n'
@@ -313,7 +290,6 @@ def not_installed(address: str) -> str:
 
 
 def not_found(address: str, said: str) -> str:
-    """Return the message that Ray has found no cluster."""
     where = "on this machine" if address == "auto" else f"at {address}"
     return (
         f"no Ray runs {where}: {gist(said)}\n"

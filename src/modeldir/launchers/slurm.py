@@ -1,11 +1,8 @@
 """Start workers as jobs of Slurm: `--on slurm`.
 
-It runs `sbatch`, `squeue` and `scancel`, and understands a site's limits, a full queue and a
-controller that does not answer. Start at `SlurmLauncher.start`. The rule: use only what every site
-has. `sacct` is missing at some, and the form of `--json` differs between versions.
-
-The batch script: `slurm_script`. The output of `squeue`: `slurm_queue`. Workers
-decide that no trial runs twice: `search.trials`.
+It knows a site's limits, a full queue and a controller that does not answer. The rule: use only
+what every site has: `sacct` is missing at some, and the form of `--json` differs. The batch script:
+`slurm_script`; the output of `squeue`: `slurm_queue`.
 """
 
 from __future__ import annotations
@@ -120,11 +117,8 @@ class SlurmLauncher:
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
         """Submit a job for each token, in as few arrays as the site allows.
 
-        Raises:
-            CommandError: when sbatch rejects a job, with its message.
-            LauncherBusy: when the site accepts no more of this user's jobs now, or does not answer.
-                Jobs that it may have accepted were yielded without a number.
-            OSError: when the search's folder cannot be written.
+        When a `LauncherBusy` is raised, jobs that Slurm may have accepted were yielded without a
+        number.
         """
         largest = self._largest_array() if tokens else 0
         size, first = min(max(largest, 1), len(tokens)), 0
@@ -144,11 +138,7 @@ class SlurmLauncher:
                 raise _refusal(answer)
 
     def _largest_array(self) -> int:
-        """Return how many jobs an array may have here; 0 at a site without arrays.
-
-        Raises:
-            LauncherBusy: when the controller does not answer.
-        """
+        """Return how many jobs an array may have here; 0 at a site without arrays."""
         answer = self._run("scontrol", "show", "config")
         if answer.code is None or (answer.code != 0 and _AWAY.search(answer.said)):
             raise _refusal(answer)
@@ -156,10 +146,8 @@ class SlurmLauncher:
         return int(found[1]) if found else _USUAL_ARRAY
 
     def _submit(self, worker: Sequence[str], piece: _Piece) -> _Answer:
-        """Submit a piece with sbatch.
-
-        The script has the settings of the first piece. For the others, the command line has their
-        own settings, which override the script's.
+        """Submit a piece with sbatch. The command line overrides what the script has of the first
+        piece.
         """
         path = jobs_folder(self._search) / f"{piece.base}.sh"
         array = piece.array(self._options.at_once)
@@ -201,10 +189,7 @@ class SlurmLauncher:
                 )
 
     def _perhaps(self, piece: _Piece) -> Iterator[JobRef]:
-        """Yield the jobs of a piece that Slurm may have accepted without an answer.
-
-        They have no number if the queue cannot be read either.
-        """
+        """Yield the jobs of a piece that Slurm may have accepted without an answer."""
         queue = self._queue([JobRef(self.name, "", token) for token in piece.tokens])
         self._link_outputs(piece)
         if queue is None:
@@ -247,11 +232,7 @@ class SlurmLauncher:
     # -- Stopping ----------------------------------------------------------------------------------
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Cancel all jobs by one command. Jobs that have ended are ignored.
-
-        Raises:
-            CommandError: when Slurm does not do it, or does not answer (`LauncherBusy`).
-        """
+        """Cancel all jobs by one command. Jobs that have ended are ignored."""
         numbers = [job.job for job in jobs if job.job]
         lost = [job for job in jobs if not job.job]
         if lost:
@@ -272,11 +253,7 @@ class SlurmLauncher:
     # -- Slurm's commands --------------------------------------------------------------------------
 
     def _run(self, *words: str, cwd: str | None = None) -> _Answer:
-        """Run one of Slurm's commands to its end.
-
-        Raises:
-            CommandError: when it does not exist.
-        """
+        """Run one of Slurm's commands to its end."""
         options = {**dict.fromkeys(_SET_BY_US), **self._options.options}
         environment = job_environment(os.environ, options)
         clusters = self._options.options.get("clusters")
@@ -331,10 +308,8 @@ def job_environment(variables: Mapping[str, str], options: Mapping[str, Any]) ->
 
 @dataclass(frozen=True)
 class _Piece:
-    """Jobs that are submitted together.
-
-    `first` is the index of the first one among all of the call. `largest` is the site's limit for
-    an array, so the numbers in it are below that.
+    """Jobs that are submitted together: `first` is the first one's index, `largest` the site's
+    limit.
     """
 
     tokens: Sequence[str]

@@ -1,7 +1,7 @@
 """Read Slurm's queue: the output of `squeue -h -r -t all -o FORMAT`.
 
-`slurm` calls it. Start at `Queue.state`. The rule: never guess. If a newer Slurm has a state that
-is not listed here, the job is neither alive nor dead, but unknown.
+`slurm` calls `Queue.state`. Never guess: with a state that is not listed here (of a newer Slurm), a
+job is neither alive nor dead, but unknown.
 """
 
 from __future__ import annotations
@@ -84,7 +84,6 @@ _NAME = re.compile(r"-([0-9a-f]{16})(?:\+(\d+))?$")
 
 
 def _line(text: str) -> _Line | None:
-    """Return the job in a line of squeue; None for any other line."""
     parts = text.split("|", 4)
     if len(parts) <= 4 or not parts[0][:1].isdecimal():  # noqa: PLR2004 - the fields of FORMAT
         return None

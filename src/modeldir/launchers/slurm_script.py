@@ -1,8 +1,7 @@
 """Write the batch script by which Slurm runs workers, and read the user's options for it.
 
-`slurm` submits it. Start at `script`; a snapshot in `tests/launchers` shows one. Its `#SBATCH`
-lines are the user's, from `--sbatch` and `[slurm]` in `modeldir.toml`, and those that a worker
-needs. The rule: request nothing that the user did not ask for, no memory, nodes or time.
+`slurm` submits it. Its `#SBATCH` lines are the user's (`--sbatch`, `[slurm]` in `modeldir.toml`)
+and those that a worker needs. Request nothing that the user did not ask for: no memory, no time.
 """
 
 from __future__ import annotations
@@ -51,10 +50,8 @@ _LEAST_NOTICE, _USUAL_NOTICE, _MOST_NOTICE = 60, 120, 300
 
 @dataclass(frozen=True)
 class SbatchOptions:
-    """The user's options for a job.
-
-    They are options of sbatch by their long names (None for one without a value), and lines to run
-    before the worker.
+    """Options of sbatch by their long names (None for one without a value), and lines to run
+    before.
     """
 
     options: Mapping[str, str | None] = field(default_factory=dict)
@@ -165,10 +162,7 @@ def script(  # noqa: PLR0913 - what a batch script is made of
     folder: str,
     array: str | None,
 ) -> str:
-    """Return the batch script for the jobs whose tokens begin with `base`, run in `folder`.
-
-    `array` is the value of `#SBATCH --array`; None at a site without arrays.
-    """
+    """Return the batch script for the jobs of `base`; `array` is None at a site without arrays."""
     places = {"job-name": job_name(search, base), "array": array, "chdir": folder}
     fixed = {"output": output_pattern(search, f"{base}_%a"), "open-mode": "append"}
     ours: dict[str, str | None] = {k: v for k, v in {**places, **fixed}.items() if v is not None}

@@ -1,7 +1,6 @@
 """The launched workers of a search in one line: how many run, wait, or are unknown.
 
-`watch`, the live view and `search --workers` print it. Start at `count_workers`. The jobs
-themselves: `launched_jobs`.
+`watch`, the live view and `search --workers` print it. The jobs themselves: `launched_jobs`.
 """
 
 from __future__ import annotations
@@ -42,7 +41,6 @@ class WorkerCounts:
 
 
 def count_workers(search: Path, jobs: Sequence[LaunchedJob]) -> WorkerCounts:
-    """Count jobs by their state."""
     alive = [each for each in jobs if each.state.alive]
     runs = [each for each in alive if each.member is not None or each.state.runs]
     idle = [each for each in alive if each.member is None and not each.state.runs]
