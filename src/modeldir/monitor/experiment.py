@@ -1,9 +1,7 @@
 """Read one running experiment again and again: its steps, its metrics, what it prints.
 
-`commands/watch.py` calls `ExperimentMonitor.update` for an experiment that belongs to no search.
-`LiveTraining` is what a running trial reports; `search.py` uses it for each trial. Start with
-`LiveTraining.update`. The rule: read only what is new, and write nothing. How a snapshot looks on a
-terminal is decided in `live_lines.py`.
+`commands/watch.py` calls `ExperimentMonitor.update`, `search.py` calls `LiveTraining.update` for
+each running trial. The rule: read only what is new, and write nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +49,6 @@ class MetricFiles:
         self._listed, self._written = Seen(), Seen()
 
     def changed(self) -> bool:
-        """Return whether a file has changed since the last call."""
         if self._listed.changed(stamp(self._folder)):
             with suppress(OSError):
                 self._names = tuple(filter(metric_files.classify, os.listdir(self._folder)))
@@ -59,14 +56,10 @@ class MetricFiles:
 
 
 class LiveTraining:
-    """The progress of a running training run; `update` reads what is new.
+    """The progress of a running training run: its steps from `metrics.jsonl`, else its metric
+    files.
 
-    Its steps are in `metrics.jsonl`. Without that file, its metric files are read; without metrics,
-    the last line that it printed.
-
-    Attributes:
-        step: the latest step.
-        last_line: the last line that it printed, as long as there are no metrics.
+    `last_line` is the last line that it printed, as long as there are no metrics.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,7 +70,6 @@ class LiveTraining:
         self._forget(0)
 
     def _forget(self, inode: int) -> None:
-        """Start anew with another file of metrics."""
         self.step: object = None
         self._inode = inode
         self._offset = 0
@@ -191,7 +183,6 @@ class ExperimentMonitor:
         self._snapshot: ExperimentSnapshot | None = None
 
     def update(self) -> ExperimentSnapshot:
-        """Read what has changed; return how it stands now."""
         changed = self._seen.changed(stamp(self.folder))
         if self._snapshot is None or changed or not self._snapshot.is_over:
             self._snapshot = self._read()
@@ -275,7 +266,6 @@ def progress_of(folder: Path) -> str:
 
 
 def _values(folder: Path) -> dict[str, Any]:
-    """Return the hyperparameters by dotted name; none if they cannot be read."""
     with suppress(ParamsError):
         file = experiment.params_file(folder)
         return plain_values.flatten(plain_values.load_file(file)) if file else {}

@@ -1,10 +1,8 @@
 """Lay out the live view: the lines that show snapshots in a terminal of a given size.
 
-`progress.py` calls `search_lines` and `lines_of`; start with `search_lines`. If there is no room,
-the curve is left out first, then hyperparameters from the last one on. The rule: no line is wider
-than the terminal, whatever a name contains, and the same values give the same lines: no files, no
-clocks. `Layout` keeps columns from jumping between two frames. The words are in `status.py`, and
-drawing on the terminal is in `live_screen.py`.
+`progress.py` calls `search_lines` and `lines_of`. No line is wider than the terminal, whatever a
+name contains, and the same values give the same lines: no files, no clocks. Without room, the curve
+is left out first. The words: `status.py`; drawing: `live_screen.py`.
 """
 
 from __future__ import annotations
@@ -64,7 +62,6 @@ class Shape:
     encoding: str = "utf-8"
 
     def has(self, text: str) -> bool:
-        """Return whether the encoding can write these characters."""
         try:
             text.encode(self.encoding)
         except (UnicodeEncodeError, LookupError):
@@ -119,10 +116,7 @@ def _start(text: str, width: int) -> str:
 
 
 class Layout:
-    """The widths of a table's columns in earlier frames, by name.
-
-    A column that was shown stays, and does not get narrower, until the terminal's width changes.
-    """
+    """The widths of columns in earlier frames, by name: no column may jump between frames."""
 
     def __init__(self) -> None:
         self.columns = 0
@@ -142,16 +136,10 @@ def search_lines(
     titled: bool = False,
     elsewhere: int = 0,
 ) -> list[Line]:
-    """Return the lines of a running search: its running trials, the best so far, its progress.
+    """Return the lines of a running search; `elsewhere` is how many running trials are not in the
+    table.
 
-    The lines fit into the shape: if there are too many, rows of the table are left out.
-
-    Args:
-        search: the search.
-        shape: the size of the frame.
-        layout: the layout of the earlier frames, updated here.
-        titled: whether the first line names the folder.
-        elsewhere: how many running trials are not in the table.
+    If there are too many, rows of the table are left out.
     """
     layout = layout or Layout()
     layout.begin(shape.columns)
@@ -186,15 +174,10 @@ def _table(search: SearchSnapshot, shape: Shape, layout: Layout, room: int) -> l
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the table.
+    """A column of the table; `name` identifies it between frames.
 
-    Attributes:
-        name: identifies the column between frames.
-        header: its first line.
-        cells: its other lines.
-        order: if there is no room, columns with the lowest order are left out first; 0: never.
-        right: whether it is aligned to the right.
-        least: its smallest width.
+    Without room, columns with the lowest `order` are left out first (0: never), and none gets
+    narrower than `least`.
     """
 
     name: str
@@ -218,7 +201,6 @@ _METRIC_ORDER = 4_000
 
 
 def _columns(search: SearchSnapshot, rows: Sequence[RunningTrial], shape: Shape) -> list[_Column]:
-    """Return all columns, from left to right."""
     labels = [str(row.number) if row.number is not None else row.name for row in rows]
     columns = [
         _Column(
@@ -335,16 +317,9 @@ def _progress(search: SearchSnapshot, shape: Shape, elsewhere: int) -> str:
 
 
 def fitted_end_line(name: str, status: str, words: str, shape: Shape, widest: int = 0) -> str:
-    """Return the line about an ended trial: its status, its name, its result.
+    """Return the line about an ended trial, its results aligned after the `widest` name so far.
 
     If there is no room, the middle of the name and the end of the result are cut.
-
-    Args:
-        name: the trial's name.
-        status: its status.
-        words: its result.
-        shape: the size of the terminal.
-        widest: the width of the widest name so far, to align the results.
 
     >>> fitted_end_line("lr_0.1", "completed", "accuracy 0.97  1m 02s", Shape(80), 8)
     'completed    lr_0.1    accuracy 0.97  1m 02s'
@@ -389,12 +364,8 @@ def number_text(value: float) -> str:
 
 
 def curve_text(values: Sequence[float], low: float | None = None, high: float | None = None) -> str:
-    """Return a metric's values as a curve of block characters; "!" for NaN and infinity.
-
-    Args:
-        values: the values.
-        low: the value of the lowest block (default: the lowest value).
-        high: the value of the highest block (default: the highest value).
+    """Return values as a curve of block characters between `low` and `high`; "!" for NaN and
+    infinity.
 
     >>> curve_text([0.1, 0.2, 0.4, 0.8]), curve_text([0.1, 0.2], 0.1, 0.8)
     ('▁▂▄█', '▁▂')
@@ -467,11 +438,6 @@ def lines_of(
     """Return the lines of everything that is watched.
 
     Of several searches, each running one gets a table, and each of the others gets one line.
-
-    Args:
-        snapshots: the searches and experiments.
-        shape: the size of the frame.
-        layouts: the layouts of the earlier frames by folder, updated here.
     """
     layouts = {} if layouts is None else layouts
     if len(snapshots) == 1:
@@ -498,7 +464,6 @@ def lines_of(
 
 
 def _experiments(experiments: Sequence[ExperimentSnapshot]) -> list[SearchSnapshot]:
-    """Return the experiments that belong to no search as one table, like a search."""
     if not experiments:
         return []
     running = [each for each in experiments if not each.is_idle]
@@ -534,10 +499,7 @@ def _one_line(search: SearchSnapshot, shape: Shape) -> str:
 
 
 def _summary_line(folder: Path, parts: list[str], shape: Shape) -> str:
-    """Return a folder and parts of text in one line.
-
-    If there is no room, the last parts are left out, and then the folder's name is cut.
-    """
+    """Return a folder and parts of text in one line; without room, the last parts are left out."""
     name = shape.escaped(str(folder))
     least = min(text_width(name), 2 * _LEAST_NAME)
     while (

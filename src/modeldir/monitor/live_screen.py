@@ -1,11 +1,8 @@
 """Draw a few lines at the bottom of a terminal in place, while other text scrolls up above them.
 
-`progress.py` calls `Canvas`; start there. The lines are made in `live_lines.py`.
-
-The rule: the cursor rests above the lines, on an empty line. A terminal that is resized wraps lines
-again and keeps the cursor at its place in the text, so everything below can always be cleared,
-however many rows it takes then. Output of other programs lands there too, and does no harm. If this
-process is killed, `worker/spawner.py` clears what is below the cursor.
+`progress.py` calls `Canvas`. The cursor rests above the lines, on an empty line: a resized terminal
+wraps lines again, and everything below the cursor can always be cleared. If this process is killed,
+`worker/spawner.py` clears it.
 """
 
 from __future__ import annotations
@@ -25,14 +22,7 @@ _FAINT, _STRONG, _PLAIN = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 class Canvas:
-    """The lines at the bottom of a terminal.
-
-    A terminal that has gone away is no error: the search continues.
-
-    Args:
-        stream: the terminal.
-        size: returns its columns and rows (default: as the system reports them).
-    """
+    """The lines at the bottom of a terminal. A terminal that has gone away is no error."""
 
     def __init__(self, stream: IO[str], *, size: Size | None = None) -> None:
         self._stream: IO[str] | None = stream
@@ -50,7 +40,6 @@ class Canvas:
         return Shape(max(1, columns - 1), max(1, rows - 1), self._encoding)
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """Show these lines instead of the earlier ones."""
         size, text = self._size(), self._text(lines)
         self._lines = lines
         if text == self._drawn and size == self._seen:
@@ -67,7 +56,6 @@ class Canvas:
         self._write(f"{_CLEAR}{text}\r\n{self._drawn}")
 
     def close(self) -> None:
-        """Clear the lines and show the cursor again."""
         if self._open:
             self._write(_CLEAR + _SHOW)
             self._open = False

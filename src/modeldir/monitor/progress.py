@@ -1,10 +1,7 @@
 """Print the progress of a search: plain lines in a pipe, a live view in a terminal.
 
-A worker and `commands/watch.py` call these classes; `shown_on` chooses one for a stream, so start
-there. The live view reads the search's folder itself (`search.py`), then lays out its lines
-(`live_lines.py`) and draws them (`live_screen.py`): a worker only reports what starts and ends.
-The rule: a
-stream that cannot be written must not end a search. The last lines are made in `summary.py`.
+A worker and `commands/watch.py` get one from `shown_on`; a worker only reports what starts and
+ends. A stream that cannot be written must not end a search. The last lines: `summary.py`.
 """
 
 from __future__ import annotations
@@ -44,10 +41,8 @@ class ShownTrial:
 
 
 class Progress(Protocol):
-    """Receiver of the events that a worker reports.
-
-    Attributes:
-        interval: the seconds between two calls of `tick`; None if it need not be called.
+    """Receiver of the events that a worker reports; it calls `tick` every `interval` seconds, if
+    any.
     """
 
     interval: float | None
@@ -87,8 +82,6 @@ def shown_on(stream: IO[str] | None) -> View:
 
 
 class NoProgress:
-    """A progress that prints nothing."""
-
     interval: float | None = None
 
     def message(self, text: str) -> None: ...
@@ -260,8 +253,7 @@ class LiveProgress:
         self._widest = max([self._widest, *(text_width(visible(name)) for name in names)])
 
     def _written(self, text: str) -> str:
-        """Wrap a message between words and escape control characters.
-
-        A command stays one line, so that it can be copied.
+        """Wrap a message between words, and escape control characters; a command to copy stays one
+        line.
         """
         return _writable("\n".join(folded(text, self._canvas.shape().columns)), self._stream)

@@ -1,10 +1,8 @@
 """Read one search again and again: its trials, its workers, what happened in between.
 
-`commands/watch.py` and the live view of a worker call `SearchMonitor.update`, which returns a
-`SearchSnapshot`; start there. `take_events` returns what happened since the last call. The rule:
-read only what may have changed, take no lock and write nothing, so that any number of monitors may
-run on any machine. Which trials there are is found by `search/inventory.py`; what a running trial
-reports is read in `experiment.py`.
+`commands/watch.py` and a worker's live view call `SearchMonitor.update`. Read only what may have
+changed, take no lock and write nothing, so that any number of monitors may run on any machine.
+Which trials there are: `search/inventory.py`; what a running trial reports: `experiment.py`.
 """
 
 from __future__ import annotations
@@ -48,8 +46,6 @@ _RECENT = 20
 
 
 class _WatchedTrial:
-    """One trial: what was read, and whether it has to be read again."""
-
     def __init__(self, counted: PresentTrial, observer: heartbeat.Observer) -> None:
         self.record, self.folder, self.flat = counted.record, counted.folder, counted.flat
         self._observer = observer
@@ -94,8 +90,7 @@ class _WatchedTrial:
     def _still_runs(self) -> bool:
         """Return whether a running trial still runs, according to its run file.
 
-        The end of an attempt is written into that file. No file shows that a process was killed:
-        this is checked less often.
+        No file shows that a process was killed: this is checked less often.
         """
         if self._attempt is None or self.training is None or self.status.in_doubt:
             return False
@@ -108,7 +103,6 @@ class _WatchedTrial:
 
 
 def _listed(folder: Path) -> list[str] | None:
-    """Return the names in a folder; None if it cannot be listed."""
     try:
         return os.listdir(folder)
     except OSError:
@@ -116,9 +110,8 @@ def _listed(folder: Path) -> list[str] | None:
 
 
 def _loop_of(folder: Path, names: list[str] | None) -> processes.Process | None:
-    """Return the process of a Python loop or a script that may start another trial after this one.
-
-    Workers are not meant: they are in the registry of workers.
+    """Return the process of a Python loop or script (no worker) that may start a trial after this
+    one.
     """
     last = attempts.latest(folder, names=names)
     if last is None or last.record.get("supervisor"):
@@ -130,10 +123,6 @@ class SearchMonitor:
     """One search; each call of `update` returns how it stands now.
 
     A folder of trials without `search.json`, as CS230's own script leaves it, is read likewise.
-
-    Args:
-        folder: the search's folder.
-        now: returns the time, in seconds since 1970.
     """
 
     def __init__(
@@ -160,7 +149,6 @@ class SearchMonitor:
         self._first = True
 
     def update(self) -> SearchSnapshot:
-        """Read what has changed; return how the search stands now."""
         if self._inventory.refresh():
             self._take_inventory()
         for each in [*self._due()]:
@@ -277,7 +265,6 @@ class SearchMonitor:
         )
 
     def _active_values(self, flat: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a trial's values, without inactive hyperparameters."""
         if not self._inventory.plan.space.conditions:
             return flat
         active = self._inventory.plan.space.active_names(flat)

@@ -1,9 +1,7 @@
 """Snapshots of a search or an experiment, the time that is left, and the words for them.
 
-`search.py` and `experiment.py` read folders and make the snapshots; `live_lines.py` turns them
-into the
-lines of the live view, and commands print the words. Start with `SearchSnapshot`. The rule: nothing
-here reads files. The end of a search in words is in `summary.py`.
+`search.py` and `experiment.py` make them; `live_lines.py` and commands show them. Nothing here
+reads files. The end of a search in words: `summary.py`.
 """
 
 from __future__ import annotations
@@ -31,18 +29,7 @@ _SOON = 45
 
 @dataclass(frozen=True)
 class RunningTrial:
-    """A running trial, as the live view shows it.
-
-    Attributes:
-        name: the name of its folder.
-        number: its number in the search.
-        values: the hyperparameters that vary, or all those of an experiment.
-        step: the latest step.
-        value: the latest value of the metric that the search ranks by.
-        curve: that metric's values so far.
-        age: seconds since it began.
-        last_line: the last line that it printed, if it has no metric.
-    """
+    """A running trial: the `value` and `curve` are of the metric that the search ranks by."""
 
     name: str
     number: int | None = None
@@ -66,21 +53,10 @@ class TimeLeft:
 class SearchSnapshot:
     """How a search stands at one moment.
 
-    Attributes:
-        folder: the search's folder.
-        running: its running trials.
-        varied: the names of the hyperparameters that vary.
-        metric: the metric to rank by, and its direction.
-        best: the name of the best completed trial, and its value.
-        states: how many trials have each status.
-        remaining: how many trials the search will still make; None if it has no end.
-        to_retry: how many ended trials will run again because of `modeldir retry`.
-        goal: the `stop_at` of the search once it is reached. Then remaining trials do not start.
-        time_left: how long the search still takes.
-        elapsed: seconds since the first of its present workers came.
-        worker: whether a worker is alive; None if that cannot be known from this machine.
-        workers: the workers that a launcher has started, if any.
-        problem: why `search.json` cannot be used.
+    `remaining` and `total` are None if it has no end. `to_retry` ended trials run again by
+    `modeldir retry`. `goal` is `stop_at` once it is reached: then remaining trials do not start.
+    `elapsed` counts from its first present worker. `worker` is None if it cannot be known from here
+    whether one lives.
     """
 
     folder: Path
@@ -141,16 +117,8 @@ class SearchSnapshot:
 
 @dataclass(frozen=True)
 class ExperimentSnapshot:
-    """How one experiment stands at one moment.
-
-    Attributes:
-        folder: the experiment's folder.
-        status: its status.
-        step: the latest step.
-        age: seconds since it began, or that it took.
-        metrics: each metric's name, latest value, and values so far.
-        lines: the last lines that it printed.
-        values: its hyperparameters.
+    """How one experiment stands at one moment; `age` is the seconds since it began, or that it
+    took.
     """
 
     folder: Path
@@ -163,12 +131,10 @@ class ExperimentSnapshot:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it does not run."""
         return self.status.state != attempts.RUNNING
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
         return self.is_idle and self.status.state != attempts.WAITING
 
 
@@ -191,12 +157,6 @@ def estimate(
     finished: Sequence[float], ages: Sequence[float], remaining: int, slots: int
 ) -> TimeLeft | None:
     """Return how long a search still takes, if its slots run the remaining trials in turn.
-
-    Args:
-        finished: seconds that the latest trials took.
-        ages: seconds since each running trial began.
-        remaining: how many trials have not begun.
-        slots: how many trials run in parallel.
 
     Before a trial has finished, the result is None. If a running trial is older than all that have
     finished, the estimate is a lower bound: the shortest trials finish first.
@@ -229,14 +189,7 @@ def result_text(
     metric: Ranked | None,
     why: str | None = None,
 ) -> str:
-    """Return how a trial ended: why it failed, or its metric, and how long it took.
-
-    Args:
-        status: the trial's status.
-        scores: its validation metrics.
-        metric: the metric to show.
-        why: words to show instead of the metric.
-    """
+    """Return how a trial ended: why it failed, or its metric, and how long it took."""
     words: list[str] = []
     if status.state == attempts.FAILED:
         words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
@@ -268,7 +221,6 @@ def remaining_text(search: SearchSnapshot) -> str:
 
 
 def best_text(search: SearchSnapshot) -> str:
-    """Return the best trial so far, or an empty string."""
     if search.best is None or search.metric is None:
         return ""
     name, value = search.best
@@ -277,10 +229,6 @@ def best_text(search: SearchSnapshot) -> str:
 
 def progress_text(search: SearchSnapshot, elsewhere: int = 0) -> str:
     """Return how far a search is, and how long it still takes if that is known.
-
-    Args:
-        search: the search.
-        elsewhere: how many of its running trials belong to other workers.
 
     >>> from pathlib import Path
     >>> states, left = {"completed": 11, "failed": 1, "running": 2}, TimeLeft(4100, sure=True)

@@ -1,7 +1,7 @@
 """Word the end of a search: what happened, what failed and why, what is best, what to type next.
 
-`worker/worker.py` prints the lines of `summary`; start there. The lines are made from the search's
-folder; nothing is printed or decided here. Progress while a search runs is worded in `status.py`.
+`worker/worker.py` prints the lines of `summary`, made from the search's folder; nothing is decided
+here. Progress while a search runs: `status.py`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,10 @@ _SHOWN = 3
 class WorkerOutcome:
     """How a worker ended.
 
-    Attributes:
-        ended: how many trials it ended, by status.
-        failed: the names of its trials that failed.
-        problem: why the search stopped, if the user has to fix something.
-        stopped: whether it was asked to stop (Ctrl-C).
-        limited: whether it reached a limit of this command. The same command continues.
-        elsewhere: how many trials other workers still run.
-        failed_in_all: how many trials of the search have failed.
-        comes_again: whether the job manager will start its job again.
-        as_asked: whether `modeldir stop` ended it: no failure for its job manager.
+    `ended` counts its trials by status. `problem` says why the search stopped, if the user has to
+    fix something. `limited`: it reached a limit of this command; the same command continues.
+    `elsewhere`: trials that other workers still run. `comes_again`: the job manager will start its
+    job again. `as_asked`: `modeldir stop` ended it, which is no failure for its job manager.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -68,7 +62,6 @@ class WorkerOutcome:
 
 
 def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
-    """Return the last lines of a search."""
     lines = [counted(outcome.ended) or _nothing_ran(search)]
     lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
     if outcome.elsewhere:
@@ -97,12 +90,10 @@ def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
 
 
 def _mean_of(search: Search) -> str:
-    """Return a note on the best value if configurations have repeats."""
     return " (the mean of its repeats)" if search.plan.repeats > 1 else ""
 
 
 def _front(search: Search, results: Results) -> Iterator[str]:
-    """Yield the Pareto front, if the search has several metrics."""
     ranked = search.plan.objectives
     front = results.front() if len(ranked) > 1 else []
     if front:
