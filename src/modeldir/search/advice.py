@@ -1,8 +1,6 @@
 """Advice: what a search has shown, in at most three sentences of plain English.
 
-`Results.advice` calls `advice`; start reading there. It answers four questions: does the best lie
-at the border of its range, does it beat the next beyond the noise over seeds, which hyperparameters
-hardly matter, would more trials help. Without evidence it gives no sentence. The shares of
+`Results.advice` calls `advice`. Without evidence it gives no sentence. The shares of
 hyperparameters: `importance.py`; Student's t: `statistics.py`. No folder is read here.
 """
 
@@ -38,9 +36,8 @@ _BOTH_SIDES_95 = 0.975
 
 @dataclass(frozen=True)
 class Tried:
-    """A configuration that counts: its hyperparameters by dotted name, its value of the metric.
-
-    With several repeats the value is their mean, and `deviation` their standard deviation.
+    """A configuration that counts; with several repeats `value` is their mean, with its
+    `deviation`.
     """
 
     name: str
@@ -54,13 +51,7 @@ class Tried:
 def advice(
     tried: Sequence[Tried], metric: tuple[str, Direction], plan: Mapping[str, Any]
 ) -> list[str]:
-    """Return at most three sentences, each with its number; none without evidence.
-
-    Args:
-        tried: the configurations that count.
-        metric: what the search ranks by, and which direction is better.
-        plan: `search.json`, unchecked.
-    """
+    """Return at most three sentences, each with its number; none without evidence."""
     known = [each for each in tried if math.isfinite(each.value)]
     ranked = sorted(known, key=lambda each: each.value, reverse=metric[1] == "maximize")
     space = plan.get("space")
@@ -232,8 +223,7 @@ def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
     """Say what another search of the same length would bring, if trials are drawn at random.
 
     Each trial is the best with the same probability. So the best of 2n trials is among the next n
-    with a probability of one half, or less where several are equally good. How close the best ones
-    are shows what could be gained.
+    with a probability of one half, or less where several are equally good.
     """
     values = sorted((each.value for each in known), reverse=metric[1] == "maximize")
     apart = abs(values[0] - values[_TOP - 1])

@@ -1,6 +1,6 @@
 """The base config of a search: the hyperparameters in the `params.json` of its folder.
 
-The plan says which of them vary (`plan.py`). Start reading at `load_base`.
+The plan says which of them vary (`plan.py`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ from modeldir.params import plain_values
 
 
 def load_base(folder: Path) -> dict[str, Any]:
-    """Load the base config of a search.
-
-    Raises:
-        SearchError: when the folder or its `params.json` is missing.
-        ParamsError: when the file cannot be read.
-    """
+    """Load the base config of a search."""
     found = params_file(folder)
     if found is None:
         raise SearchError(

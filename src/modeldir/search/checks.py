@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_untrained(folder: Path) -> None:
-    """Refuse a folder in which something was trained: it would be in no table any more.
-
-    Raises:
-        SearchError: when something has been trained in the folder itself.
-    """
+    """Refuse a folder in which something was trained: it would be in no table any more."""
     if attempts.latest(folder) is None and not experiment.has_metrics(folder):
         return
     there, apart = quoted(folder), quoted(f"{folder}_search")
@@ -38,11 +34,7 @@ def check_untrained(folder: Path) -> None:
 
 
 def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:
-    """Refuse a metric that was named now and that no completed trial has.
-
-    Raises:
-        SearchError: where no completed trial has it.
-    """
+    """Refuse a metric that was named now and that no completed trial has."""
     named = list(named)
     known: set[str] = set()
     for record in trials if named else ():
@@ -80,15 +72,7 @@ def check_base(
 ) -> list[str]:
     """Refuse a changed base config: by their names, trials of two of them look comparable.
 
-    Args:
-        folder: the search's folder.
-        plan: its plan.
-        now: the base config by dotted name.
-        trials: the trials that are there.
-        rebase: only report the change.
-
-    Raises:
-        SearchError: where it has changed.
+    With `rebase` the change is only reported.
     """
     made = [record for record in trials if record.retry_of is None]
     newest = max(made, key=lambda record: record.number, default=None)

@@ -1,7 +1,7 @@
 """The code, the command and the program that trials run with, as they are now.
 
-`Search.setting` asks, for each trial's run file and for `retries.py`, which runs failed trials
-again when something has changed. The hash of the code itself: `modeldir.experiment.provenance`.
+`Search.setting` asks, for each trial's run file and for `retries.py`. The hash of the code itself:
+`modeldir.experiment.provenance`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Earlier experiments that the plan names: a warm start for the sampler, and trials done elsewhere.
 
-The scheduler calls `tell_of_all` once, before its sampler proposes anything. The folders in the
-plan's `learn_from` only teach the sampler; experiments of those in `reuse` also count as done. How
-such folders are read: `other_folders.py`. Nothing here writes.
+The scheduler calls `tell_of_all` once, before its sampler proposes anything. `learn_from` only
+teaches the sampler; experiments of `reuse` also count as done. Reading: `other_folders.py`.
 """
 
 from __future__ import annotations
@@ -20,11 +19,7 @@ _Problems = list[Problem]
 
 
 def tell_of_all(plan: Plan, search: Path, observations: Observations) -> list[str]:
-    """Tell the sampler of the folders that its plan names, and say what came of it.
-
-    Raises:
-        SearchError: for folders that are not there, or have other metrics; all of them.
-    """
+    """Tell the sampler of the folders that its plan names, and say what came of it."""
     problems: _Problems = []
     news = [
         *_warm_start(plan, search, observations, problems),

@@ -1,7 +1,7 @@
 """A trial made after another one, with some values set by hand: `modeldir retry --set`.
 
-`Search.make_retry` calls `make` with the search's lock held. How a trial runs again as it is:
-`retries.py`. Values under one trial name never change, so other values make another trial.
+`Search.make_retry` calls `make` with the search's lock held. Values under one trial name never
+change, so other values make another trial. Running a trial again as it is: `retries.py`.
 """
 
 from __future__ import annotations

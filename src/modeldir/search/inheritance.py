@@ -1,9 +1,7 @@
 """Trials that begin with another trial's last weights, and the arguments to continue from them.
 
-Population-based training makes such trials, and `modeldir retry --set` of pruned ones. The
-scheduler asks `parent_in`, the worker asks `parent_of` and `resume_arguments`. The weights are
-copied by the process that starts the trial. Checkpoints of a trial itself:
-`modeldir.experiment.checkpoints`.
+Population-based training makes such trials, and `modeldir retry --set`. The scheduler asks
+`parent_in`, the worker asks `parent_of`. The process that starts the trial copies the weights.
 """
 
 from __future__ import annotations
@@ -78,10 +76,7 @@ def parent_in(
     """Return the parent of a proposed trial, if it has one, and whether it is ready.
 
     It is not ready where it has saved no weights yet, or is at the end of its training. The body of
-    a Python loop knows how to continue, a script may not.
-
-    Raises:
-        SearchError: when the parent's script leaves no weights, or cannot continue from them.
+    a Python loop knows how to continue, a script may not: then the search is refused.
     """
     parent = notes.get("parent")
     if not isinstance(parent, Mapping):

@@ -1,8 +1,7 @@
 """Which trials a search has, and how many its plan lacks; read again only when it has changed.
 
-The monitor and `modeldir show` call `Inventory.refresh`; start reading there. It shows trials that
-no claim names, too. The statuses of the trials are the caller's: `modeldir.monitor.search`. Nothing
-here locks or writes.
+The monitor and `modeldir show` call `Inventory.refresh`. It shows trials that no claim names, too.
+Nothing here locks or writes. Statuses: `modeldir.monitor.search`.
 """
 
 from __future__ import annotations
@@ -63,10 +62,7 @@ class Planned:
         trials: Iterable[tuple[TrialRecord, str, Mapping[str, float]]],
         metric: Ranked | None,
     ) -> tuple[str, float] | None:
-        """Return the name and the value of the best trial; None where several metrics count.
-
-        `trials` gives each trial with its status and its validation metrics.
-        """
+        """Return the best trial's name and value; None where several metrics count."""
         if metric is None or (self.checked is not None and len(self.checked.objectives) > 1):
             return None
         name, direction = metric
@@ -80,10 +76,7 @@ class Planned:
 
 
 class Inventory:
-    """The trials of a search, and its plan.
-
-    A folder of trials without a plan, as the script of Stanford's CS230 leaves it, is read, too.
-    """
+    """The trials of a search and its plan; CS230's folders of trials have none."""
 
     def __init__(self, folder: Path, observer: heartbeat.Observer | None = None) -> None:
         self.folder = folder
@@ -163,7 +156,6 @@ class Inventory:
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
     def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
-        """Whether the plan counts a trial: it is in the space, and has this base config."""
         checked = self.plan.checked
         return checked is not None and membership.is_of_plan(checked, self.plan.base, flat)
 
@@ -208,7 +200,6 @@ class Inventory:
         self._counted = sum(map(self._is_of_plan, flats))
 
     def _found(self) -> Iterator[PresentTrial]:
-        """Yield the trials whose folders are there."""
         for record in list(self._trials):
             folder = self._trials.path(record)
             if os.path.isdir(folder) or self._trials.is_there(record):

@@ -1,8 +1,7 @@
-"""The lock of a search, for what two workers must not do at the same time.
+"""The lock of a search, which spares workers useless work.
 
-`Search` makes one, and the scheduler holds it while it chooses and makes a trial. Nothing depends
-on the lock for safety: a number is claimed by publishing its claim (`claims.py`). The lock only
-spares workers useless work, so a worker that cannot get it continues without it.
+Nothing depends on it for safety: a number is claimed by publishing its claim (`claims.py`). A
+worker that cannot get it continues without it.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ _PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
 
 
 class SearchLock:
-    """The lock of the search in a folder."""
-
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._home = os.path.join(folder, HOME)
         self._patience = _PATIENCE

@@ -1,8 +1,7 @@
 """A trial of the loop in Python: `for trial in Search(...): with trial: ...`.
 
-`Search.ask` makes it. It runs in this very process, and records its end as a supervisor would
-(`modeldir.worker.supervisor`). Start reading at `Trial.__exit__`. Which trial comes next:
-`scheduler.py`; a trial's record on disk: `trial_record.py`.
+`Search.ask` makes it. It runs in this very process, and records its end as a supervisor would. A
+trial's record on disk: `trial_record.py`.
 """
 
 from __future__ import annotations
@@ -135,11 +134,7 @@ class Trial:
         self.__exit__(TrialPruned if pruned else None, pruned, None)
 
     def check_open(self) -> None:
-        """Refuse to record more about a trial that has ended.
-
-        Raises:
-            SearchError: when its end is recorded already.
-        """
+        """Refuse to record more about a trial that has ended."""
         if self.status is not None:
             raise SearchError(f"{self.name}: its end is recorded already: it has {self.status}")
 
@@ -204,11 +199,7 @@ class Trial:
 
 
 def check_status(status: object) -> None:
-    """Refuse a status with which no trial ends.
-
-    Raises:
-        SearchError: naming those that there are.
-    """
+    """Refuse a status with which no trial ends."""
     known = attempts.FINAL
     if status is not None and status not in known:
         hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)

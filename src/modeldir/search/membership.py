@@ -1,9 +1,7 @@
 """Membership: which trials a plan counts as its own, and what configuration each has.
 
-The observations, the checks and the inventory ask. The one rule: a trial with another base config
-(a value that the search does not vary is not as it is now) is not one of the plan's. In a search
-with repeats, the value of `seed` may be any of the plan's seeds. A trial's status:
-`trial_statuses.py`.
+The rule: a trial with another base config (a value that the search does not vary is not as it is
+now) is not one of the plan's. With repeats, `seed` may be any of the plan's.
 """
 
 from __future__ import annotations

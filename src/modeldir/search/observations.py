@@ -1,10 +1,8 @@
 """The observations of a search: what its sampler knows of each trial's configuration and metrics.
 
 The scheduler adds trials as they come to be known, and calls `Observations.tell` before it chooses.
-Which trials belong to a plan: `membership.py`; what other folders add: `earlier_experiments.py`.
-
-The one rule is about cost: only trials that are new, or had not ended, are read again. A sampler
-for which values do not matter hears of each trial once, and no metrics are read for it.
+Only trials that are new, or had not ended, are read again; a sampler for which values do not matter
+hears of each trial once, and no metrics are read for it. Which trials count: `membership.py`.
 """
 
 from __future__ import annotations
@@ -32,8 +30,7 @@ _STATUS_OF = {attempts.INTERRUPTED: attempts.WAITING, attempts.UNRECORDED: attem
 class Configuration:
     """A configuration and its trials; with repeats there is one trial for each seed.
 
-    `seeds` are those that have a trial, here or in other folders; `elsewhere` are the latter.
-    `told` is the observation that the sampler has.
+    `elsewhere` are the seeds that other folders have, `told` is the sampler's observation of it.
     """
 
     def __init__(self, point: Mapping[str, Any]) -> None:
@@ -50,14 +47,7 @@ class Configuration:
 
 
 class Observations:
-    """The configurations that a plan's trials have, told to a sampler as they change.
-
-    Args:
-        plan: the search's plan.
-        base: the base config by dotted name.
-        trials: the trials of the search.
-        make: makes the sampler.
-    """
+    """The configurations that a plan's trials have, told to a sampler as they change."""
 
     def __init__(
         self,
@@ -80,9 +70,7 @@ class Observations:
 
     @cached_property
     def sampler(self) -> Sampler:
-        """The sampler, made when it is first needed: to show a search or retry a trial, a user need
-        not have the packages that the sampler needs.
-        """
+        """The sampler, made when first needed: to show a search, its packages need not be there."""
         return self._make()
 
     @cached_property
@@ -150,7 +138,6 @@ class Observations:
         return True
 
     def _key(self, point: Mapping[str, Any], number: int | None) -> str:
-        """Return the key of a configuration. Without repeats each trial has one of its own."""
         if self._plan.repeats > 1 or number is None:
             return plain_values.canonical_hash(point)
         return str(number)
@@ -169,7 +156,6 @@ class Observations:
         return sorted(counted, key=lambda each: min(each.members))
 
     def count(self) -> int:
-        """Return how many of the plan's configurations have trials."""
         return len(self.configurations()) if self._plan.repeats > 1 else len(self.counted)
 
     def done_elsewhere(self) -> int:

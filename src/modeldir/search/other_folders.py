@@ -1,8 +1,7 @@
 """Reads the experiments of other folders that a search learns from or counts as done.
 
-`earlier_experiments` tells the sampler about them, and tables list those that a search reuses.
-Start reading at `read`. Rule that must not break: only folders that the plan names are read, and
-nothing is written. How one folder is read: `experiment.reader`.
+`earlier_experiments` tells the sampler about them, and tables list the reused ones. Only folders
+that the plan names are read, and nothing is written.
 """
 
 from __future__ import annotations
@@ -30,19 +29,14 @@ class FinishedExperiment:
 
     @property
     def flat(self) -> dict[str, Any]:
-        """The hyperparameters by dotted name."""
         return plain_values.flatten(self.hyperparameters)
 
 
 def read(folder: Path, search: Path) -> list[FinishedExperiment]:
     """Read every experiment in and below a folder that ended well and has validation metrics.
 
-    The trials of the search itself are left out. A folder above the search contains them too. They
-    would be counted twice, but only from the next start on, so a restarted search would propose
-    something else.
-
-    Raises:
-        FolderError: if the folder does not exist.
+    The trials of the search itself, which a folder above it contains too, are left out: they would
+    be counted twice, from the next start on, so a restarted search would propose something else.
     """
     if not folder.is_dir():
         raise FolderError(experiment.no_folder_message(folder))
@@ -64,7 +58,6 @@ def _lies_in(search: str, path: str) -> bool:
 
 
 def _finished(record: reader.ExperimentRecord) -> FinishedExperiment | None:
-    """Return the experiment of a record, if it counts."""
     if record.status.state not in attempts.RANKED or record.hyperparameters is None:
         return None
     scores = record.scores.validation.items()
@@ -86,11 +79,7 @@ def missing_metrics(
 
 
 def reused(search: Path) -> list[FinishedExperiment]:
-    """Read the experiments of other folders that a search counts as done; none without a plan.
-
-    Raises:
-        ModeldirError: if the plan, its base config or one of the folders cannot be read.
-    """
+    """Read the experiments of other folders that a search counts as done; none without a plan."""
     raw = plan.read_plan(search)
     if not raw.get("reuse"):
         return []
@@ -102,11 +91,7 @@ def reused(search: Path) -> list[FinishedExperiment]:
 def reused_by(
     checked: plan.Plan, base: Mapping[str, Any], search: Path
 ) -> list[FinishedExperiment]:
-    """Do the same for a checked plan and its base config, by dotted name.
-
-    Raises:
-        FolderError: if one of the folders does not exist.
-    """
+    """Do the same for a checked plan and its base config, by dotted name."""
     return [
         each
         for folder in checked.reuse
@@ -121,5 +106,4 @@ def relative_to_search(folders: Sequence[str], search: Path) -> list[str]:
 
 
 def resolved(folder: str, search: Path) -> Path:
-    """Return the path of a folder as a plan stores it."""
     return Path(os.path.normpath(search / folder))

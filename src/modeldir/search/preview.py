@@ -1,7 +1,6 @@
 """The trials that a search would make, for `modeldir search --dry-run`. Nothing is written.
 
-`Search.look_ahead` calls `preview`. It asks the sampler as the scheduler does (`scheduler.py`), but
-only imagines the trials. The search is of no use after that: its sampler has seen them.
+`Search.look_ahead` calls `preview`. The search is of no use after that: its sampler has seen them.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ class PlannedTrial(NamedTuple):
 
 
 def preview(plan_file: PlanFile, scheduler: Scheduler, most: int | None) -> list[PlannedTrial]:
-    """Return the trials that would be made, at most `most` of them."""
     plan, trials, observations = plan_file.plan, scheduler.trials, scheduler.observations
     numbered = check_names(plan_file.folder, trials, fits=space.names_fit(plan.space))
     number = trials.next_number()

@@ -1,9 +1,7 @@
-"""Propose the next new trial.
+"""Propose the next new trial. The scheduler calls `propose`, and claims a number for the result.
 
-The scheduler calls `propose`, and claims a number for the result. The order is: a repeat that a
-configuration lacks, the configurations that the plan tries first, then the sampler's proposal. The
-sampler has seen the trials through `observations.py`. Nothing here writes, so `preview.py` can ask,
-too.
+The order: a repeat that a configuration lacks, the configurations that the plan tries first, then
+the sampler's proposal. Nothing here writes, so `preview.py` can ask, too.
 """
 
 from __future__ import annotations
@@ -20,9 +18,8 @@ from modeldir.search.plan import Plan
 
 @dataclass(frozen=True)
 class NewTrial:
-    """A trial that should be made: its configuration, its origin and its sampler's notes.
-
-    `origin` is what `trial.json` says of it: the sampler, its seed, and which repeat it is.
+    """A trial that should be made: its configuration, its `origin` (for `trial.json`), sampler's
+    notes.
     """
 
     point: dict[str, Any]

@@ -1,8 +1,7 @@
 """Connect a search to its pruner: the orders of each trial, and the values at the rungs.
 
-`Search` gives each trial its `Orders` (`orders_for`), by which the pruner judges it in the trial's
-own process (`modeldir.pruners.judge`). The scheduler keeps the rungs true: `note_removed` takes out
-trials that were removed, `fill_rungs` adds the values of trials that ran before the pruner came.
+`Search` gives each trial its `Orders`, by which the pruner judges it in the trial's own process
+(`modeldir.pruners.judge`). The scheduler keeps the rungs true.
 """
 
 from __future__ import annotations
@@ -42,20 +41,14 @@ def orders_for(plan_file: PlanFile, trials: Trials, trial: TrialRecord) -> Order
 
 
 def note_removed(plan_file: PlanFile, trials: Trials) -> None:
-    """Compare no trial with one that was removed, or that has another base config.
-
-    A trial that has come back counts again.
-    """
+    """Compare no trial with one that was removed or has another base config for now."""
     if plan_file.plan.pruner is not None:
         foreign = membership.foreign(plan_file.plan, plan_file.flat_base, trials)
         rungs.note_removed(_rungs(plan_file.folder), trials.gone() | foreign)
 
 
 def fill_rungs(plan_file: PlanFile, trials: Trials) -> None:
-    """Give a pruner that is new in this search the values of earlier trials.
-
-    They are read from `metrics.jsonl`, also of trials that ran without a pruner or with another.
-    """
+    """Give a pruner that is new in this search the values of trials that ran without it."""
     setting = plan_file.plan.pruner
     if setting is None or pruners.replaces(setting):  # it compares only trials that still run
         return

@@ -1,9 +1,7 @@
 """Which trials that have ended run once more, and which ones must wait until the others have run.
 
-The scheduler asks `due` and `once_more` when it chooses the next trial. A trial runs again when the
-user wants it (`modeldir retry`), when the plan's `retries` allow it, or when it failed by an error
-and the code, the command or the environment has changed since. How a trial is made anew with other
-values: `edited_trial.py`.
+The scheduler asks. A trial runs again when the user wants it (`modeldir retry`), when the plan's
+`retries` allow it, or when it failed and the code, the command or the environment has changed.
 """
 
 from __future__ import annotations
@@ -22,10 +20,7 @@ _DEADLY = 3
 
 
 class Retries:
-    """The trials of a plan that have ended and run again.
-
-    `setting` gives what a trial's success depends on besides its hyperparameters, as it is now.
-    """
+    """The trials of a plan that have ended and run again."""
 
     def __init__(
         self, plan: Plan, trials: Trials, setting: Callable[[], Mapping[str, Any]]
@@ -56,8 +51,8 @@ class Retries:
     def is_deadly(self, record: TrialRecord, last: int) -> bool:
         """Whether a trial's last attempts all have no end: their supervisors were killed, too.
 
-        A trial that brings down its host each time must not do so to every worker before the
-        others have run.
+        A trial that brings down its host each time must not do so to every worker before the others
+        have run.
         """
         if last < _DEADLY:
             return False

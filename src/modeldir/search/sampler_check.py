@@ -1,7 +1,6 @@
 """Check what a plan says about its proposals: the sampler with options, repeats, other folders.
 
-`plan_check.py` calls `chosen` and the checks of the other keys. How `auto` decides:
-`modeldir.samplers.auto`. No sampler is asked here, and no other folder is read.
+`plan_check.py` calls these. How `auto` decides: `modeldir.samplers.auto`. No sampler is asked here.
 """
 
 from __future__ import annotations
@@ -30,10 +29,8 @@ class Choice:
 def chosen(
     raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem], *, to_run: bool = True
 ) -> Choice:
-    """Return the sampler that a plan names, or a suitable one.
-
-    A grid is suitable where every hyperparameter has a list and all combinations are wanted;
-    otherwise `auto` chooses. Mistakes are added to the problems.
+    """Return the sampler that a plan names; a grid where all combinations of lists are wanted; or
+    `auto`.
     """
     name, options, wrong = named(raw.get("sampler"))
     # A custom sampler may be importable only where the search runs.
@@ -80,10 +77,7 @@ def _refused(
     *,
     to_run: bool,
 ) -> Iterator[Problem]:
-    """Find what keeps a sampler from a space.
-
-    To show a plan, a missing package is no problem.
-    """
+    """Find what keeps a sampler from a space; to show a plan, a missing package is no problem."""
     if not to_run and ":" in name:
         return
     for problem in samplers.find_problems(name, parsed, found, options):
@@ -131,7 +125,6 @@ def parse_sampler(text: str) -> str | dict[str, Any]:
 
 
 def as_typed(written: object) -> str:
-    """Write a sampler as it is typed."""
     name, options, _ = named(written)
     typed = ",".join(f"{key}={_as_json(value)}" for key, value in options.items())
     return f"{name}:{typed}" if typed else str(name)
@@ -183,5 +176,4 @@ def folder_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _as_json(value: object) -> str:
-    """Return a value as JSON."""
     return json.dumps(value, ensure_ascii=False, default=str)

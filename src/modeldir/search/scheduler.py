@@ -1,10 +1,8 @@
 """The scheduler: which trial runs next. Any worker may ask at any time, there is no master.
 
-Workers and `Search.ask` call `next_trial`; start reading there, and at `_choose`. The scheduler
-*has* the trials (`trials.py`), the plan (`plan_file.py`) and the observations that its sampler
-learns from (`observations.py`). New trials are described by `proposals.py`; `retries.py` says which
-ended trials run again. The one rule: a trial is made only by claiming its number (`Trials.claim`),
-so two workers never make the same one, with or without the lock.
+Workers and `Search.ask` call `next_trial`. New trials: `proposals.py`; which ended ones run again:
+`retries.py`. The rule: a trial is made only by claiming its number (`Trials.claim`), so two workers
+never make the same one, with or without the lock.
 """
 
 from __future__ import annotations
@@ -36,11 +34,7 @@ _STARTS = frozenset({attempts.WAITING, attempts.INTERRUPTED})
 class Scheduler:
     """Chooses and makes the next trial of one search.
 
-    Args:
-        plan_file: the search's plan; it is read again when another command has changed it.
-        lock: workers hold it while they choose, so that they do not do the same work twice.
-        setting: what a trial's success depends on besides its hyperparameters, as it is now.
-        observer: looks at the heartbeats of trials on other hosts.
+    `setting` returns what a trial's success depends on besides its hyperparameters, as it is now.
     """
 
     def __init__(
@@ -77,8 +71,7 @@ class Scheduler:
     def _observe(self, known: Iterable[TrialRecord] = ()) -> None:
         """Make a sampler for the plan as it is now, and note all trials for it.
 
-        Trials that were `known` and whose folders are gone are noted, too: this worker does not
-        make them again.
+        Of `known` trials also those whose folders are gone: this worker does not make them again.
         """
         self.observations = Observations(
             self._plan_file.plan, self._plan_file.flat_base, self.trials, self._make_sampler
@@ -89,7 +82,6 @@ class Scheduler:
             self.observations.add(record)
 
     def _make_sampler(self) -> samplers.Sampler:
-        """Make the sampler that the plan names."""
         found = self._plan_file.plan
         try:
             return samplers.make(
@@ -101,10 +93,8 @@ class Scheduler:
     # -- The next trial ----------------------------------------------------------------------------
 
     def next_trial(self, busy: frozenset[int] = frozenset()) -> Turn | None:
-        """Return the trial that should run next, its folder made; None when nothing is left.
-
-        Args:
-            busy: the numbers of trials to leave out.
+        """Return the trial that should run next, its folder made, not of the numbers `busy`; or
+        None.
         """
         if (ready := self._made_ahead()) is not None:
             return ready
@@ -118,11 +108,10 @@ class Scheduler:
             return turn
 
     def _choose(self, busy: frozenset[int]) -> Turn | None:
-        """Choose a trial, in this order.
+        """Choose a trial: interrupted or not run yet, then ended ones that run again, then a new
+        one.
 
-        1. Trials that were interrupted or have not run yet. 2. Trials that have ended and run
-        again. 3. A new trial. 4. Trials whose last attempts all brought down their supervisors,
-        too.
+        Last come trials whose last attempts all brought down their supervisors, too.
         """
         self.tell_sampler()
         turn = (
@@ -137,7 +126,6 @@ class Scheduler:
         return turn
 
     def _interrupted(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
-        """Return the first trial that was interrupted or has not run yet."""
         for record in self.trials.statuses.unfinished():
             if record.number not in busy:
                 status = self.trials.status(record)
@@ -148,14 +136,12 @@ class Scheduler:
         return None
 
     def _ended(self, busy: frozenset[int]) -> Turn | None:
-        """Return the first ended trial that should run once more."""
         for record in self.retries.due():
             if record.number not in busy and (turn := self.retries.once_more(record)) is not None:
                 return turn
         return None
 
     def _new(self) -> Turn | None:
-        """Claim a number for a new trial and make its folder."""
         while not proposals.is_enough(self._plan, self.observations):
             number = self.trials.next_number()
             new = proposals.propose(self._plan, self.observations, number)
@@ -198,10 +184,7 @@ class Scheduler:
                 self._ahead = self._new()
 
     def _made_ahead(self) -> Turn | None:
-        """Return the trial that `make_ahead` has made, if nothing has happened to it since.
-
-        Another worker may have run it, and a user may have removed it or want other trials by now.
-        """
+        """Return the trial that `make_ahead` has made, if nothing has happened to it since."""
         turn, self._ahead = self._ahead, None
         if turn is None or self._plan_file.has_changed():
             return None
@@ -214,12 +197,7 @@ class Scheduler:
         return self._plan_file.plan
 
     def reload_if_changed(self) -> None:
-        """Read the plan again if another command has changed it, which may happen at any time.
-
-        Raises:
-            SearchError: when it cannot be searched any more, or the base config changed too.
-            ParamsError: when it cannot be read.
-        """
+        """Read the plan again if another command has changed it, which may happen at any time."""
         if self._plan_file.has_changed():
             self._plan_file.load({})
             self.begin()
@@ -243,15 +221,10 @@ class Scheduler:
         self.observations.tell()
 
     def earlier(self) -> list[str]:
-        """Return what the folders of earlier experiments have given so far, as lines of text."""
         return list(self._earlier or ())
 
     def choose_names(self) -> None:
-        """Decide whether new trials are named by their number; one search has one form of names.
-
-        Raises:
-            SearchError: when trials are named by their values and a new value is too long for that.
-        """
+        """Decide whether new trials are named by their number; one search has one form of names."""
         fits = space.names_fit(self._plan.space)
         self._numbered = check_names(self._plan_file.folder, self.trials, fits=fits)
 
@@ -323,10 +296,7 @@ class Scheduler:
         return stamp(self._plan_file.file), stamp(claims)
 
     def reached(self) -> float | None:
-        """Return the value by which a trial has reached the plan's `stop_at`; None if none has.
-
-        The trials of all workers count. A trial that has ended is looked at only once.
-        """
+        """Return the value by which any worker's trial has reached `stop_at`, or None."""
         goal, metric = self._plan.stop_at, self._plan.metric
         if goal is None or metric is None:
             return None

@@ -1,9 +1,7 @@
 """A search: a folder with a base config and a plan, whose subfolders are trials.
 
-`Search` is what users call: by `modeldir search`, by `Search(...).run("python train.py")`
-(`worker/search.py`) and in the loop `for trial in Search(...)`. All three keep the same files.
-`Search` only joins the parts. Which trial comes next: `scheduler.py`; what the plan says:
-`plan_file.py`; which trial is best: `ranking.py`. Processes are started by `worker/worker.py`.
+`Search` is what users call, and only joins the parts. Which trial comes next: `scheduler.py`; what
+the plan says: `plan_file.py`; the best trial: `ranking.py`. `worker/worker.py` starts processes.
 """
 
 from __future__ import annotations
@@ -397,5 +395,4 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
 
 
 def _line(words: Sequence[str]) -> str:
-    """Return words as one command line."""
     return shlex.join(map(str, words))

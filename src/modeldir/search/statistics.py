@@ -1,7 +1,7 @@
 """Student's t: how far the mean of a few values may be from the truth, and the paired t-test.
 
-`modeldir confirm`, the advice and the importance use it; start reading at `paired`. SciPy has the
-distribution too, and is 40 MB; these are the 30 lines of it that modeldir needs.
+`modeldir confirm`, the advice and the importance use it. SciPy has the distribution too, and is 40
+MB; these are the 30 lines of it that modeldir needs.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ _ROUNDING = 1e-14
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: the mean of some differences, and where the true mean lies.
-
-    `count` is how many differences there are, `deviation` their standard deviation.
-    """
+    """A confidence interval of a true mean, with the sample's mean, deviation and count."""
 
     mean: float
     low: float
@@ -54,9 +51,7 @@ def paired(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) 
 def pairs_to_see(
     difference: float, deviation: float, level: float, *, chance: float = 0.8, most: int = 1000
 ) -> int | None:
-    """Return how many pairs it takes to detect a difference of this size, with this chance.
-
-    None where it would be more than `most`.
+    """Return how many pairs detect this difference with this chance; None for more than `most`.
 
     >>> pairs_to_see(1.0, 1.0, 0.95)
     10
@@ -108,10 +103,7 @@ def _density(t: float, degrees: float) -> float:
 
 
 def _beta(a: float, b: float, x: float, y: float) -> float:
-    """Return the regularized incomplete beta function I_x(a, b), DLMF 8.17.1.
-
-    `y` is 1 - x, with all its digits.
-    """
+    """Return the regularized incomplete beta function (DLMF 8.17.1); `y` is 1 - x, exact."""
     if x <= 0 or y <= 0:
         return float(y <= 0)
     if x > (a + 1) / (a + b + 2):  # where the fraction would be slow: DLMF 8.17.4

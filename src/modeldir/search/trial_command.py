@@ -1,7 +1,6 @@
 """The command that runs a trial: checked before anything starts, then filled in for each trial.
 
-`PlanFile` checks the command of a plan (`check_command`) and fills it in (`fill`); `modeldir run`
-does the same for one experiment. Start reading at `fill`. Which arguments make a trial resume:
+`PlanFile` and `modeldir run` call `check_command` and `fill`. Which arguments make a trial resume:
 `inheritance.py`.
 """
 
@@ -32,12 +31,7 @@ _PLACEHOLDER = r"(?<!\$)\{([A-Za-z_][\w.]*)\}"  # ${NAME} is the shell's
 
 
 def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -> None:
-    """Refuse a command that cannot run a trial, before anything is started.
-
-    Raises:
-        CommandError: for an unknown program or placeholder, a missing script, or a command that
-            only submits a job and returns.
-    """
+    """Refuse a command that cannot run a trial, before anything is started."""
     words = words_of(command)
     program = os.path.basename(words[0])
     if program in _SUBMITTERS:
@@ -50,11 +44,7 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
 
 @functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
 def words_of(command: str) -> tuple[str, ...]:
-    """Split a command line as a shell would.
-
-    Raises:
-        CommandError: for an empty command, or a quotation that is not closed.
-    """
+    """Split a command line as a shell would."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -67,7 +57,6 @@ def words_of(command: str) -> tuple[str, ...]:
 
 
 def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
-    """Find why a program cannot be started."""
     program = words[0]
     by_python = None
     if program.endswith(".py") and (cwd / program).is_file():
@@ -90,7 +79,6 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
 
 
 def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
-    """Find why a script cannot be started."""
     script = next((word for word in words[1:] if word.endswith(".py")), None)
     is_python = os.path.basename(words[0]).startswith("python")
     if (
@@ -106,7 +94,6 @@ def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None
 def _wrong_placeholders(
     words: Sequence[str], hyperparameters: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
-    """Find placeholders that name no hyperparameter."""
     known = {*plain_values.flatten(hyperparameters), *hyperparameters, "model_dir"}
     return [
         (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
@@ -142,7 +129,6 @@ def other_python(command: str, cwd: Path) -> str | None:
 
 
 def _scripts_hint(cwd: Path) -> str | None:
-    """Name the scripts of a folder."""
     scripts = sorted(path.name for path in cwd.glob("*.py"))
     return f"scripts there: {', '.join(scripts)}" if scripts else "go to the project's folder first"
 
@@ -183,7 +169,6 @@ def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tu
 
 
 def _as_argument(value: object) -> str:
-    """Return a value as a command's argument."""
     return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
 
 

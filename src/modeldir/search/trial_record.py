@@ -1,7 +1,6 @@
 """A trial as its claim describes it, and the turn of one that may run now.
 
-The scheduler makes turns and the worker runs them. How claims are made and read: `trials.py`.
-The trial object of the loop in Python is another one: `Trial` in `loop.py`.
+How claims are made and read: `trials.py`. The `Trial` of the loop in Python: `loop.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial: its number, its folder's name, its configuration, all values and their hash.
+    """A trial: its number, its folder's name, its configuration (`point`), all values and their
+    hash.
 
-    `point` is the configuration: the searched hyperparameters. `retry_of` is the number of the
-    trial that it was made after, with some values set by hand. `parent` is the one whose last
-    weights it begins with: its number, name and step. `repeat` says which repeat of its
-    configuration it is, from 1. `notes` are its sampler's.
+    `retry_of` is the number of the trial that it was made after, with some values set by hand.
+    `parent` is the one whose last weights it begins with: its number, name and step. `repeat`
+    counts from 1.
     """
 
     number: int
