@@ -1,15 +1,8 @@
 """Save weights with `save_checkpoint`, and find and load them with `load_checkpoint`.
 
-Scripts and `run` call both; start reading there. There are two formats: `.npz` for a state of NumPy
-arrays, numbers and strings, and `.pth.tar` (the name in CS230's projects) for a state with
-PyTorch's tensors. The rule that must not break: loading a file never runs code from it, so nothing
-is unpickled that could be code. Whether a training run resumes is decided in `run`.
-
-A state is a mapping of any depth:
-
-    save_checkpoint({"epoch": 3, "weights": {"hidden": array}}, "experiments/base_model")
-
-This writes `last.npz` with `epoch` and `weights/hidden`, which `numpy.load` reads as well.
+`.npz` holds a state of NumPy arrays, numbers and strings, `.pth.tar` (CS230's name) one with
+PyTorch's tensors. The rule: loading a file never runs code from it, so nothing is unpickled that
+could be code. Whether a training run resumes is decided in `run`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Finds the folders of a tree of experiments, each one once.
 
-Everything that walks a tree of experiments calls `walk`: tables, `--learn-from` and `watch`. Start
-reading there. Rule that must not break: a folder that one of them skips, all of them skip, and a
-link that leads in a circle does not end the walk. `experiment.kind_of` decides whether a folder is
-an experiment or a search, and `reader` reads what it contains.
+Everything that walks a tree calls `walk`. The rule: a folder that one of them skips, all of them
+skip, and a link that leads in a circle does not end the walk. Types of folders: `kind_of`.
 """
 
 from __future__ import annotations
@@ -47,11 +45,7 @@ class Folder(NamedTuple):
 
 
 def list_folder(path: str) -> Folder:
-    """List one folder.
-
-    Raises:
-        OSError: if it cannot be listed.
-    """
+    """List one folder."""
     files: list[str] = []
     folders: list[str] = []
     links: list[str] = []
@@ -73,11 +67,8 @@ def walk(
     """Yield a folder and all folders below it, sorted by name, parents first.
 
     Links to folders are followed after all real folders, and no folder is visited twice. Hidden
-    folders, environments and confirmations of searches are skipped, except `top` itself.
-
-    Args:
-        top: where to start.
-        on_error: is called with the path of each folder that cannot be listed.
+    folders, environments and confirmations of searches are skipped, except `top` itself. `on_error`
+    gets the path of each folder that cannot be listed.
     """
     top = os.fspath(top)
     links: list[str] = []
@@ -145,10 +136,10 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def threaded_map(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Call a function with each item, in threads if the first calls are slow.
+    """Call a function with each item, in threads if the first calls are slow; results keep the
+    order.
 
-    On a file server every access is a round trip, so several threads wait at the same time. Files
-    in memory are read just as fast by one thread. The results are in the order of the items.
+    On a file server every access is a round trip, so several threads wait at the same time.
     """
     items = list(items)
     times = []

@@ -1,9 +1,7 @@
 """One experiment: a folder with hyperparameters, and what its files say about it.
 
-Nearly every command calls it. Start reading at `status` and `scores`. Nothing is cached: each call
-reads the files again, so an answer is never older than the files. It does not matter which program
-wrote them; folders of CS230's own scripts are read as well. `attempts` has the run files, and
-`discovery` finds experiments in a tree.
+Nearly every command calls `status` and `scores`. Nothing is cached: an answer is never older than
+the files, whichever program wrote them (CS230's own scripts, too).
 """
 
 from __future__ import annotations
@@ -130,7 +128,6 @@ def no_folder_message(path: str | os.PathLike[str]) -> str:
 
 
 def _nearest(path: Path) -> Path | None:
-    """Return the folder most similar to a missing one, if each part of the path has a match."""
     found = Path(path.anchor)
     for name in path.relative_to(path.anchor).parts:
         if not (found / name).is_dir():
@@ -181,7 +178,6 @@ def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
 
 
 def is_search(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder is a search; see `kind_of`."""
     try:
         return kind_of(discovery.list_folder(os.fspath(folder))) == "search"
     except OSError:
@@ -197,12 +193,7 @@ def is_experiment(folder: str | os.PathLike[str]) -> bool:
 
 
 class FileRoles(NamedTuple):
-    """The roles of the files in a folder, by their names.
-
-    `metrics` are the metric files, each with its field of `Scores`. `attempt` is the number of the
-    last attempt, 0 if none is recorded, and `run_file` is its file. `has_output` tells whether
-    something ran there.
-    """
+    """The roles of the files in a folder, by their names; `attempt` is 0 if none is recorded."""
 
     params: str | None
     metrics: tuple[tuple[str, str], ...]
@@ -234,7 +225,6 @@ def has_output(names: list[str]) -> bool:
 
 
 def has_weights(folder: Path) -> bool:
-    """Return whether a folder contains saved weights."""
     try:
         return any(name.endswith(attempts.WEIGHTS) for name in os.listdir(folder))
     except OSError:
@@ -242,7 +232,6 @@ def has_weights(folder: Path) -> bool:
 
 
 def has_metrics(folder: Path) -> bool:
-    """Return whether a folder contains a first metric."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -361,10 +350,7 @@ def _unseen(attempt: attempts.Attempt) -> str:
 
 
 def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -> Scores:
-    """Return the metrics in a folder, by split and weights. A broken file is listed as a problem.
-
-    `names` are as for `status`.
-    """
+    """Return the metrics in a folder; a broken file is listed as a problem."""
     try:
         names = os.listdir(folder) if names is None else names
     except OSError as error:

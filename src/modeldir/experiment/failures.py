@@ -1,9 +1,7 @@
 """Find out why a training run failed, from the last lines that it printed.
 
-The worker and the supervisor call this module. It has six classes of failure (error, out-of-memory,
-nan, no-metric, time-limit, killed), finds the line that says what happened (`last_line`; start
-reading there), and tells whether two runs failed with the same error (`error_key`, `masked`). Only
-text is read here; exit codes and signals are in `worker/outcome`.
+The worker and the supervisor call `last_line`. Only text is read here; exit codes and signals:
+`worker/outcome`.
 """
 
 from __future__ import annotations
@@ -110,7 +108,6 @@ def error_key(failure: str | None, line: str | None) -> str:
 
 
 def failure_class(line: str | None) -> str:
-    """Return out-of-memory if the line says so, else error."""
     return OUT_OF_MEMORY if line and re.search(_OUT_OF_MEMORY, line) else ERROR
 
 
@@ -121,8 +118,6 @@ def is_fork_error(line: str | None) -> bool:
 
 def masked(line: str, name: str = "") -> str:
     """Return an error's line without the trial's name, paths, numbers and quoted values.
-
-    Trials whose lines are then equal have failed with the same error.
 
     >>> masked("ValueError: width=300 is too much for learning_rate_0.1", "learning_rate_0.1")
     'ValueError: width=… is too much for …'

@@ -1,7 +1,6 @@
 """The settings of a project, in `modeldir.toml`, so that nobody has to type them again.
 
-The search reads its command here, and `params` the names in `ignore`. Start reading at `settings`,
-which rejects unknown settings. The settings of one experiment are in its `params.json`.
+`settings` rejects unknown ones. The settings of one experiment are in its `params.json`.
 """
 
 from __future__ import annotations
@@ -38,11 +37,7 @@ def find(start: str | os.PathLike[str]) -> Path | None:
 
 
 def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the settings of the project that a folder is in; empty if there is no file.
-
-    Raises:
-        ParamsError: when the file is not TOML, or has unknown settings; lists all of them.
-    """
+    """Return the settings of the project that a folder is in; empty if there is no file."""
     path = find(start)
     if path is None:
         return {}
@@ -55,11 +50,7 @@ def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def ignored(start: str | os.PathLike[str]) -> frozenset[str]:
-    """Return the hyperparameters that make no difference here: `ignore = ["num_workers"]`.
-
-    Raises:
-        ParamsError: as `settings`.
-    """
+    """Return the hyperparameters that make no difference here: `ignore = ["num_workers"]`."""
     return frozenset(settings(start).get("ignore", ()))
 
 

@@ -1,9 +1,7 @@
 """Provenance: which code ran, with which Python and packages, and where.
 
-Run files and `environment.json` record it. `search/code_state` asks at most once a second. Start
-reading at `code_hash` and `git_commit`. Two states of the code must never have the same hash.
-Whether a difference matters is decided in `search`; the report's provenance section is
-`results/report/provenance`.
+Run files and `environment.json` record it. Two states of the code must never have the same hash.
+Whether a difference matters is decided in `search`.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ _MOST_FILES = 2000
 
 
 def interpreter() -> dict[str, str]:
-    """Return the version and path of the running Python."""
     return {"python": sys.version.partition(" ")[0], "executable": sys.executable}
 
 
@@ -38,9 +35,8 @@ Digests = dict[str, tuple[bytes, bytes]]
 def code_hash(project: Path, known: Digests | None = None) -> str | None:
     """Return 16 hex digits over the paths and bytes of the project's `.py` files; None without any.
 
-    These are skipped: folders that start with a dot, environments (with a `pyvenv.cfg`), `data`,
-    `experiments`, and experiment folders. `known` is filled and can be passed again. Then each file
-    is still read, but hashed only if its bytes have changed, which saves a third of the time.
+    Hidden folders, environments, `data`, `experiments` and experiment folders are skipped. `known`
+    is filled and can be passed again: then a file is hashed only if its bytes have changed.
     """
     from hashlib import sha256  # noqa: PLC0415 - most scripts need no hash
 
@@ -63,8 +59,7 @@ def code_hash(project: Path, known: Digests | None = None) -> str | None:
 def _python_files(folder: str) -> Iterator[str]:
     """Yield the files of a folder by name, then those of each subfolder, without links.
 
-    It runs once a second and may meet thousands of experiments. So it looks at only one name in
-    each.
+    It runs once a second and may meet thousands of experiments: it looks at only one name in each.
     """
     try:
         with os.scandir(folder) as entries:

@@ -1,8 +1,7 @@
 """Combine repeats of one configuration, which differ in their seed: mean, deviation, count.
 
-The tables, the ranking and `confirm` call this module; start reading at `groups`. Experiments are
-repeats of each other only if one search made them so, and if they differ in nothing but `seed`.
-Which experiments there are is found out in `discovery`.
+The tables, the ranking and `confirm` call `groups`. Experiments are repeats only if one search made
+them so, and if they differ in nothing but `seed`.
 """
 
 from __future__ import annotations
@@ -67,7 +66,6 @@ def group_name(names: Sequence[str], over: Sequence[str] = (SEED,)) -> str:
 
 
 def mean_scores(all_scores: Sequence[Scores]) -> Scores:
-    """Return the mean of each metric that all of them have."""
     return Scores(
         best=_mean([each.best for each in all_scores]),
         last=_mean([each.last for each in all_scores]),

@@ -1,10 +1,8 @@
 """`start()` and the `Run` it returns: the API for training scripts.
 
-A `Run` records one training run in its folder: which hyperparameters were read, the log, a line of
-metrics for each step, the best and the last metrics, weights, and how it ended. Start reading at
-`Run.__init__`. Under a supervisor (`modeldir run`, `modeldir search`) the supervisor owns the run
-file, and the script only adds events. Without one, the `Run` owns it; only one of them may write
-it. A search's own loop over trials (`trial.report`) is in `search/loop`.
+The rule: only one process writes the run file. Under a supervisor (`modeldir run`, `modeldir
+search`) that owns it, and the script only adds events; else the `Run` owns it. A search's own loop
+over trials: `search/loop`.
 """
 
 from __future__ import annotations
@@ -302,7 +300,6 @@ def _resumes(supervised: int | None, *, wanted: bool | None) -> bool:
 
 
 def _facts() -> dict[str, Any]:
-    """Return the facts for the run file of a training run without a supervisor."""
     me = processes.process()
     here = Path.cwd()
     return {
@@ -319,8 +316,7 @@ def _facts() -> dict[str, Any]:
 def _own_since_ns(folder: Path, number: int) -> int | None:
     """Return since when files in a folder belong to attempt `number`, as Unix time in ns.
 
-    That is since this process began and, if it has run there before, since that run ended. None if
-    it is unknown.
+    That is since this process began and, if it has run there before, since that run ended.
     """
     age = processes.age()
     if age is None:

@@ -1,10 +1,8 @@
 """Count how often the test set was evaluated: each evaluation makes the next one worth less.
 
-The tables and the report call `count` for each experiment. An evaluation is a recorded run of an
-evaluating script (`modeldir run DIR -- python evaluate.py`; other names that begin with `eval` or
-`test` count as well) that completed and left test metrics. If there are test metrics without such
-a run, they count once. Printing a table again does not count: you have already seen the number.
-Runs that were not recorded are unknown, so the true number may be higher.
+The tables and the report call `count`. An evaluation is a recorded run of a script that begins with
+`eval` or `test` and left test metrics; test metrics without one count once. Printing a table again
+does not count. Runs that were not recorded are unknown.
 """
 
 from __future__ import annotations
