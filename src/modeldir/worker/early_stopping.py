@@ -1,14 +1,7 @@
 """Early stopping of commands that do not do it themselves, from the metrics that they write.
 
-`supervisor.py` makes an `EarlyStopping` for a script without modeldir, or one of several ranks, and
-calls it from its loop. `Steps` finds the metrics, as they are written, in one of three places, in
-this order: lines appended to `metrics.jsonl`; metric files that are rewritten
-(`metrics_val_last_weights.json`, as in CS230's projects); printed lines, if the search config has a
-pattern for them. The first place that has the validation metric is read from then on. Which trials
-are stopped: `pruners/judge.py`.
-
-A step has the number that it is written with (`step`, `epoch`). Otherwise the steps seen are
-counted, which is a lower bound: a file that is rewritten twice between two looks is seen once.
+`supervisor.py` calls an `EarlyStopping` from its loop. Which trials are stopped is decided in
+`pruners/judge.py`.
 """
 
 from __future__ import annotations
@@ -102,12 +95,11 @@ class _Source(Protocol):
 class Steps:
     """The steps that a command writes. A look costs a `stat` of each file that may have changed.
 
-    Args:
-        folder: the experiment's.
-        console: the file that the command prints into, and its size when the attempt began.
-        stale: the metric files that were there before, each with its stamp.
-        read: the pattern of printed lines, if there is one.
-        metric: the metric that counts, if it is known: places without it are not read.
+    Metrics are looked for in `metrics.jsonl`, in metric files that are rewritten, and in printed
+    lines (by the pattern `read`). The first of these places that has the validation metric is read
+    from then on. A step has the number that it is written with (`step`, `epoch`). Otherwise the
+    steps seen are counted, which is a lower bound: a file that is rewritten twice between two looks
+    is seen once.
     """
 
     def __init__(
@@ -152,8 +144,6 @@ class Steps:
 
 
 class _Lines:
-    """Lines appended to a file."""
-
     def __init__(self, path: Path) -> None:
         self._path, self._size = path, _size(path)
         self._offset = self._size
@@ -221,8 +211,6 @@ class _Files:
 
 
 class _Printed:
-    """Lines that are printed."""
-
     def __init__(self, console: Path, printed_before: int, read: str) -> None:
         self._console, self._offset = console, printed_before
         self._pattern = printed_lines.compile_pattern(read)

@@ -1,8 +1,7 @@
 """The reports of a worker when a trial ends, and when the search does.
 
-`worker.py` calls `trial_ended` for each of its trials, `report_unseen` when it begins and
-`summarize` when it leaves. How an attempt ended was decided before, by its supervisor
-(`outcome.py`); the lines themselves come from `monitor/status.py` and `monitor/summary.py`.
+`worker.py` calls it. How an attempt ended was decided by its supervisor (`outcome.py`); the lines
+come from `monitor/status.py` and `monitor/summary.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Check with the first trial alone that the script reads the searched hyperparameters.
 
-`worker.py` asks before it starts a second trial (`is_pending`), while the first one runs, and when
-a trial ends. The check costs nothing if earlier trials have shown it. It only judges: the worker
-starts and stops trials. `params/usage.py` records what a script reads.
+`worker.py` asks before it starts a second trial, while the first one runs, and when a trial ends.
+It only judges: the worker starts and stops trials. The names a script reads: `params/usage.py`.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 
 
 class FirstTrialCheck:
-    """The names that are still unproven in a search, and the trial that can prove them.
-
-    With `wanted` false there is nothing to prove.
+    """The names that are still unproven in a search (none unless `wanted`), and the trial to prove
+    them.
     """
 
     def __init__(self, search: Search, *, wanted: bool) -> None:
@@ -60,7 +58,6 @@ class FirstTrialCheck:
 
     @property
     def explanation(self) -> str:
-        """The message that says why the other trials wait."""
         names = " and ".join(sorted(self._unproven))
         return (
             f"the others wait until the first has read {names}, or has a metric; "
@@ -68,10 +65,7 @@ class FirstTrialCheck:
         )
 
     def trial_started(self, record: TrialRecord) -> None:
-        """Check by this trial, if none was started before.
-
-        A trial in which no unproven name is active proves nothing, and nothing waits for it.
-        """
+        """Check by this trial, if none was started before and an unproven name is active in it."""
         if self._wants_metric and self._scored is None and not self._has_old_files(record):
             self._scored = record
         if self._unproven and self._record is None:
@@ -93,7 +87,6 @@ class FirstTrialCheck:
         return self._judge(record, ended=True) if self._unproven else None
 
     def _names_to_prove(self) -> frozenset[str]:
-        """Return the searched names that no completed trial has read."""
         placed = trial_command.placeholders(self._search.plan.command or "")
         names = {
             name

@@ -1,9 +1,8 @@
 """The order from a worker to a supervisor: which attempt to run, and the file locks for it.
 
-The worker makes a `Start`. `spawner.py` sends it through a socket with `send_order`, and a
-supervisor reads it with `receive_order`. The locks (GPU leases) travel as open descriptors: after
-`send_order` both sides hold them, so nothing is free in between. How an attempt runs:
-`supervisor.py`.
+The worker makes a `Start`; `spawner.py` sends it, and a supervisor receives it. The locks (GPU
+leases) travel as open descriptors: after `send_order` both sides hold them, so nothing is free in
+between. How an attempt runs: `supervisor.py`.
 """
 
 from __future__ import annotations
@@ -25,47 +24,28 @@ _MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 
 @dataclass(frozen=True)
 class Start:
-    """One attempt of one command in one folder, which a supervisor is to run.
-
-    Attributes:
-        resumes: the attempt continues from what an earlier one saved.
-        inherits: the weights of another trial, with which it begins and from which it resumes.
-        variables: added to the environment.
-        facts: recorded in the run file.
-        metric: (name, direction) if the attempt needs a metric to count as completed.
-        read: a pattern that finds metrics in printed lines.
-        pruner: how it may be stopped early (`pruners/judge.py`), as a string.
-        time_limit: in seconds, without the time in which the machine slept.
-        bound: end the attempt when the worker is gone.
-        grace: seconds between TERM and KILL, in which the script may save its weights.
-        doubt: the last heartbeat seen of the attempt before this one, if only that tells that it is
-            dead (`_system/heartbeat.py`).
-        by: what is executed instead of the command: the same, through the import recorder.
-        forked: the command starts as a fork of its supervisor, which has its imports (`preload`).
-        is_unproven: no such fork of this search has ended well yet.
-        is_shown: its output is shown as it comes, so report the beginning at once.
-    """
+    """One attempt of one command in one folder, which a supervisor is to run."""
 
     folder: str
     number: int
     command: tuple[str, ...]
     cwd: str
     script: str = ""
-    resumes: bool = False
-    inherits: tuple[str, ...] = ()
+    resumes: bool = False  # from what an earlier attempt saved
+    inherits: tuple[str, ...] = ()  # another trial's weights, with which it begins
     variables: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
-    metric: tuple[str, str] | None = None
-    read: str | None = None
-    pruner: str | None = None
-    time_limit: float | None = None
-    bound: bool = False
-    grace: float = 10.0
-    doubt: str | None = None
-    by: tuple[str, ...] = ()
-    forked: bool = False
-    is_unproven: bool = False
-    is_shown: bool = False
+    metric: tuple[str, str] | None = None  # (name, direction) that it needs to be completed
+    read: str | None = None  # a pattern that finds metrics in printed lines
+    pruner: str | None = None  # how it may be stopped early (`pruners/judge.py`)
+    time_limit: float | None = None  # without the time in which the machine slept
+    bound: bool = False  # end the attempt when the worker is gone
+    grace: float = 10.0  # seconds between TERM and KILL, to save weights
+    doubt: str | None = None  # the earlier attempt's last heartbeat, if only that tells its end
+    by: tuple[str, ...] = ()  # executed in its place: the same, through the import recorder
+    forked: bool = False  # as a fork of its supervisor, which has its imports (`preload`)
+    is_unproven: bool = False  # no such fork of this search has ended well yet
+    is_shown: bool = False  # its output is shown as it comes: report the beginning at once
 
     def to_json(self) -> bytes:
         return json.dumps(vars(self)).encode()  # all its values are plain JSON values
@@ -91,9 +71,8 @@ class Order:
 def receive_order(channel: socket.socket) -> Order | None:
     """Return what `send_order` sent; None if the other side is gone.
 
-    Raises:
-        OSError: descriptors were lost, since this process may open no more: their leases would be
-            free while the command runs.
+    An OSError means that descriptors were lost, since this process may open no more: their leases
+    would be free while the command runs.
     """
     flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
     try:
@@ -126,7 +105,6 @@ def send_order(channel: socket.socket, order: Order) -> None:
 
 
 def receive_bytes(channel: socket.socket, size: int) -> bytes | None:
-    """Return the next `size` bytes; None if the other side is gone."""
     data = b""
     while len(data) < size:
         try:

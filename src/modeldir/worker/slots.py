@@ -1,13 +1,8 @@
 """Slots: how many trials run in parallel, and which GPUs, threads and port each of them gets.
 
-`worker.py` takes a `Seat` before it asks for a trial, and hands it to the trial's supervisor, which
-holds it for as long as the trial lives. GPUs, shares of GPUs and ports are leases, so that
-independent searches share a machine without knowing of each other (`gpu_leases.py`; which GPUs
-there
-are: `visible_gpus.py`).
-
-By default, with one trial at a time and no options, nothing is taken: the script sees the same
-environment as without modeldir.
+`worker.py` takes a `Seat` before it asks for a trial; the trial's supervisor holds it. GPUs and
+ports are leases (`gpu_leases.py`), so that independent searches share a machine. By default nothing
+is taken: the script sees the same environment as without modeldir.
 """
 
 from __future__ import annotations
@@ -35,10 +30,10 @@ _LAUNCHERS = ("torchrun", "torch.distributed.run", "torch.distributed.launch", "
 
 
 class Seat:
-    """The place of one trial.
+    """The place of one trial; `leases` are descriptors for its supervisor.
 
-    `leases` are descriptors for its supervisor. At the end of a `with` block, or by `release`, ours
-    are closed: by then the supervisor has its own.
+    At the end of a `with` block, or by `release`, ours are closed: by then the supervisor has its
+    own.
     """
 
     def __init__(
@@ -73,11 +68,7 @@ class Slots:
             libraries: another number may change a result's last bits.
         environment: that of the commands.
         own: the token of the job to which a variable of `visible_gpus.py` assigns these GPUs. No
-        other job
-            has them, and what another job calls GPU 0 is another GPU.
-
-    Raises:
-        SearchError: there are fewer GPUs, or the values make no sense.
+            other job has them, and what another job calls GPU 0 is another GPU.
     """
 
     def __init__(
@@ -118,11 +109,8 @@ class Slots:
     def take(self, command: Sequence[str] = ()) -> Seat | None:
         """Take a place for one trial; None if there is none: ask again after `ASK_AGAIN` seconds.
 
-        Args:
-            command: the trial's. A command that starts several processes gets a port.
-
-        Raises:
-            SearchError: leases cannot be kept (any more), so waiting would not help.
+        A `command` that starts several processes gets a port. A SearchError means that leases
+        cannot be kept (any more), so waiting would not help.
         """
         self.why = ""
         try:
@@ -252,7 +240,6 @@ class Slots:
 def _as_typed(
     jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None
 ) -> tuple[str, ...]:
-    """Return the options of a command line that ask for these slots."""
     asked = {
         "-j": None if jobs == 1 else jobs,
         "--gpus-per-trial": None if gpus_per_trial is None else f"{gpus_per_trial:g}",

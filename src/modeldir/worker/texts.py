@@ -1,8 +1,7 @@
 """The messages that a worker prints, one function or constant each.
 
-`worker.py` and its neighbors send these texts through `worker_log.py`. The lines about the end of a
-trial come from `monitor/status.py`, the summary of a search from `monitor/summary.py`. Nothing here
-reads or prints.
+`worker.py` and its neighbors send them through `worker_log.py`. The lines about the end of a trial:
+`monitor/status.py`; the summary of a search: `monitor/summary.py`.
 """
 
 from __future__ import annotations

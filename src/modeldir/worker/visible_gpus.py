@@ -1,11 +1,8 @@
 """List the GPUs that this process may use, and make the environment that assigns them to a trial.
 
-`slots.py` calls `visible` once per worker. It reads the variables by which GPUs are assigned
-(CUDA_VISIBLE_DEVICES of NVIDIA, HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES of AMD) and the output
-of `nvidia-smi -L`. Which trial holds which GPU: `gpu_leases.py`.
-
-A GPU has a name, which is what the variable calls it (a number or an identifier), and an identity,
-which is the same for all processes of this machine, however they number the GPUs.
+`slots.py` calls `visible` once per worker. A GPU has a name, which is what the variable calls it,
+and an identity, which is the same for all processes of this machine, however they number the GPUs.
+Which trial holds which GPU: `gpu_leases.py`.
 """
 
 from __future__ import annotations
@@ -40,13 +37,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Gpus:
-    """The GPUs that can be used.
+    """The GPUs that can be used, and `trouble`: why there are none.
 
-    Attributes:
-        variable: the environment variable that assigns them.
-        others: variables that have to have the same value.
-        ordered: the names are numbers by bus order, which CUDA needs another variable for.
-        trouble: why there are none.
+    `others` are variables that have to have the same value as `variable`. `ordered`: the names are
+    numbers by bus order, which CUDA needs another variable for.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -71,11 +65,7 @@ def are_given(environment: Mapping[str, str]) -> bool:
 
 
 def visible(environment: Mapping[str, str] | None = None) -> Gpus:
-    """Return the GPUs that a command with this environment (by default ours) could use.
-
-    Raises:
-        SearchError: a number may mean one GPU or another, or the GPUs cannot be listed.
-    """
+    """Return the GPUs that a command with this environment (by default ours) could use."""
     environment = os.environ if environment is None else environment
     chosen = environment.get(CUDA)
     amd = [name for name in (HIP, ROCR) if name in environment]
@@ -97,8 +87,6 @@ def visible(environment: Mapping[str, str] | None = None) -> Gpus:
 
 @dataclass(frozen=True)
 class _Listed:
-    """A line of `nvidia-smi -L` that begins with GPU, and the MIG instances below it."""
-
     number: str
     model: str
     identity: str
@@ -106,11 +94,7 @@ class _Listed:
 
 
 def _nvidia(environment: Mapping[str, str]) -> tuple[list[_Listed], str | None]:
-    """Return the GPUs that `nvidia-smi -L` lists, and the reason if there are none.
-
-    Raises:
-        SearchError: it was killed, so there may be GPUs that it did not list.
-    """
+    """Return the GPUs that `nvidia-smi -L` lists, and the reason if there are none."""
     import shutil  # noqa: PLC0415 - once a search
     import subprocess  # noqa: PLC0415
 

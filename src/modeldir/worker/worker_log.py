@@ -1,8 +1,7 @@
 """The messages of a worker: they go to the progress display, and with times to `search.log`.
 
-A worker sends all its messages through one `WorkerLog`. The texts themselves are in `texts.py`; how
-they look in a terminal is decided in `monitor/progress.py`. A log that cannot be written never ends
-a search.
+A log that cannot be written never ends a search. The texts: `texts.py`; how they look in a
+terminal: `monitor/progress.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ from modeldir.monitor import progress
 
 
 class WorkerLog:
-    """Shows each message to the user and appends it to the search's log file.
+    """Shows each message to the user and appends it to `search.log`.
 
-    The file is `search.log`, or one with this worker's host and process id in its name while
-    another worker has `search.log` open.
+    While another worker has that open, the file has this worker's host and process id in its name.
     """
 
     def __init__(self, search: Path, show: progress.Progress) -> None:

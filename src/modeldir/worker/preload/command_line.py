@@ -1,8 +1,7 @@
 """Recognize the commands that are a Python script, and take them apart.
 
-`policy.py`, `guards.py` and `child.py` call `parse`. It knows the interpreter's own options as far
-as they may stand before a script. A wrapper (torchrun, uv run, a shell) is no such command: what it
-starts is not ours to fork.
+`policy.py`, `guards.py` and `child.py` call `parse`. A wrapper (torchrun, uv run, a shell) is no
+such command: what it starts is not ours to fork.
 """
 
 from __future__ import annotations

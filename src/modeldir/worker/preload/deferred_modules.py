@@ -1,13 +1,8 @@
 """Modules that were imported ahead, hidden until the script itself imports them.
 
-A script finds `sys.modules` as it would be without preloading, and the effects of an import happen
-when the script does it: environment variables that a library sets, warning filters that it adds,
-warnings and lines that it prints. `imports.PreloadedModules` fills `DeferredModules` while it
-imports; `child.py` calls `hide` in each fork.
-
-A batch is the modules that one import brought with it. It is not handed over if the script has
-changed something since that the import here lacked, such as a variable: libraries read thread
-counts and devices when they are loaded, and never again. Then `hide` calls its caller back.
+`imports.PreloadedModules` fills `DeferredModules`; `child.py` calls `hide` in each fork. A script
+finds `sys.modules` as it would be without preloading, and an import has its effects (variables,
+warning filters, output) when the script does it.
 """
 
 from __future__ import annotations
@@ -39,12 +34,9 @@ Output = tuple[int, bytes] | dict[str, Any]
 class Batch:
     """The modules that one import brought, and its other effects.
 
-    Attributes:
-        under: how the script had changed the environment before, if that can matter.
-        environment: the variables that the import set.
-        filters: the warning filters that it put in front.
-        output: what it printed, and its warnings.
-        draws: it drew random numbers.
+    `under` is how the script had changed the environment before, if that can matter. A batch is not
+    handed over if the script has changed something since that the import here lacked, such as a
+    variable: libraries read thread counts and devices when they are loaded, and never again.
     """
 
     name: str
@@ -171,9 +163,8 @@ class _DeferredFinder:
         return min((f"{variable} was changed" for variable in names), default="")
 
     def _hidden(self, batch: Batch) -> str | None:
-        """Return a module instead of which the script would find another one by now.
-
-        A file of that name may have been added to the script's folder since.
+        """Return a module instead of which the script would find another one by now, in its own
+        folder.
         """
         path = [each for each in sys.path if isinstance(each, str)]  # as an import has it
         for name, module in batch.modules.items():

@@ -1,9 +1,8 @@
 """Reasons why a command, or a process with its imports, must not be forked.
 
-`policy.py` asks `command_objection` before anything is imported, and the import process
-(`spawner.py`) asks `process_objection` after it has imported. Each reason is a sentence for the
-user. Threads that cannot be accounted for are a reason: a fork would hang on their locks. Forks
-that go wrong nevertheless: `probation.py`.
+`policy.py` asks before anything is imported, the import process (`spawner.py`) after. Each reason
+is a sentence for the user. Threads that cannot be accounted for are a reason: a fork would hang on
+their locks. Forks that go wrong nevertheless: `probation.py`.
 """
 
 from __future__ import annotations
@@ -30,10 +29,7 @@ _BLAS = re.compile(r"openblas|blis", re.IGNORECASE)
 
 
 def command_objection(command: Sequence[str], learned: ImportList | None = None) -> str | None:
-    """Return why the trials of a command must not be preloaded; None if they may be.
-
-    Without a list of imports: why they cannot even be recorded.
-    """
+    """Return why a command's trials must not be preloaded; without `imports`: not recorded."""
     invocation = command_line.parse(command)
     if invocation is None:
         return f"{command[0] if command else 'nothing'!r} is not a plain `python script.py`"

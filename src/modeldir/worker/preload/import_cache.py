@@ -1,10 +1,8 @@
 """Keep the list of a script's imports for its next search.
 
-`policy.py` calls `find` before the first trial, and `save`. A list is kept in two places: in the
-search's own folder, so that the same search preloads from its first trial when it is run again, and
-in the user's cache folder, for any other search of the same script. It is valid while command, code
-and environment are the same. Either file may be deleted at any time; then the imports are recorded
-again. The list itself: `imports.ImportList`.
+`policy.py` calls `find` before the first trial, and `save`. A list is kept in the search's folder
+and in the user's cache, and is valid while command, code and environment are the same. Either file
+may be deleted at any time. The list itself: `imports.ImportList`.
 """
 
 from __future__ import annotations
@@ -31,13 +29,7 @@ first.
 
 @dataclass(frozen=True)
 class Script:
-    """A script that a list belongs to.
-
-    Attributes:
-        words: its command up to the script's name.
-        cwd: where it runs.
-        code: a hash of the project's code, if it can be had.
-    """
+    """A script that a list belongs to; `words` is its command up to the script's name."""
 
     words: tuple[str, ...]
     cwd: str
@@ -64,12 +56,8 @@ class Script:
 class SavedImports:
     """The list of a script's imports, as it is kept.
 
-    Attributes:
-        script: the words of the command up to the script's name.
-        state: that of the code when it was recorded.
-        learned: the list.
-        took: the seconds that the imports took, and the whole trial.
-        cold: why its trials must not be preloaded.
+    `took` is the seconds that the imports took, and the whole trial; `cold` is why its trials must
+    not be preloaded.
     """
 
     script: tuple[str, ...]
@@ -134,7 +122,6 @@ def save(folder: Path, script: Script, kept: SavedImports) -> None:
 
 
 def _find_saved(script: Script) -> SavedImports | None:
-    """Return the list that another search of the same script has left in the user's cache."""
     path = user_cache.path_for("imports", script.key)
     if path is None or script.code is None:
         return None

@@ -2,16 +2,8 @@
 
     python [flags] import_recorder.py REPORT [-m] SCRIPT ARGUMENTS...
 
-The first trial of a search runs through this file (`recording.py`); `imports.ImportReport` reads
-the report. A finder at the front of `sys.meta_path` sees which modules are looked for, and finds
-none: there is no thread, no signal, and no hook that others would see. The file stands alone: it
-imports nothing of modeldir, and nothing that the interpreter has not loaded already. In every other
-respect the run is a plain one, and it ends as Python ends.
-
-The report is lines of Python literals: first what the interpreter is, then the modules in the order
-in which they were looked for, each with how the script had changed the environment by then; at the
-very end a line that says so. The script's own modules are noted by name only, since they may hide a
-library's.
+The file stands alone: it imports nothing of modeldir, and nothing that the interpreter has not
+loaded already.
 """
 
 import atexit
@@ -35,7 +27,13 @@ modeldir reads one when it is loaded. (As in `deferred_modules.py`; this file st
 
 
 class _Finder:
-    """A finder that notes what is looked for, and finds nothing."""
+    """A finder that notes what is looked for, and finds nothing.
+
+    The report is lines of Python literals: first what the interpreter is, then the modules in the
+    order in which they were looked for, each with how the script had changed the environment by
+    then; at the very end a line that says so. The script's own modules are noted by name only,
+    since they may hide a library's.
+    """
 
     def __init__(self, report: str) -> None:
         self._report = report
@@ -177,7 +175,6 @@ def _run_script_module() -> "ModuleType":
 
 
 def _remove_from_command_line(words: int) -> None:
-    """Remove this file from the command line."""
     place = sys.orig_argv.index(sys.argv[0])
     del sys.orig_argv[place : place + words]
 

@@ -1,10 +1,8 @@
 """The list of a script's imports, and a process that does these imports ahead.
 
-`recording.py` reads a list from the recorder's report (`ImportReport`), `import_cache.py` keeps it,
-and the import process (`spawner.py`) does it (`PreloadedModules`). A list holds the modules of the
-interpreter and its environment, in order, each with how the script had changed the environment
-variables by then. The script's own modules are never on it, and a module that is now found in
-another place is not imported. How the script gets them: `deferred_modules.py`.
+`recording.py` reads a list, `import_cache.py` keeps it, and the import process (`spawner.py`) does
+it. The script's own modules are never on it, and a module that is now found in another place is not
+imported. How the script gets them: `deferred_modules.py`.
 """
 
 from __future__ import annotations
@@ -31,16 +29,10 @@ class ListedModule:
 
 @dataclass(frozen=True)
 class ImportList:
-    """The imports of one run of a script.
+    """The imports of one run of a script, in their order.
 
-    Attributes:
-        modules: in the order of import.
-        own: the names of the script's own modules.
-        path: `sys.path`, without what the script added.
-        loaded: the modules that the interpreter had loaded before the script.
-        folders: where libraries lie, with their times (ns).
-        has_ended: the list is complete.
-        words: the script and its arguments.
+    `own` are the names of the script's own modules, `loaded` those that the interpreter had loaded
+    before, `folders` where libraries lie, with their times (ns). `has_ended`: the list is complete.
     """
 
     modules: tuple[ListedModule, ...]
@@ -226,11 +218,8 @@ def _times(paths: Iterable[str]) -> dict[str, int]:
 class PreloadedModules:
     """The modules that this process has imported ahead.
 
-    Attributes:
-        imports: the list.
-        left_out: modules that could not be imported, each with the reason.
-        objection: why this process must not be forked.
-        deferred: the modules, as a script gets them.
+    `left_out` could not be imported, each with the reason. `objection` is why this process must not
+    be forked.
     """
 
     def __init__(self) -> None:
@@ -242,9 +231,8 @@ class PreloadedModules:
         self._fresh: dict[str, ModuleType] = {}
 
     def add(self, learned: ImportList) -> None:
-        """Import the modules of a list that are not imported yet; leave out those that fail.
-
-        It may be called again with a longer list.
+        """Import the modules of a list (perhaps a longer one) that are not imported yet, if they
+        can be.
         """
         import gc  # noqa: PLC0415 - only in a process for warm trials
         import importlib.util  # noqa: PLC0415 - before any module is hidden

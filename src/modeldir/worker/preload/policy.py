@@ -1,15 +1,8 @@
 """Decide which trials of a search are preloaded: forked from a process that has done the imports.
 
-`worker.py` asks a `Preloading` how each attempt starts, and reports what becomes of it. The first
-trial records its imports (`recording.py`). If that is worth it, a process imports them ahead
-(`process.py`), while the first trial still runs if a core is free, and the next trials start as
-forks of it. Whatever goes wrong, the trials that follow start as plain commands, and the reason is
-printed once. Nothing depends on preloading: a trial that is lost with it is interrupted, and runs
-again as a plain command.
-
-The recorded list is kept (`import_cache.py`), so that the next search of the same script preloads
-its first trial too. Which commands and processes must not be forked: `guards.py`. When a fork
-hangs: `probation.py`.
+`worker.py` asks a `Preloading` how each attempt starts. The first trial records its imports; if
+that is worth it, a process does them ahead. Nothing depends on preloading: whatever goes wrong,
+trials start as plain commands. Reasons against forks: `guards.py`; hanging forks: `probation.py`.
 """
 
 from __future__ import annotations
@@ -115,12 +108,8 @@ def _fork_failed(folder: Path, attempt: int) -> bool:
 class Preloading:
     """Decides for one worker how its trials start.
 
-    Args:
-        folder: the search's.
-        message: prints something for the user.
-        left: counts the trials to run; None if there is no end.
-        code: returns a hash of the user's own code.
-        variables: added to the environment of all trials.
+    `left` counts the trials to run (None: there is no end), `code` returns a hash of the user's
+    code.
     """
 
     def __init__(  # noqa: PLR0913 - what a worker has and this has not
@@ -204,7 +193,6 @@ class Preloading:
         return None, start
 
     def started(self, supervisor: int, start: Start) -> None:
-        """Note that this supervisor runs an attempt."""
         if start.forked:
             self._probation.add(supervisor, start.folder, self._clock())
         elif start.by and self._recording is not None:
@@ -242,13 +230,9 @@ class Preloading:
             self._probation.end()
 
     def check(self, running: int) -> list[PreloadSpawner]:
-        """Deal with what has happened since the last call.
+        """Deal with what has happened since the last call; return the import processes that died.
 
-        Args:
-            running: how many trials this worker runs.
-
-        Returns:
-            The import processes that died: nothing reports the ends of their supervisors.
+        Nothing reports the ends of their supervisors.
         """
         self._running = running
         self._notice_pause()
@@ -287,7 +271,6 @@ class Preloading:
         self._give_up(why)
 
     def close(self) -> None:
-        """Let the import processes leave."""
         self._process.close()
         if self._recording is not None:
             self._recording.remove()
@@ -350,7 +333,6 @@ class Preloading:
             import_cache.save(self._folder, script, saved)
 
     def _script(self) -> Script:
-        """Return the script with its code as it is now."""
         return Script(self._words, self._cwd, self._code())
 
     # -- Importing ahead ---------------------------------------------------------------------------
@@ -447,8 +429,10 @@ class Preloading:
         self._awake = now
 
     def _end_silent_trials(self) -> None:
-        """End a preloaded trial that does nothing at all: it may wait for a lock that was held when
-        it was forked. It runs again as a plain command.
+        """End a preloaded trial that does nothing at all: it may wait for a lock that was held at
+        the fork.
+
+        It runs again as a plain command.
         """
         silence = max(_SILENCE, self._took[1])
         for trial in self._probation.silent(self._clock(), silence):

@@ -1,12 +1,8 @@
 """Run a script as `__main__`, to its very end, in a process that was not started with it.
 
-`child.py` calls `run_as_main` in a forked child, and `import_recorder.py` calls `execute`. The
-script runs as by `python script.py`, from its first line to the exit code of the process. Nothing
-of modeldir is imported here, and of the standard library only what every interpreter has loaded
-already, so that a script finds no more modules than without modeldir (not even `__future__`).
-
-One thing differs: the libraries of the process are not torn down. Objects that the script itself
-made are destroyed (a file that it left open is written); all others are left alone.
+`child.py` and `import_recorder.py` call it. Nothing of modeldir is imported here, nor what the
+interpreter has not loaded already (not even `__future__`), so that a script finds no more modules.
+Objects of the script are destroyed at the end, those of libraries are left alone.
 """
 
 import os
@@ -30,10 +26,9 @@ an interpreter needs that long to tear down few libraries, and many.
 def run_as_main(
     argv: "Sequence[str]", *, is_module: bool = False, libraries: "Iterable[ModuleType]" = ()
 ) -> "NoReturn":
-    """Run `argv[0]` as the main program, and exit with the code that it would have had.
+    """Run `argv[0]` (a module's name if `is_module`) as the main program, and exit with its code.
 
-    With `is_module` it is the name of a module, as with `python -m`. `libraries` are modules that
-    are not torn down, besides those in `sys.modules`.
+    `libraries` are modules that are not torn down, besides those in `sys.modules`.
     """
     before = frozenset(map(id, (*sys.modules.values(), *libraries)))
     error = execute(argv, is_module=is_module)
@@ -138,7 +133,6 @@ def _report_end(error: BaseException | None) -> int:
 
 
 def print_exception(error: BaseException) -> None:
-    """Give an uncaught exception to `sys.excepthook`."""
     if error.__traceback__ is not None or isinstance(error, SyntaxError):
         sys.last_type, sys.last_value = type(error), error
         sys.last_traceback = error.__traceback__
@@ -183,7 +177,6 @@ def _write_error(text: str) -> None:
 
 
 def _flush(stream: "Any") -> BaseException | None:
-    """Write what a stream has buffered. Returns what went wrong."""
     try:
         if stream is not None and not _is_closed(stream):
             stream.flush()
