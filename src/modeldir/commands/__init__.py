@@ -1,14 +1,9 @@
 """The command `modeldir`: one module for each command, and the only package that prints or exits.
 
-`entry` is the console script, `main` runs one command line: start there. A command's module has
-`HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and `run(arguments)`, which
-returns the exit code: 0 all is well, 1 a trial failed, 2 wrong use, 130 interrupted. It may have
-`meant(words)` (see `parser.py`), `TAKES_LINES` (options whose value may begin with a dash) and
-`COLLECTS = False` if the command ends before garbage collection could pay off.
-
-A command is imported only when it is called: `modeldir --help` must stay as quick as Python itself.
-The other modules are helpers: `parser`, `options`, `messages`, `folders`, `submit`, `dry_run`,
-`show_search`, `log_reader`.
+A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
+`run(arguments)`, which returns the exit code. It may have `meant(words)` (see `parser.py`),
+`TAKES_LINES` (options whose value may begin with a dash) and `COLLECTS = False` if it ends before
+garbage collection could pay off. It is imported only when it is called. Start at `main`.
 """
 
 from __future__ import annotations
@@ -208,7 +203,6 @@ def _print_stderr(message: str) -> None:
 
 
 def _error_text(error: OSError) -> str:
-    """Return what went wrong, and with which file."""
     words = error.strerror or str(error)
     return f"{error.filename}: {words}" if error.filename else words
 

@@ -1,7 +1,4 @@
-"""`modeldir best`: print the path of the best experiment, for other commands.
-
-Start with `run`. The ranking itself is `Tree.best` in `results/`.
-"""
+"""`modeldir best`: print the path of the best experiment, for other commands."""
 
 from __future__ import annotations
 
@@ -23,14 +20,12 @@ EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_r
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
     add_ranking_options(parser, "rank by", by_name=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the path on a line of its own; if there is no best, print why and return 1."""
     tree = read_tree(arguments.dir)
     if tree.experiments and arguments.metric and arguments.metric not in _known(tree):
         print_stderr(_nothing(tree, (arguments.metric, "maximize")))

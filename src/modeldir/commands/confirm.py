@@ -1,8 +1,7 @@
 """`modeldir confirm`: run the best configurations again with new seeds and test the difference.
 
-Start with `run`. The new training runs are a search of their own in `DIR/confirm`, run by
-`search.run_search`. Which configurations are compared is in `results/finalists.py`, the test in
-`results/confirmation.py`. The spawner must be forked before anything heavy is imported.
+The new training runs are a search of their own in `DIR/confirm`. The spawner must be forked before
+anything heavy is imported. Finalists: `results/finalists.py`; the test: `results/confirmation.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ learns from them. DIR/params.json needs a "seed" that the script uses.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir confirm DIR [--top N] [--repeats N] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_MORE}"
     parser.add_argument("dir", metavar="DIR", help="the search")
@@ -104,8 +102,8 @@ def _is_complete(chosen: Finalists) -> bool:
 def _run(chosen: Finalists, folder: Path, arguments: argparse.Namespace, spawner: Spawner) -> int:
     """Run the confirming search; returns its exit code.
 
-    Its options are those of this command line, else those of the confirming search so far, else
-    those of the search in DIR.
+    Its options are those of this command line, else its own so far, else those of the search in
+    DIR.
     """
     from modeldir.results.confirmation import announcement  # noqa: PLC0415
     from modeldir.search import worker_registry  # noqa: PLC0415

@@ -1,7 +1,6 @@
 """`modeldir demo`: show everything in a minute, with the commands that a user would type.
 
-Start with `_steps`, the list of commands. A step that is done already is skipped, so an interrupted
-demo continues. The project is a template of `commands/templates/`.
+A step that is done already is skipped, so an interrupted demo continues.
 """
 
 from __future__ import annotations
@@ -50,7 +49,6 @@ class Step:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir demo [DIR] [--template NAME]"
     parser.add_argument(
         "dir", nargs="?", metavar="DIR", help=f"where (default: {' or '.join(_FOLDERS.values())})"
@@ -119,7 +117,6 @@ def _steps(project: Path, template: str) -> Iterator[Step]:
 
 
 def _do(steps: Iterator[Step], folder: Path) -> int:
-    """Do the steps in a folder; returns the first exit code that is not 0, else 0."""
     for step in steps:
         print(f"\n{step.why}", flush=True)
         if step.words:

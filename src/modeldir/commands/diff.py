@@ -1,8 +1,7 @@
 """`modeldir diff`: show only what differs between experiments.
 
-Start with `differences`. A single experiment is compared with its base (of its search, or the
-experiment that it was derived from) and with the best trial; a search compares its base with its
-best trial. `show` prints the same by `against`. How two values are compared: `params/equality.py`.
+A single experiment is compared with its base and with the best trial; a search compares its base
+with its best trial. `show` prints the same by `against`.
 """
 
 from __future__ import annotations
@@ -42,7 +41,6 @@ _RECORDED = ("status", "code", "commit", "python")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir diff DIR ..."
     parser.add_argument(
         "dirs",
@@ -53,18 +51,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what differs; returns 0 in any case."""
     print(differences(experiments_among(list(map(Path, arguments.dirs)))))
     return 0
 
 
 def differences(folders: Sequence[Path]) -> str:
-    """Return what `modeldir diff` prints: tables of hyperparameters, metrics and facts that differ.
-
-    Raises:
-        FolderError: if there is nothing to compare with, or a folder is not an experiment.
-        ParamsError: if hyperparameters cannot be read.
-    """
+    """Return what `modeldir diff` prints: what differs in hyperparameters, metrics and facts."""
     if len(folders) == 1:
         return _of_one(folders[0])
     _refuse_searches(folders)
@@ -98,9 +90,8 @@ def _of_one(folder: Path) -> str:
 
 
 def against(folder: Path, read: Read) -> str:
-    """Return how an experiment differs from its base and the best trial of its search.
-
-    The result is empty if there is neither.
+    """Return how an experiment differs from its base and the best trial of its search, if there is
+    one.
     """
     try:
         before = _before(folder, read)
@@ -146,16 +137,10 @@ def _refuse_searches(folders: Sequence[Path]) -> None:
 
 @dataclass(frozen=True)
 class _Side:
-    """One side of a comparison.
+    """One side of a comparison, with a `short` header for narrow terminals, e.g. a trial's number.
 
-    Attributes:
-        header: its name.
-        short: a shorter header for narrow terminals, e.g. a trial's number.
-        hyperparameters: those that it used.
-        replaced: the values of `params.json` that `--set` has replaced.
-        metrics: its metrics; None for the base of a search, which never ran.
-        run: entries of its run file; None for the base of a search.
-        problems: why some of it could not be read.
+    `replaced` are the values of `params.json` that `--set` has replaced. `metrics` and `run` are
+    None for the base of a search, which never ran.
     """
 
     header: str
@@ -280,7 +265,6 @@ def _width(text: str) -> int:
 
 
 def _part(full: Table, begin: int, stop: int) -> Table:
-    """Return the first column and a range of the others."""
     rows = tuple((row[0], *row[begin:stop]) for row in full.rows)
     return Table((full.columns[0], *full.columns[begin:stop]), rows)
 
@@ -290,7 +274,6 @@ def _text(part: Table, digits: int | None) -> str:
 
 
 def _cells(values: Sequence[object]) -> Iterator[object]:
-    """Yield the cells of a row, as JSON if two different values would look the same."""
     there = [value for value in values if value is not ABSENT]
     look_equal = any(
         cell_text(one) == cell_text(other) and not same(one, other)
@@ -312,7 +295,6 @@ def _with_before(before: object, cell: object) -> object:
 
 
 def _change(values: Sequence[object]) -> tuple[str | None, ...]:
-    """Return the difference of two numbers."""
     if len(values) != 2:  # noqa: PLR2004 - more than two have no single difference
         return ()
     old, new = values

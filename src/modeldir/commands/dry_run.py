@@ -1,8 +1,4 @@
-"""Text of `modeldir search DIR --dry-run`: which trials it would run, and how long they would take.
-
-`commands/search.py` calls `dry_run`. Nothing is written or started here. The script that a job
-manager would get is previewed in `submit.py`.
-"""
+"""Text of `modeldir search DIR --dry-run`: which trials it would run, and for how long."""
 
 from __future__ import annotations
 
@@ -38,13 +34,8 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
 ) -> str:
     """Return what a search would make and start.
 
-    Args:
-        search: the search.
-        command: the training command.
-        jobs: how many trials run in parallel.
-        typed: whether the command was typed now, instead of read from `search.json`.
-        timed: whether one trial has been run to time it.
-        preload: whether trials may be forked from a process that has imported their modules.
+    `typed`: the command was typed now, not read from `search.json`. `timed`: a trial has been run
+    to time it.
     """
     new = search.look_ahead(command, typed=typed, most=MOST)
     remaining = search.scheduler.to_come() if len(new) == MOST else len(new)

@@ -1,7 +1,4 @@
-"""`modeldir export`: write experiments in the format of another tool.
-
-Start with `run`. The formats are in `exchange/`, one module for each tool.
-"""
+"""`modeldir export`: write experiments in the format of another tool (`exchange/`)."""
 
 from __future__ import annotations
 
@@ -19,7 +16,6 @@ EXAMPLE = "modeldir export experiments/learning_rate --to tensorboard -o tensorb
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir export DIR --to TOOL -o OUT [--maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
     parser.add_argument(
@@ -37,7 +33,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export and print how to open it; warnings go to standard error."""
     ranking = ranking_of(arguments)
     objectives = () if ranking is None else (ranking,)
     done = exporting.export(arguments.dir, arguments.to, arguments.out, objectives)

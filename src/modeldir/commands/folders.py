@@ -1,8 +1,4 @@
-"""Folders on a command line: which ones are meant, and how they are named in the output.
-
-`show`, `diff` and `log` call these functions; start with `experiments_among`. All trials of a
-search are read by `results/`.
-"""
+"""Folders on a command line: which ones are meant, and how they are named in the output."""
 
 from __future__ import annotations
 
@@ -25,8 +21,7 @@ _BESIDE = frozenset({"code", "confirm"})
 def experiments_among(folders: Sequence[Path]) -> list[Path]:
     """Leave out files and folders that are not experiments, if somebody types `SEARCH/*`.
 
-    A search also contains its log, its kept code and its confirming runs. If nothing else is given,
-    all are returned.
+    If nothing else is given, all are returned.
     """
     left = [each for each in folders if not (each.is_file() or _is_beside_trials(each))]
     return left or list(folders)
@@ -37,7 +32,6 @@ def _is_beside_trials(folder: Path) -> bool:
 
 
 def headers(folders: Sequence[Path]) -> list[str]:
-    """Return the folders' names, or their paths if two names are equal."""
     names = [folder.name for folder in folders]
     return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
 
@@ -49,11 +43,7 @@ def number_of(folder: Path) -> str | None:
 
 
 def read_tree(folder: Path) -> Tree:
-    """Read all experiments below a folder. Most commands need none, so the import is late.
-
-    Raises:
-        FolderError: if the folder does not exist.
-    """
+    """Read all experiments below a folder. Most commands need none, so the import is late."""
     from modeldir.results import experiment_tree  # noqa: PLC0415 - see above
 
     return experiment_tree.read_tree(folder)

@@ -1,7 +1,4 @@
-"""`modeldir import`: turn the runs of another tool into experiment folders.
-
-Start with `run`. The readers are in `exchange/`, one module for each tool.
-"""
+"""`modeldir import`: turn the runs of another tool into experiment folders (`exchange/`)."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ EXAMPLE = "modeldir import multirun/2026-11-25 -o experiments/from_hydra"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir import FOLDER -o DIR [--from TOOL]"
     parser.add_argument(
         "source", metavar="FOLDER", help="where the tool keeps its runs: a folder, or its file"
@@ -32,7 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Import and print what came; problems go to standard error."""
     done = importing.import_runs(arguments.source, arguments.out, arguments.tool)
     print(done, flush=True)
     for problem in done.problems:

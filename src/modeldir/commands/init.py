@@ -1,8 +1,4 @@
-"""`modeldir init PROJECT`: copy a template project.
-
-Start with `run`; the templates and how one is copied are in `templates/`. `demo` uses the list of
-missing packages too.
-"""
+"""`modeldir init PROJECT`: copy a template project (`templates/`)."""
 
 from __future__ import annotations
 
@@ -21,21 +17,18 @@ _NAME = re.compile(r"[\w.-]+")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir init PROJECT [--template NAME]"
     parser.add_argument("project", metavar="PROJECT", help="the folder to make")
     templates.add_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Copy the project and print what to type next."""
     made = templates.copy(arguments.template, arguments.project)
     print(next_steps(Path(arguments.project), arguments.template, len(made)))
     return 0
 
 
 def next_steps(project: Path, template: str, count: int) -> str:
-    """Return what was made, and the commands to type next."""
     lines = [f"{project}: {count} files, from the template {template!r}", "next:"]
     if os.path.abspath(project) != os.getcwd():
         lines.append(f"  cd {quoted(project)}")
@@ -53,7 +46,6 @@ def next_steps(project: Path, template: str, count: int) -> str:
 
 
 def requirements_file(template: str) -> Path:
-    """Return the file that lists the packages a template needs."""
     return Path(templates.__file__).with_name(template) / "requirements.txt"
 
 

@@ -1,9 +1,7 @@
 """`modeldir log`: print what one or several experiments printed, and follow it as it grows.
 
-Start with `run`. Several logs are printed one after another; with `-f` they are printed at the same
-time, each line with a name before it. The end of a log is shown without reading all of it. Redrawn
-lines (progress bars) are shown as `logs/screen.py` leaves them. The log itself is written in
-`logs/`; which of several files to show is `messages.main_log`.
+The end of a log is shown without reading all of it. Redrawn lines are shown as `logs/screen.py`
+leaves them. Which of several files to show: `messages.main_log`.
 """
 
 from __future__ import annotations
@@ -51,7 +49,6 @@ Wait = Callable[[], None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir log DIR ... [-f] [--tail N] [--raw]"
     parser.add_argument(
         "dirs",
@@ -92,7 +89,6 @@ def meant(words: Sequence[str]) -> str | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the logs; with `--follow`, also what is added to them."""
     folders = experiments_among(list(map(Path, arguments.dirs)))
     sys.stdout.flush()
     if arguments.follow:
@@ -118,11 +114,7 @@ def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
 
 
 def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
-    """Print one log after another, each below its name, like `tail`.
-
-    Raises:
-        FolderError: at the end, for folders without a log.
-    """
+    """Print one log after another, each below its name, like `tail`."""
     from modeldir._system.text import visible  # noqa: PLC0415 - not for a single log
 
     problems, begun = list[str](), False
@@ -227,9 +219,6 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
     """Print a log and what is added to it, until the run has ended.
 
     If a new attempt begins, its log is printed next. If the run has not begun, wait for it.
-
-    Raises:
-        FolderError: if there is no such folder, or no log that could still be written.
     """
     for _ in _following(folder, _show, tail=tail, raw=raw):
         (wait or partial(wait_for_more, PAUSE))()
@@ -238,11 +227,6 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
 def follow_all(
     folders: Sequence[Path], *, tail: int | None, raw: bool, wait: Wait | None = None
 ) -> None:
-    """Follow several logs at the same time, with a name before each line.
-
-    Raises:
-        FolderError: at the end, for folders that have no log and get none.
-    """
     if raw:
         raise FolderError(
             "--raw -f needs one experiment: the bytes of several would be mixed\n"
@@ -266,9 +250,8 @@ def follow_all(
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Return the names to print before the lines.
-
-    In a narrow terminal, the numbers of the trials are used, after a list of their names.
+    """Return the names to print before the lines: in a narrow terminal, numbers, after a list of
+    them.
     """
     from modeldir._system.terminal import width_here  # noqa: PLC0415 - see above
     from modeldir._system.text import text_width, visible  # noqa: PLC0415 - see above
@@ -368,7 +351,6 @@ def _has_better_log(folder: Path, path: Path, *, raw: bool) -> bool:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Return whether an open file is still the one at this path, and was not emptied."""
     here = os.fstat(file.fileno())
     try:
         there = os.stat(path)
@@ -411,10 +393,7 @@ def was_cut_off(folder: Path, path: Path, observer: heartbeat.Observer | None = 
 
 
 def _session(path: Path) -> str | None:
-    """Return the state of the last session in modeldir's log; None for another log.
-
-    The states are "ended", "alive", "dead", and "elsewhere" for a session on another host.
-    """
+    """Return "ended", "alive", "dead" or "elsewhere" (on another host); None for another log."""
     head = _last_head(path)
     if head is None:
         return None

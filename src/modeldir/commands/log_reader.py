@@ -1,8 +1,6 @@
 """Read a log as lines: all of it, or only its last lines from the end of the file.
 
-`commands/log.py` calls `lines_of`, `last_lines` and `Reader`; start with `Reader`. Redrawn lines
-(progress bars) are what `logs/screen.py` leaves of them. The rule: the end of a long log is read
-without reading all of it. Following a log that grows: `commands/log.py`.
+`commands/log.py` calls it. The end of a long log is read without reading all of it.
 """
 
 from __future__ import annotations
@@ -37,7 +35,6 @@ class Reader:
         return self._with_ends(self._screen.flush_idle())
 
     def end(self) -> Iterator[str]:
-        """Yield the rest."""
         lines = self._screen.feed(self._decoder.decode(b"", final=True)) + self._screen.drain()
         yield from self._with_ends(lines)
         if self._open:
@@ -51,7 +48,6 @@ class Reader:
 
 
 def lines_of(path: Path, start: int = 0) -> Iterator[str]:
-    """Yield the lines of a file from a position on; a very long line comes in pieces."""
     reader = Reader()
     with open(path, "rb") as file:
         file.seek(start)
@@ -73,7 +69,6 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def _last(pieces: Iterable[str], count: int) -> list[str]:
-    """Return the last lines, joined from their pieces."""
     lines: deque[str] = deque(maxlen=count)
     text: list[str] = []
     for piece in pieces if count else ():

@@ -1,8 +1,7 @@
 """Texts that several commands print: errors, labeled entries, paths, what to type next.
 
-The commands call these functions; `submit.py` has the texts about jobs. Start with `print_stderr`
-and `entries_text`. Keep imports light: `modeldir show` of one experiment reads no tree of
-experiments. How a search is doing is worded in `monitor/live_lines.py` and `monitor/summary.py`.
+Keep imports light: `modeldir show` of one experiment reads no tree of experiments. Texts about
+jobs: `submit.py`; how a search is doing: `monitor/`.
 """
 
 from __future__ import annotations
@@ -29,9 +28,8 @@ Entry = tuple[str, object]
 
 
 def print_stderr(message: str) -> None:
-    """Print a message on standard error, wrapped between words in a terminal.
-
-    Control characters, which a name may contain, are printed as escapes.
+    """Print a message on standard error, wrapped between words in a terminal, control characters
+    escaped.
     """
     print_lines(text.folded(message, width_of_messages()))
 
@@ -84,7 +82,6 @@ def modified(path: Path) -> float:
 
 
 def path_as_typed(path: Path) -> str:
-    """Return a path relative to the current folder if it lies below it, else unchanged."""
     try:
         return str(files.absolute(path).relative_to(Path.cwd()))
     except ValueError:
@@ -106,7 +103,6 @@ def time_text(stamp: object) -> str | None:
 
 
 def value_text(value: object) -> str:
-    """Return a hyperparameter's value as a table shows it."""
     return text.cell_text(text.value_cell(value))
 
 
@@ -130,12 +126,7 @@ def entries_text(entries: Iterable[Entry]) -> str:
 
 
 def retry_text(row: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | None:
-    """Return that an ended trial will run again, if `modeldir retry` has asked for it.
-
-    Args:
-        row: the trial.
-        attempts_asked: by trial number, the attempt that `retry` has asked for.
-    """
+    """Return that an ended trial will run again, if `modeldir retry` has asked for it."""
     attempt = attempts_asked.get(-1 if row.number is None else row.number)
     if attempt is None or attempt <= row.status.attempt:
         return None
@@ -167,5 +158,4 @@ def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def assignments_text(values: Mapping[str, Any]) -> str:
-    """Return hyperparameters and their values in one line."""
     return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())

@@ -1,7 +1,6 @@
 """`modeldir new DIR --from DIR name=value ...`: derive an experiment or a search from another.
 
-Start with `derive`, or `first` for an experiment without a source. The rule: the new folder is
-complete or does not exist. `origin.json` records the source; `messages.origin_entries` prints it.
+The rule: the new folder is complete or does not exist. `origin.json` records the source.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ _NOTHING = "Nothing was made."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY]"
     parser.add_argument("dir", metavar="DIR", help="the folder to make")
     parser.add_argument("values", nargs="*", metavar="name=value", help="a changed hyperparameter")
@@ -51,7 +49,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the folder; print what is different there and what to type next."""
     folder = Path(arguments.dir)
     given = parse_values(arguments.values, folder, _flat_base(arguments.source))
     if arguments.source is None:
@@ -67,12 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
 class Made:
     """A folder that was made.
 
-    Attributes:
-        folder: the folder.
-        source: the folder that it was derived from, if any.
-        changes: what is different: `{name: (old, new)}`.
-        hyperparameters: all hyperparameters, by dotted name.
-        added: the names that the source does not have.
+    `changes` is `{name: (old, new)}`, `hyperparameters` are all of them, by dotted name, `added`
+    the names that the source does not have.
     """
 
     folder: Path
@@ -83,7 +76,6 @@ class Made:
 
 
 def made_text(made: Made) -> str:
-    """Return the changes, and the commands to type next."""
     origin = f"derived from {made.source}" if made.source else "a first experiment"
     lines = [f"{made.folder}: {origin}"]
     for name, (old, new) in made.changes.items():
@@ -118,11 +110,7 @@ def _flat_base(source: str | None) -> dict[str, Any]:
 def parse_values(
     words: Sequence[str], folder: Path, base: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Parse the `name=value` words of a command line, using the types of the values in `base`.
-
-    Raises:
-        ParamsError: listing every word that cannot be parsed.
-    """
+    """Parse the `name=value` words of a command line, using the types of the values in `base`."""
     values: dict[str, Any] = {}
     problems: list[tuple[str, str | None]] = []
     for word in words:
@@ -146,12 +134,6 @@ def _check(problems: Sequence[tuple[str, str | None]], folder: Path) -> None:
 
 
 def first(folder: Path, given: Mapping[str, Any], message: str | None) -> Made:
-    """Make an experiment without a source.
-
-    Raises:
-        FolderError: if the folder is an experiment already, or cannot be written.
-        ParamsError: if no value is given, or one cannot be saved.
-    """
     _check_is_new(folder)
     if not given:
         by_value = f"modeldir new {quoted(folder)} learning_rate=0.01"
@@ -173,18 +155,10 @@ def derive(
     *,
     add: bool = False,
 ) -> Made:
-    """Make a folder with the hyperparameters of another and some of them changed.
+    """Make a folder with the hyperparameters of an experiment, a trial or a search, and some
+    changed.
 
-    Args:
-        folder: the new folder; its parents are made too.
-        source: an experiment, a trial, or a search (its base config).
-        given: the changed hyperparameters, by dotted name.
-        message: why it was made.
-        add: whether names that the source does not have may be added.
-
-    Raises:
-        FolderError: if the source is no experiment, or the folder is one already.
-        ParamsError: if the source does not have a name, or a file cannot be read.
+    `add`: names that the source does not have may be added.
     """
     found = _params_of(source, folder)
     _check_is_new(folder)
@@ -272,7 +246,6 @@ def _plain(value: object) -> object:
 
 
 def _same(old: object, new: object) -> bool:
-    """Return whether a value does not change; 1, 1.0 and true are all different."""
     return type(old) is type(new) and old == new
 
 

@@ -1,8 +1,7 @@
 """Options that several commands share: where trials run, and when a worker stops.
 
-`search`, `work` and `confirm` add these options and read them; `submit.py` reads the options of
-launchers. Start with `add_slot_options`. This module is imported before the spawner is forked, so
-it imports nothing heavy at the top. How a command line becomes a call: `commands/__init__.py`.
+This module is imported before the spawner is forked, so it imports nothing heavy at the top. The
+options of launchers: `submit.py`.
 """
 
 from __future__ import annotations
@@ -57,9 +56,8 @@ class NamesIn:
 def add_ranking_options(
     parser: argparse._ActionsContainer, purpose: str, *, by_name: bool = False
 ) -> None:
-    """Add `--maximize` and `--minimize`, of which one may be given, for a purpose.
-
-    `by_name` adds `--metric`, for which modeldir infers the direction.
+    """Add `--maximize` and `--minimize`, and with `by_name` `--metric`, whose direction is
+    inferred.
     """
     ranked = parser.add_mutually_exclusive_group()
     if by_name:
@@ -71,14 +69,12 @@ def add_ranking_options(
 
 
 def ranking_of(arguments: argparse.Namespace) -> Ranked | None:
-    """Return the metric to rank by and its direction, if the command line says so."""
     if arguments.maximize:
         return arguments.maximize, "maximize"
     return (arguments.minimize, "minimize") if arguments.minimize else None
 
 
 def add_slot_options(group: argparse._ArgumentGroup) -> None:
-    """Add the options that say how trials share a machine."""
     many = "trials at a time, or auto (--cold: imports by each)"
     group.add_argument("-j", "--jobs", default="1", metavar="N", help=many)
     group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
@@ -88,11 +84,7 @@ def add_slot_options(group: argparse._ArgumentGroup) -> None:
 
 
 def has_preload(arguments: argparse.Namespace) -> bool:
-    """Return whether trials may be forked from a process that has imported their modules.
-
-    Raises:
-        SearchError: if both `--warm` and `--cold` are given.
-    """
+    """Return whether trials may be forked from a process that has imported their modules."""
     if arguments.cold and arguments.warm:
         raise SearchError("--warm --cold: say one of them", state="Nothing was started.")
     return not arguments.cold
@@ -116,14 +108,8 @@ def live_terminal() -> str | None:
 
 
 def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
-    """Return the slots for trials that the command line asks for.
-
-    Args:
-        arguments: the parsed command line.
-        own: the token of the job that owns the GPUs, inside a job.
-
-    Raises:
-        SearchError: if an option is no number, or more than the machine has.
+    """Return the slots that the command line asks for; `own` is the token of the job that owns the
+    GPUs.
     """
     from modeldir.worker.slots import Slots  # noqa: PLC0415 - it may look for GPUs
 
@@ -135,11 +121,6 @@ def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
 
 
 def number_of(option: str, word: str | None, kind: type[_N]) -> _N | Literal["auto"] | None:
-    """Return an option's number, or `auto`; None if the option was not given.
-
-    Raises:
-        SearchError: if the word is neither.
-    """
     if word is None or word == "auto":
         return None if word is None else "auto"
     try:
@@ -151,11 +132,6 @@ def number_of(option: str, word: str | None, kind: type[_N]) -> _N | Literal["au
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
-    """Return when this worker stops, as the command line says.
-
-    Raises:
-        SearchError: if the time cannot be read, or a number is below 1.
-    """
     from modeldir._system.durations import parse_duration  # noqa: PLC0415
     from modeldir.worker.stop_rules import Limits  # noqa: PLC0415
 

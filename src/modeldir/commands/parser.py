@@ -1,8 +1,7 @@
 """The argument parser of all commands: argparse, whose errors suggest what was probably meant.
 
 `commands/__init__.py` makes one `Parser` for each command line. A command's module may have
-`meant(words)`, which returns a better hint about words that argparse does not understand. Options
-that several commands share: `options.py`.
+`meant(words)`, which returns a better hint about words that argparse does not understand.
 """
 
 from __future__ import annotations
@@ -44,13 +43,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A command's parser.
-
-    Attributes:
-        example: a command line to copy.
-        meant: the command's own function that returns a hint about misunderstood words.
-        words: the command line.
-    """
+    """A command's parser, with its `EXAMPLE`, its `meant`, and the words of the command line."""
 
     example = ""
     meant: Meant | None = None
@@ -130,7 +123,6 @@ def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
 
 
 def _existing_folders() -> list[str]:
-    """Return a hint that lists what lies in `experiments/`, the usual folder."""
     from modeldir.experiment.experiment import params_file  # noqa: PLC0415 - only for an error
 
     found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]

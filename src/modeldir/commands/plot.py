@@ -1,7 +1,4 @@
-"""`modeldir plot DIR --kind slice -o figure.pdf`: draw figures for papers.
-
-Start with `run`; the figures are drawn in `results/plots/`, one module for each kind.
-"""
+"""`modeldir plot DIR --kind slice -o figure.pdf`: draw figures for papers (`results/plots/`)."""
 
 from __future__ import annotations
 
@@ -25,7 +22,6 @@ Several at once: --kind slice,history, or all; then -o figure.pdf is figure_slic
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir plot [DIR] [--kind KIND] [-o FILE] [options]"
     parser.description = f"{HELP}\n\n{_KINDS}"
     parser.add_argument(
@@ -46,7 +42,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the figures and print their paths."""
     from modeldir.results import plots  # noqa: PLC0415 - not for help
 
     is_all = arguments.kind == "all"

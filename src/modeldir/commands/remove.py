@@ -1,7 +1,4 @@
-"""`modeldir remove`: take trials out of their search; no files are deleted.
-
-Start with `run`. How a trial is moved away, and found again: `search/trials.py`.
-"""
+"""`modeldir remove`: take trials out of their search; no files are deleted (`search/trials.py`)."""
 
 from __future__ import annotations
 
@@ -20,7 +17,6 @@ EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir remove TRIAL ..."
     parser.add_argument("trials", nargs="+", metavar="TRIAL", help="a trial's folder")
 

@@ -1,7 +1,6 @@
 """`modeldir retry`: run ended trials again, as they are or with other values.
 
-Start with `run`. Trials are only marked here, or new ones made; the next worker runs them. The
-marks are in `search/trials.py`; which failures there are: `experiment/failures.py`.
+Trials are only marked here (`search/trials.py`), or new ones made; the next worker runs them.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ _CLASSES = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = (
         "modeldir retry DIR ... [--only CLASS | --pruned [--top K]] [--set name=value ...]"
     )

@@ -1,8 +1,7 @@
 """`modeldir run DIR -- COMMAND`: run one experiment and keep its output, exit code and end.
 
-Start with `run`. The attempt is recorded by its supervisor (`worker/supervisor.py`); this module
-decides where it is recorded (`_RunFile`), shows the output, and passes on Ctrl-C. The spawner must
-be made first, while this process is small. Trials of a search are run by `worker/worker.py`.
+The attempt is recorded by its supervisor (`worker/supervisor.py`); `_RunFile` decides where. The
+spawner must be made first, while this process is small.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ _NOTHING = "Nothing was started."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir run DIR [--resume] [--training] [-q] [-m NOTE] [-- COMMAND ...]"
     parser.add_argument("dir", metavar="DIR", help="the experiment's folder, with params.json")
     parser.add_argument(
@@ -75,7 +73,6 @@ def meant(words: Sequence[str]) -> str | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the experiment; returns the command's exit code."""
     # The spawner comes first, while this process is small: every attempt is a fork of it.
     with Spawner() as spawner:
         start, note = _start(arguments)
@@ -122,10 +119,8 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
 def _latest_known(
     folder: Path, script: str, observer: heartbeat.Observer
 ) -> attempts.Attempt | None:
-    """Return the latest attempt.
-
-    If it was started on another host, wait until it is known whether it still runs: at most 2
-    minutes.
+    """Return the latest attempt; of one on another host wait at most 2 minutes to know if it still
+    runs.
     """
     last, is_announced = attempts.latest(folder, script), False
     while last is not None and last.end is None and attempts.has_heartbeat(last):
@@ -206,7 +201,6 @@ class _RunFile:
 
 
 def _script_in(command: object) -> str:
-    """Return the file name of the script in a command, or the module's last name of `python -m`."""
     words = [*map(str, command)] if isinstance(command, list | tuple) else []
     for word in words:
         if word.endswith((".py", ".sh")):
@@ -283,7 +277,6 @@ def _result(start: Start) -> int:
 
 
 def _number_of(name: str) -> int:
-    """Return the number of a signal from its name in the run file."""
     if name in signal.Signals.__members__:
         return signal.Signals[name].value
     return int(name.rpartition(" ")[2])  # "signal 35": it has no name

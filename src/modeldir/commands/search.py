@@ -1,9 +1,8 @@
 """`modeldir search DIR name=domain ... -- COMMAND`: make trials and run them.
 
-Start with `run_search`: it makes a `Search` from the command line, then runs a worker here, submits
-workers to a launcher (`submit.py`), or only prints what it would do (`dry_run.py`). `confirm` calls
-it too. The spawner must be forked before anything heavy is imported, hence the imports inside
-functions. Which trial comes next is decided in `search/`, and trials run in `worker/`.
+`run_search` makes a `Search` from the command line, then runs a worker here, submits workers
+(`submit.py`), or only prints what it would do (`dry_run.py`). The spawner must be forked before
+anything heavy is imported, hence the imports inside functions.
 """
 
 from __future__ import annotations
@@ -58,7 +57,6 @@ trials are kept, interrupted ones run again, new values add trials. Each new tri
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_DOMAINS}"
     parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # in _DOMAINS, like the next
@@ -173,7 +171,6 @@ def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command; returns the exit code."""
     # The spawner comes first, while this process is small: every trial is a fork of the spawner.
     from modeldir.worker.spawner import Spawner  # noqa: PLC0415 - `--help` works without it
 
@@ -291,12 +288,6 @@ def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawne
 
 
 def _domains(words: Sequence[str]) -> dict[str, Any]:
-    """Return what the hyperparameters of a command line may be, by name.
-
-    Raises:
-        SearchError: if a word has no `=`, or a name is given twice.
-        SpaceError: if a domain makes no sense.
-    """
     from modeldir import space  # noqa: PLC0415
 
     found: dict[str, Any] = {}
@@ -320,12 +311,7 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
-    """Return conditions, zipped names, configurations to try first and constraints for `Search`.
-
-    Raises:
-        SearchError: if configurations come both from a file and from `--point`.
-        SpaceError: if an option cannot be read.
-    """
+    """Return conditions, zipped names, configurations to try first and constraints for `Search`."""
     from modeldir.space import cli_syntax as text  # noqa: PLC0415
 
     if len(files) + bool(arguments.point) > 1:

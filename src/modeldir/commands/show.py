@@ -1,8 +1,6 @@
 """`modeldir show`: print the status, metrics and hyperparameters of an experiment or a search.
 
-Start with `shown`; the text about a search is made in `show_search.py`, the comparison with the
-base in `diff.py`, and `messages.py` has what other commands print too. Keep imports light: people
-type this command most.
+Keep imports light: people type this command most. The text about a search: `show_search.py`.
 """
 
 from __future__ import annotations
@@ -47,18 +45,12 @@ LINES = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir show DIR ..."
     parser.add_argument("dirs", nargs="+", metavar="DIR", help="experiments or searches")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each folder.
-
-    Raises:
-        FolderError: at the end, for folders that do not exist or are neither an experiment nor a
-            search.
-    """
+    """Print each folder; raise at the end for those that do not exist or are nothing to show."""
     read = functools.cache(read_tree)  # a search is read once for several of its trials
     problems: list[str] = []
     separator = ""
@@ -74,11 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def shown(folder: Path, read: Read = read_tree) -> str:
-    """Return what `modeldir show` prints about a folder.
-
-    Raises:
-        FolderError: if the folder does not exist, or is neither an experiment nor a search.
-    """
+    """Return what `modeldir show` prints about a folder."""
     names = _files_in(folder)
     has_params = experiment.params_file(folder) is not None
     if "search.json" in names or (has_params and experiment.is_search(folder)):
@@ -106,7 +94,6 @@ def _files_in(folder: Path) -> list[str]:
 def experiment_text(
     row: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
 ) -> str:
-    """Return an experiment's status, metrics, hyperparameters, and what to type next."""
     blocks = [
         f"{text.visible(str(row.path))}\n\n{entries_text(_facts(row))}",
         _metrics(row.scores),
@@ -157,7 +144,6 @@ def _preloaded(folder: Path) -> str | None:
 
 
 def _metrics(scores: experiment.Scores) -> str:
-    """Return the metrics at the best and last weights, and on the test and training sets."""
     kinds = (("best", scores.best), ("last", scores.last), ("test", scores.test),
              ("train", scores.train))  # fmt: skip
     there = [(name, values) for name, values in kinds if values]
@@ -196,7 +182,6 @@ def _against(row: ExperimentRow, read: Read) -> str:
 
 
 def _last_lines(row: ExperimentRow) -> str:
-    """Return the last lines of a failed training run: usually a traceback."""
     if row.status.state != attempts.FAILED:
         return ""
     from modeldir.results.report.failures import last_lines  # noqa: PLC0415 - only of what has failed

@@ -1,7 +1,6 @@
 """Text of `modeldir show` for a search: its search space, its trials by status, the best, failures.
 
-`commands/show.py` calls `search_text`; start there. It only reads the trials: no worker is looked
-for. The live view of a search is `commands/watch.py`.
+It only reads the trials: no worker is looked for. The live view: `commands/watch.py`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ MOST = 10
 
 
 def search_text(tree: Tree) -> str:
-    """Return a search's space, trials by status, best trial, and failures with their reasons."""
     warnings = list(tree.warnings)
     plan, search = _plan(tree.folder), _standing(tree)
     best = tree.best()
@@ -163,7 +161,6 @@ def _when(condition: object) -> str:
 
 
 def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
-    """Yield zipped names, constraints, and the configurations to try first."""
     zips, constraints, points = (plan.get(key) for key in ("zip", "constraints", "points"))
     for index, names in enumerate(zips if isinstance(zips, list) else ()):
         words = ", ".join(map(value_text, names)) if isinstance(names, list) else value_text(names)
@@ -216,7 +213,6 @@ def _named(label: str, trials: Sequence[tuple[ExperimentRow, str | None]]) -> It
 
 
 def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
-    """Return what to type next: resume, read a log, or compare."""
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.experiments)}
     left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})

@@ -1,7 +1,7 @@
 """`modeldir stop`: ask the workers of a search to stop, wherever they run; or stop one experiment.
 
-Start with `run`. Workers are asked by a file (`search/worker_registry.py`), jobs that only wait are
-cancelled by their launcher. The rule: nobody is signaled on another host or as another user.
+Workers are asked by a file (`search/worker_registry.py`), jobs that only wait are cancelled by
+their launcher. The rule: nobody is signaled on another host or as another user.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ EXAMPLE = "modeldir stop experiments/learning_rate --now"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir stop DIR [--now]"
     parser.add_argument("dir", metavar="DIR", help="a search, or an experiment")
     parser.add_argument(
@@ -100,9 +99,6 @@ def _ask(
     """Ask workers to stop, by a file in the search's folder.
 
     Workers that have not come up yet are asked by the tokens of their jobs.
-
-    Raises:
-        FolderError: if the file cannot be written.
     """
     try:
         worker_registry.ask_to_stop(folder, asked, urgency, [job.ref.token for job in jobs])
@@ -120,11 +116,7 @@ def _ask(
 
 
 def _stop_experiment(folder: Path, *, now: bool) -> int:
-    """Interrupt an experiment and wait for its end.
-
-    Raises:
-        FolderError: if it is no experiment, is a trial, or runs on another host.
-    """
+    """Interrupt an experiment and wait for its end."""
     last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
         raise FolderError(
@@ -175,7 +167,6 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
 
 
 def _idle(folder: Path) -> list[str]:
-    """Return lines about a search without workers: whether it is complete, and what to type."""
     if (folder / HOME).is_dir():
         from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - it reads the plan and all trials
 

@@ -1,8 +1,7 @@
 """`modeldir search ... --on WHERE`: submit workers to a launcher, or start them in the background.
 
-`commands/search.py` calls `run`, and `preview` for a dry run; start with `run`. All problems of the
-command line are reported at once, before anything is started. How a worker is started is in
-`launchers/`; how many are missing is counted with `launchers/launched_jobs.py`.
+`commands/search.py` calls `run`, and `preview` for a dry run. All problems of the command line are
+reported at once, before anything is started. How a worker is started: `launchers/`.
 """
 
 from __future__ import annotations
@@ -40,11 +39,7 @@ _NAMED = 8
 
 
 def preview(search: Search, arguments: argparse.Namespace) -> list[str]:
-    """Return which script or line would start the workers, without asking a job manager.
-
-    Raises:
-        CommandError: naming every problem of the command line.
-    """
+    """Return which script or line would start the workers, without asking a job manager."""
     name = arguments.on or "local"
     launcher = _checked(name, _options(name, search, arguments), search, arguments)
     per_trial = arguments.one_job_per_trial
@@ -114,16 +109,9 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
 def _report_problem(
     outcome: LaunchResult, search: Path, before: list[str] | None, *, waits: bool
 ) -> None:
-    """Report why some workers were not started.
+    """Raise why some workers were not started, or only warn if it `waits` and some run.
 
-    Args:
-        outcome: what was started.
-        search: the search's folder.
-        before: the options with which workers were started the last time.
-        waits: whether the command will watch the workers; if some run, this is only a warning.
-
-    Raises:
-        CommandError: unless it is only a warning.
+    `before`: the options with which workers were started the last time.
     """
     sys.stdout.flush()
     text = _problem_text(outcome, search)
@@ -154,7 +142,6 @@ def _watch(path: Path) -> int:
 
 
 def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return a launcher's options: those of `modeldir.toml`, overridden by the command line."""
     table = projects.settings(search.working_folder()).get(_TABLES.get(name, name), {})
     typed = {
         option: getattr(arguments, option, None)
@@ -167,11 +154,6 @@ def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[s
 def _checked(
     name: str, options: dict[str, Any], search: Search, arguments: argparse.Namespace
 ) -> launchers.Launcher:
-    """Return the launcher.
-
-    Raises:
-        CommandError: naming every problem of the command line.
-    """
     factory = launchers.factory(name)
     problems = [*_problems(name, search, arguments)]
     launcher = None
@@ -240,11 +222,7 @@ def _problems_there(name: str, search: Search, arguments: argparse.Namespace) ->
 
 
 def check_numbers(arguments: argparse.Namespace) -> None:
-    """Check the numbers in the options of slots; another machine will count its own slots.
-
-    Raises:
-        SearchError: if an option is no number.
-    """
+    """Check the numbers in the options of slots; another machine will count its own slots."""
     number_of("-j", arguments.jobs, int)
     number_of("--threads", arguments.threads, int)
     number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
@@ -260,7 +238,6 @@ def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> l
 
 
 def _worker_options(arguments: argparse.Namespace) -> list[str]:
-    """Return the options of a worker, as they were typed."""
     words = ["--no-pilot"] if arguments.no_pilot else []
     words += ["--cold"] if arguments.cold else []
     for option in ("gpus_per_trial", "threads", "time_limit", "max_failures"):
@@ -289,13 +266,9 @@ def _typed(value: object) -> str:
 
 
 def missing_jobs(there: Sequence[LaunchedJob], left: int, at_once: int | None) -> int:
-    """Return how many jobs of one trial each are missing.
+    """Return how many jobs of one trial each are missing, so that at most `at_once` wait or run.
 
-    Args:
-        there: the jobs that were started before. A waiting job will take one of the trials that
-            are left; a job that has begun has its trial.
-        left: how many trials are left.
-        at_once: the most jobs that may wait or run.
+    A waiting job will take one of the trials that are left; a job that has begun has its trial.
     """
     counted = [each for each in there if each.counts]
     missing = left - sum(each.member is None for each in counted)
@@ -314,14 +287,7 @@ def manual_workers_here(search: Path) -> list[worker_registry.RegisteredWorker]:
 def outcome_lines(
     outcome: LaunchResult, name: str, search: Path, *, per_trial: bool = False
 ) -> Iterator[str]:
-    """Yield lines about the workers that were there and those that were started.
-
-    Args:
-        outcome: what was there and what was started.
-        name: the launcher's name.
-        search: the search's folder.
-        per_trial: whether each job runs one trial.
-    """
+    """Yield lines about the workers that were there and those that were started."""
     there = [each for each in outcome.there if each.counts]
     alone = _single_worker(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:

@@ -1,8 +1,4 @@
-"""`modeldir synthesize` (or `results`): print one table of all results below a folder.
-
-Start with `run`. The table is made in `results/synthesize.py`, its other forms in
-`results/table_formats.py`; here it is printed or written.
-"""
+"""`modeldir synthesize` (or `results`): print or write one table of all results below a folder."""
 
 from __future__ import annotations
 
@@ -31,7 +27,6 @@ COLLECTS = False
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir synthesize [DIR ...] [options]"
     parser.add_argument(
         "dirs",
@@ -94,7 +89,6 @@ def _names(text: str) -> list[str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table or write it; warnings go to standard error."""
     if arguments.top is not None and arguments.top < 1:
         raise ModeldirError(f"--top {arguments.top}: expected 1 or more")
     from modeldir.results.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
@@ -129,11 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _form(arguments: argparse.Namespace) -> str:
-    """Return the form: the one that was named, else that of the file's ending.
-
-    Raises:
-        ModeldirError: if no form has this ending.
-    """
+    """Return the form: the one that was named, else that of the file's ending."""
     stem, ending = os.path.splitext(arguments.output or "")
     form = arguments.format or (ENDINGS.get(ending.lower()) if ending else "table")
     if form is None:
@@ -156,11 +146,7 @@ def _as_text(results: Results, form: str) -> str:
 
 
 def _written(results: Results, form: str, path: str) -> str:
-    """Write the table into a file; returns a line about it.
-
-    Raises:
-        ModeldirError: if it cannot be written.
-    """
+    """Write the table into a file; returns a line about it."""
     write = to_text if form == "table" else FORMS[form]
     text = write(results.table)
     try:
@@ -171,7 +157,6 @@ def _written(results: Results, form: str, path: str) -> str:
 
 
 def after(results: Results) -> str:
-    """Return advice, where the table was written, the best experiment, and what to type next."""
     from modeldir.experiment import test_evaluations  # noqa: PLC0415 - `--help` does without
     from modeldir.metrics import objective  # noqa: PLC0415 - `--help` does without
 

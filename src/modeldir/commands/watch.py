@@ -1,8 +1,7 @@
 """`modeldir watch`: the live view of what runs, from any terminal that sees the folder.
 
-Start with `show` and `follow`. `Watch` finds the searches and experiments below a folder; the
-monitors in `monitor/` read them, `monitor/progress.py` prints them. Watching only reads files, so
-any number of people may watch. It ends when what it watches has ended, or on Ctrl-C.
+`Watch` finds the searches and experiments below a folder; `monitor/` reads and prints them.
+Watching only reads files, so any number of people may watch.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ Wait = Callable[[float], None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir watch DIR [--html FILE]"
     parser.add_argument(
         "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
@@ -60,7 +58,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the folder until all in it has ended; returns the exit code."""
     watch = Watch(Path(arguments.dir))
     return show(watch, kept=_report(watch.folder, arguments.html) if arguments.html else None)
 
@@ -74,11 +71,8 @@ def _report(folder: Path, path: str) -> LiveReport:
 def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -> int:
     """Show what is watched until it has ended; returns the exit code.
 
-    Args:
-        watch: the searches and experiments to show.
-        waits: whether the caller waits for the result. Then Ctrl-C is exit code 130, and failed or
-            remaining trials are exit code 1.
-        kept: a report that is written again each time trials have ended.
+    `waits`: the caller waits for the result. Then Ctrl-C is exit code 130, and failed or remaining
+    trials are exit code 1. `kept` is a report that is written again each time trials have ended.
     """
     sys.stdout.flush()
     view = shown_on(sys.stdout)
@@ -100,7 +94,6 @@ def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -
 
 
 def _code(snapshots: Sequence[Snapshot]) -> int:
-    """Return 1 if a trial of a search failed or remains."""
     searches = [each for each in snapshots if isinstance(each, SearchSnapshot)]
     return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
@@ -151,10 +144,8 @@ def _print_event(view: View, name: str, folder: Path, event: Event) -> None:
 
 
 class Watch:
-    """The searches and experiments below a folder.
-
-    Raises:
-        FolderError: if the folder does not exist, or contains nothing that can be watched.
+    """The searches and experiments below a folder; an error if there is nothing that can be
+    watched.
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -172,15 +163,13 @@ class Watch:
             raise FolderError(_nothing_in(folder))
 
     def update(self) -> list[Snapshot]:
-        """Return how each search and experiment stands now."""
         if self._has_several and self._clock() >= self._find_next:
             self._find()
         return [each.update() for each in self._watched.values()]
 
     def is_over(self, snapshots: Sequence[Snapshot]) -> bool:
-        """Return whether nothing more will happen.
-
-        A single experiment that has not begun is waited for.
+        """Return whether nothing more will happen. A single experiment that has not begun is waited
+        for.
         """
         return all(each.is_over or (self._has_several and each.is_idle) for each in snapshots)
 
@@ -219,7 +208,6 @@ class Watch:
                 yield from (f"running      {row.name}" for row in each.running)
 
     def now(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
-        """Yield how each stands, in one line."""
         for each in snapshots:
             if isinstance(each, SearchSnapshot):
                 yield f"{each.folder}: {progress_text(each)}"

@@ -1,7 +1,6 @@
 """`modeldir work DIR`: one more worker on a search, as a job manager starts it.
 
-Start with `run`; the loop that runs trials is `worker/worker.py`. The spawner must be forked before
-anything heavy is imported. How such workers are submitted: `submit.py`.
+The spawner must be forked before anything heavy is imported. The loop: `worker/worker.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ EXAMPLE = "modeldir work experiments/learning_rate -j 2"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
     parser.usage = "modeldir work DIR [options]"
     parser.add_argument("dir", metavar="DIR", help="the search's folder, with search.json")
     add_slot_options(parser.add_argument_group("where to run"))
@@ -59,7 +57,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Work on the search; returns the exit code."""
     # The spawner comes first, while this process is small: see commands/search.py.
     with Spawner(live_terminal()) as spawner:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415
@@ -81,11 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
-    """Return when this worker stops.
-
-    Raises:
-        SearchError: if a limit makes no sense.
-    """
     trials = arguments.trials
     if trials is not None and trials < 1:
         raise SearchError(f"--trials {trials}: expected 1 or more", state="Nothing was started.")
@@ -93,11 +85,6 @@ def _limits(arguments: argparse.Namespace) -> Limits:
 
 
 def _job(arguments: argparse.Namespace) -> Job | None:
-    """Return the job that this worker is, or None if it is not in a job.
-
-    Raises:
-        SearchError: if the token cannot be a file's name, or no shell could read the line.
-    """
     from modeldir.worker.job import Job  # noqa: PLC0415 - see `run`
 
     token, line = arguments.job, arguments.requeue
