@@ -1,7 +1,6 @@
 """Contract tests and fakes for custom samplers, pruners and launchers.
 
-Inherit a contract class in your own tests and say how your class is made; pytest then runs all
-tests of the contract:
+Inherit a contract class in your own tests and say how your class is made:
 
     from modeldir.testing import SamplerContract
 
@@ -9,9 +8,8 @@ tests of the contract:
         def make(self, space, seed, objectives):
             return Mine(space, seed, objectives)
 
-`PrunerContract` needs `make(self, rungs, direction)`, `LauncherContract` needs
-`make(self, search)`. Each module here holds the contract and the fake of one kind. The protocols
-that they test are in `modeldir.samplers`, `modeldir.pruners` and `modeldir.launchers`.
+`PrunerContract` needs `make(self, rungs, direction)`, `LauncherContract` needs `make(self,
+search)`.
 """
 
 from modeldir.testing.launchers import FakeLauncher, LauncherContract

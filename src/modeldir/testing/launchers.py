@@ -1,8 +1,7 @@
 """Contract tests for launchers, and a fake launcher.
 
-Users inherit `LauncherContract` in their tests; start there. Its jobs are small Python scripts that
-write down how they were called, and wait for a file before they end. The protocol:
-`modeldir.launchers.Launcher`.
+Users inherit `LauncherContract`. Its jobs are small Python scripts that write down how they were
+called, and wait for a file before they end. The protocol: `modeldir.launchers.Launcher`.
 """
 
 from __future__ import annotations

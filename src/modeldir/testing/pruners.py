@@ -1,8 +1,7 @@
 """Contract tests for pruners, and rungs in memory.
 
-Users inherit `PrunerContract` in their tests; start there. A simulated trial is a list of values,
-one for each step, and `SharedRungs` holds what all trials recorded. The protocols are
-`modeldir.pruners.Pruner` and `modeldir.pruners.Rungs`.
+Users inherit `PrunerContract`. A simulated trial is a list of values, one for each step. The
+protocols: `modeldir.pruners.Pruner` and `modeldir.pruners.Rungs`.
 """
 
 from __future__ import annotations

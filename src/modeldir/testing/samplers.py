@@ -1,8 +1,7 @@
 """Contract tests for samplers, and a fake sampler.
 
-Users inherit `SamplerContract` in their tests; start there. `simulate_search` runs a search in
-memory, `spaces` are the search spaces it runs in. The tests are methods with plain `assert`s, so
-that they run without modeldir's own test suite. The protocol: `modeldir.samplers.Sampler`.
+Users inherit `SamplerContract`. The tests are methods with plain `assert`s, so that they run
+without modeldir's own test suite. The protocol: `modeldir.samplers.Sampler`.
 """
 
 from __future__ import annotations
