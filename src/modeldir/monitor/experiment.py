@@ -80,7 +80,6 @@ class LiveTraining:
         self._curve: tuple[tuple[str, int], tuple[float, ...]] = (("", 0), ())
 
     def update(self) -> None:
-        """Read what is new."""
         now = stamp(self.folder / metric_files.METRICS_LINES)
         if now is not None:
             self._read_lines(now)
@@ -145,7 +144,6 @@ class LiveTraining:
             self.last_line = failures.last_printed(reading.tail(path, 4096)) or ""
 
     def value(self, name: str) -> float | None:
-        """Return the latest value of a validation metric."""
         return metric_files.validation_value(self._latest, name)
 
     def names(self) -> list[str]:
