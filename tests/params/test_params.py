@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import modeldir
-from modeldir import Params
+from modeldir import Params, ParamsWarning
 from modeldir.errors import MissingParam, ModeldirError, ParamsError
 from modeldir.params import params
 from modeldir.params.params import names_read, report_reads, source
@@ -426,7 +426,7 @@ def test_a_new_name_that_is_nearly_an_old_one_is_warned_of(
 ) -> None:
     """In the line of the script that writes it; the write happens."""
     p = base()
-    with pytest.warns(params.ParamsWarning, match=f"^params.json: {said}") as caught:
+    with pytest.warns(ParamsWarning, match=f"^params.json: {said}") as caught:
         write(p)
     assert [warning.filename for warning in caught] == [__file__]
     assert p != BASE
@@ -440,7 +440,7 @@ def test_a_warning_that_is_an_error_changes_nothing() -> None:
         lambda: p.update(seed=1, batchsize=2),
     ]
     for write in writes:
-        with pytest.raises(params.ParamsWarning):
+        with pytest.raises(ParamsWarning):
             write()
     assert p == BASE
 
@@ -796,7 +796,7 @@ def test_the_mode_of_the_file_stays(tmp_path: Path) -> None:
 
 FULL = """
 import resource, sys
-from modeldir import Params
+from modeldir import Params, ParamsWarning
 params = Params("params.json")
 params.words = ["word"] * 10_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -818,7 +818,7 @@ def test_a_full_disk_leaves_the_old_file() -> None:
 
 SAVING = """
 import sys
-from modeldir import Params
+from modeldir import Params, ParamsWarning
 params = Params({"who": int(sys.argv[1]), "padding": ["x" * 50] * int(sys.argv[2])})
 while True:
     params.save("shared.json")
@@ -855,7 +855,7 @@ def test_two_processes_that_save_never_make_half_a_file() -> None:
 
 KILLING = """
 import json, os, random, signal, sys, time
-from modeldir import Params
+from modeldir import Params, ParamsWarning
 
 old, new = ({"who": who, "padding": ["x" * 99] * size} for who, size in (("old", 300), ("new", 9)))
 Params(old).save("killed.json")
@@ -1246,11 +1246,6 @@ def test_flatten_of_params_is_that_of_the_dict() -> None:
     assert flatten(Params({"a": 1, "m": {"b": [{"c": 1}], "e": {}}})) == expected
 
 
-def test_the_public_names_are_all_there() -> None:
-    """Other rooms take them from here."""
-    assert [name for name in params.__all__ if not hasattr(params, name)] == []
-
-
 # -- As courses write it ---------------------------------------------------------------------------
 
 COURSE = {
@@ -1293,7 +1288,7 @@ def test_a_script_of_cs230_works_without_a_warning(course: Params) -> None:
     assert course.metrics.accuracy is course.loss_fn
     assert {"train_size", "vocab_size", "cuda", "epoch"} <= {*vars(course)} == {*course.dict}
     assert course.model.params is course
-    with pytest.warns(params.ParamsWarning, match="without id_pad_word, model, loss_fn, metrics"):
+    with pytest.warns(ParamsWarning, match="without id_pad_word, model, loss_fn, metrics"):
         course.save("used.json")
     assert json.loads(Path("used.json").read_text())["dropout_rate"] == 0.25
 

@@ -1,13 +1,8 @@
 """Write `metrics.jsonl`: one line for each step, each by one write.
 
-`recorder` calls `MetricsWriter`; start reading there. When `add` returns, the kernel has the line,
-so nothing that ends the process can lose it. Only the very last line may be torn.
-
-A script may log hundreds of thousands of lines a second. Then JSON and the clock cost several times
-what the write does. So the format of a line is made once for each set of names, and the time once a
-millisecond. `add_floats` fills in finite floats by their `repr`, as `json` does. Everything else
-takes the slow path, `add`, which writes the same bytes. Which metrics are best is decided in
-`recorder`.
+`recorder` calls `MetricsWriter`. When `add` returns, the kernel has the line, so nothing that ends
+the process can lose it. A script may log 100,000 lines a second, so the format of a line is made
+once for each set of names, and the time once a millisecond; `add` is the slow path.
 """
 
 from __future__ import annotations
@@ -31,10 +26,7 @@ _RESERVED = frozenset({"step", "time"})
 
 @dataclass(frozen=True)
 class _LineFormat:
-    """A line with certain names: the text for `%`, and which of them are validation metrics.
-
-    `validation` has pairs of the name without its split and the name that was logged.
-    """
+    """A line's text for `%`, and pairs: a validation metric's name without split, and as logged."""
 
     text: bytes
     validation: tuple[tuple[str, str], ...]
@@ -52,14 +44,7 @@ class MetricsWriter:
     def add_floats(
         self, step: object, values: Mapping[str, Any]
     ) -> tuple[tuple[str, str], ...] | None:
-        """Add a line of floats; return which of them are validation metrics, see `_LineFormat`.
-
-        It does nothing and returns None if the line needs the slow path (`add`): the first line,
-        and a line with any value that is not a finite float.
-
-        Raises:
-            OSError: when the line cannot be written completely.
-        """
+        """Add a line of finite floats; return its validation metrics, or None if it needs `add`."""
         if type(step) is not int or self._descriptor is None:
             return None
         if (now := time.time()) >= self._until:

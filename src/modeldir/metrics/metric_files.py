@@ -50,11 +50,7 @@ _SPLITS: dict[str, Split] = {"test": "test", "train": "train"}
 
 
 def classify(file_name: str) -> MetricsFile | None:
-    """Return what a file of this name holds, or None if it is no metric file. Default split: eval.
-
-    >>> classify("metrics_val_best_weights.json")
-    MetricsFile(split='eval', which='best', name='metrics_val_best_weights.json')
-    """
+    """Return what a file of this name holds, or None if it is no metric file."""
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         return None
@@ -65,12 +61,7 @@ def classify(file_name: str) -> MetricsFile | None:
 def read_metrics(path: str | os.PathLike[str]) -> dict[str, float]:
     """Return the numbers of a metrics file by name; a missing file has none.
 
-    Names of nested sections are joined with "/". Numbers written as strings count ("0.97", "nan").
-    All other values (true, words, lists) are ignored. Integers stay integers (epoch 3, not 3.0) if
-    a float could hold them exactly.
-
-    Raises:
-        MetricsError: if the file cannot be read, is not JSON, or holds no object.
+    Strings that are numbers count ("0.97", "nan"), and integers stay integers (epoch 3, not 3.0).
     """
     try:
         # Without O_NONBLOCK, opening a pipe of that name would wait until something writes to it.
@@ -94,14 +85,7 @@ def numbers_in(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple
 
 
 def take_step(numbers: dict[str, float]) -> float | None:
-    """Remove `step` and `epoch` from a line's numbers; return the first finite one, or None.
-
-    The result says to which step the other numbers belong.
-
-    >>> numbers = {"epoch": 2.0, "loss": 0.5}
-    >>> take_step(numbers), numbers
-    (2.0, {'loss': 0.5})
-    """
+    """Remove `step` and `epoch` from a line's numbers; return the first finite one, or None."""
     steps = [numbers.pop(name, math.nan) for name in ("step", "epoch")]
     return next((step for step in steps if math.isfinite(step)), None)
 
@@ -125,11 +109,7 @@ def save_metrics(metrics: Mapping[str, object], path: str | os.PathLike[str]) ->
 
 
 def as_json(metrics: Mapping[str, object]) -> dict[str, Any]:
-    """Return the metrics as JSON values, the form in which files and lines keep them.
-
-    Raises:
-        MetricsError: lists each metric that is not one number.
-    """
+    """Return the metrics as JSON values; an error lists each that is not one number."""
     problems: list[str] = []
     values = _as_json(metrics, "", problems)
     if problems:
@@ -227,11 +207,7 @@ class LoggedStep(NamedTuple):
 
 
 def logged_step(line: Mapping[str, object], index: int) -> LoggedStep:
-    """Return the step of a line; the line's index counts as its step if it has none.
-
-    >>> logged_step({"epoch": 2, "loss": 0.5, "time": "2026-01-01T00:00:00+00:00"}, 0)
-    LoggedStep(step=2, time=1767225600.0, values={'loss': 0.5})
-    """
+    """Return the step of a line; the line's index counts as its step if it has none."""
     values = dict(numbers_in({k: v for k, v in line.items() if k != "time"}))
     step = take_step(values)
     time = unix_time(line.get("time"))
@@ -243,10 +219,7 @@ SPLITS = ("eval/", "val/", "dev/")
 
 
 def validation_value(numbers: Mapping[str, float], name: str) -> float | None:
-    """Return a validation metric from the numbers of a line; None if it is not there.
-
-    `val/accuracy` is preferred to a bare `accuracy`, which then belongs to the training set.
-    """
+    """Return a validation metric of a line: `val/loss`, or else a bare `loss`."""
     for split in SPLITS:
         if split + name in numbers:
             return numbers[split + name]
@@ -259,11 +232,7 @@ def without_split(name: str) -> str:
 
 
 def validation_metrics(numbers: Mapping[str, float]) -> dict[str, float]:
-    """Return the validation metrics of a step, without the split in their names.
-
-    >>> validation_metrics({"train/loss": 0.1, "val/loss": 0.3, "loss": 0.2, "f1": 0.9})
-    {'loss': 0.3, 'f1': 0.9}
-    """
+    """Return the validation metrics of a step, without the split in their names."""
     bare, validation = {}, {}
     for name, value in numbers.items():
         if name.startswith(SPLITS):

@@ -7,6 +7,7 @@ metrics decide which experiment is best, never test metrics. `metric_files` read
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -45,13 +46,7 @@ _VALIDATION = frozenset({"eval", "val", "valid", "validation", "dev"})
 
 
 def direction(name: str) -> Direction | None:
-    """Return which value of a metric is better, by its last word; None if that is unknown.
-
-    Digits at the end give the k, or the variant, and are ignored: `bleu-4`, `map50`.
-
-    >>> direction("val_acc"), direction("eval/loss"), direction("recall@10"), direction("epoch")
-    ('maximize', 'minimize', 'maximize', None)
-    """
+    """Return which value of a metric is better, by its last word without digits, or None."""
     word = _last_word(name)
     if word in _LARGE_IS_GOOD:
         return "maximize"
@@ -59,16 +54,11 @@ def direction(name: str) -> Direction | None:
 
 
 def choose(names: Iterable[str]) -> tuple[str, Direction] | None:
-    """Return the metric to rank by if none was named, with its direction; None if no name has one.
+    """Return the metric to rank by if none was named; None if no name has a direction.
 
-    Accuracy comes first, then f1, then loss, each as the name itself or as its last word
-    (`val_acc`, `eval/accuracy`), then any other name with a direction. A test metric is never
-    chosen, and a metric of the training set only if there is nothing else. If a bare name stands
-    beside the same name of the validation set (Keras logs `accuracy` and `val_accuracy`), the bare
-    one is the training set's.
-
-    >>> choose(["loss", "accuracy", "f1"])
-    ('accuracy', 'maximize')
+    Accuracy comes first, then f1, then loss, then any other. A test metric is never chosen, and one
+    of the training set only if there is nothing else. Keras logs `accuracy` beside `val_accuracy`:
+    then the bare name is the training set's.
     """
     ranked = [
         (_preference(name), position, name, better_if)
@@ -82,13 +72,7 @@ def choose(names: Iterable[str]) -> tuple[str, Direction] | None:
 
 
 def better(a: float, b: float | None, direction: Direction) -> bool:
-    """Return whether `a` is strictly better than `b`.
-
-    NaN is never better. Any other number is better than NaN or None.
-
-    >>> better(0.9, 0.8, "maximize"), better(0.9, 0.8, "minimize"), better(0.9, None, "minimize")
-    (True, False, True)
-    """
+    """Return whether `a` is strictly better than `b`: NaN never is, and any number beats NaN."""
     if math.isnan(a):
         return False
     if b is None or math.isnan(b):
@@ -97,25 +81,16 @@ def better(a: float, b: float | None, direction: Direction) -> bool:
 
 
 def reaches(value: float | None, goal: float, direction: Direction) -> bool:
-    """Return whether a value is as good as a goal, or better.
-
-    >>> reaches(0.97, 0.97, "maximize"), reaches(0.3, 0.2, "minimize"), reaches(None, 0, "minimize")
-    (True, False, False)
-    """
+    """Return whether a value is as good as a goal, or better."""
     return value is not None and not math.isnan(value) and not better(goal, value, direction)
 
 
 def best_of(
     candidates: Iterable[tuple[float | None, int | None, _T]], direction: Direction
 ) -> _T | None:
-    """Return the best of (value, trial number, candidate).
+    """Return the best of (value, trial number, candidate): the one rule by which modeldir chooses.
 
-    All of modeldir chooses by this one rule. The better value wins. If values are equal, the lower
-    trial number wins, then a candidate without a number. A candidate without a value, or with NaN,
-    never wins.
-
-    >>> best_of([(0.9, 3, "c"), (0.9, 2, "b"), (0.9, None, "a"), (0.1, 1, "d")], "maximize")
-    'b'
+    If values are equal, the lower trial number wins, then a candidate without a number.
     """
     best: tuple[float, int | None, _T] | None = None
     for value, number, what in sorted(candidates, key=lambda each: trial_order(each[1])):
@@ -130,10 +105,7 @@ def trial_order(number: int | None) -> tuple[bool, int]:
 
 
 def _preference(name: str) -> tuple[bool, int, int]:
-    """Return the rank of a name in `choose`; the smallest wins.
-
-    The parts: whether it is the training set's, which default it is, and which form the name has.
-    """
+    """Return the rank of a name in `choose`: is it the training set's, which default, its form."""
     words, last = _words(name), _last_word(name)
     kind = next((i for i, same in enumerate(_DEFAULTS) if last in same), len(_DEFAULTS))
     validation = not _VALIDATION.isdisjoint(words)
@@ -204,27 +176,19 @@ def command_options(metrics: Objectives) -> str:
 def pareto_front(
     scored: Iterable[tuple[Sequence[float | None], _T]], metrics: Objectives
 ) -> list[_T]:
-    """Return the results that no other result beats: as good in all metrics, and better in one.
-
-    A result with a missing value or NaN is left out. Equal results stay together.
-    """
+    """Return the results that no other result beats: as good in all metrics, and better in one."""
     signs = [-1.0 if direction == "maximize" else 1.0 for _, direction in metrics]
-    complete: list[tuple[tuple[float, ...], _T]] = []
+    complete: list[tuple[list[float], _T]] = []
     for values, each in scored:
-        if len(values) == len(signs) and not any(v is None or math.isnan(v) for v in values):
-            complete.append(
-                (tuple(s * (v or 0.0) for s, v in zip(signs, values, strict=True)), each)
-            )
-    chosen: list[tuple[tuple[float, ...], _T]] = []
-    best: list[tuple[float, ...]] = []
+        costs = [s * v for s, v in zip(signs, values, strict=False) if v is not None]
+        if len(costs) == len(signs) and not any(map(math.isnan, costs)):
+            complete.append((costs, each))
+    chosen: list[_T] = []
+    best: list[list[float]] = []
     # In this order only an earlier result can beat a result.
     for costs, each in sorted(complete, key=lambda pair: pair[0]):
-        if not any(_beats(other, costs) for other in best):
-            chosen.append((costs, each))
+        if not any(one != costs and all(map(operator.le, one, costs)) for one in best):
+            chosen.append(each)
             if costs not in best[-1:]:
                 best.append(costs)
-    return [each for _, each in chosen]
-
-
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+    return chosen

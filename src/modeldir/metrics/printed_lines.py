@@ -1,9 +1,7 @@
 """Find metrics in printed lines, by the pattern of `--read`: `val acc: {accuracy}`.
 
-The worker calls `parse_line` for each line of `console.log` if a script writes no metric files.
-`search/plan` checks patterns with `compile_pattern`; start reading there. A number that is not
-exactly where the pattern has its `{name}` must not be found. Metrics that a script logs itself go
-through `recorder`.
+The worker calls `parse_line` for each line of `console.log` if a script writes no metric files. A
+number that is not exactly where the pattern has its `{name}` must not be found.
 """
 
 from __future__ import annotations
@@ -28,11 +26,7 @@ class LinePattern:
 
 
 def compile_pattern(pattern: str) -> LinePattern:
-    """Compile the pattern of `--read`. Only `{name}` is special; all else is matched as text.
-
-    Raises:
-        MetricsError: if the pattern has no `{name}`, has one twice, or two that touch.
-    """
+    """Compile the pattern of `--read`. Only `{name}` is special; all else is matched as text."""
     pieces = re.split(_PLACEHOLDER, pattern.strip())
     literals, names = pieces[0::2], tuple(pieces[1::2])
     if not names:
@@ -49,14 +43,7 @@ def compile_pattern(pattern: str) -> LinePattern:
 
 
 def parse_line(pattern: LinePattern | str, line: str) -> dict[str, float]:
-    """Return the numbers in the pattern's places of a printed line; empty if it does not match.
-
-    A progress bar writes many states into one line, each after a carriage return. The last one
-    counts.
-
-    >>> parse_line("val acc: {accuracy}", "epoch 3   val acc: 0.97")
-    {'accuracy': 0.97}
-    """
+    """Return the numbers in the pattern's places of a line, in the last state of a progress bar."""
     if isinstance(pattern, str):
         pattern = compile_pattern(pattern)
     shown = re.sub(_ESCAPE_SEQUENCE, "", line) if "\x1b" in line else line

@@ -1,8 +1,7 @@
 """Record the metrics of a training run, step by step, for `run.log` and `trial.report`.
 
-`Recorder.record` adds a line to `metrics.jsonl` (`jsonl_writer`), updates the files of the last and
-the best metrics (`summary_writer`), and knows the best value so far. Start reading there. Only
-validation metrics count for the best. Whether a trial stops early is decided in `pruners/judge`.
+`Recorder.record` writes `metrics.jsonl` (`jsonl_writer`) and the files of the last and the best
+metrics (`summary_writer`). Only validation metrics count for the best.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ from modeldir.metrics.summary_writer import SummaryFiles
 class Recorder:
     """Writes the metrics of one attempt into a folder.
 
-    `ranked` is the metric that decides what is best, if one was requested. Otherwise it is chosen
-    among the first validation metrics. If the attempt `resumes`, the best value so far is read from
-    the file.
+    `ranked` decides what is best; by default, the first validation metrics do (`objective.choose`).
     """
 
     def __init__(self, folder: Path, ranked: Ranked | None, *, resumes: bool = False) -> None:
@@ -38,23 +35,13 @@ class Recorder:
         self._best = self._known_best()
 
     def record(self, step: int, values: Mapping[str, Any]) -> dict[str, float]:
-        """Record one step and return the validation metrics; `values` are as they were logged.
-
-        Raises:
-            MetricsError: when a value is not a number, the requested metric is not among them, or
-                they cannot be written.
-            OSError: when the line cannot be written.
-        """
+        """Record one step and return the validation metrics; `values` are as they were logged."""
         return self.update_summary(step, values, self.add_floats(step, values))
 
     def update_summary(
         self, step: int, values: Mapping[str, Any], names: Sequence[tuple[str, str]] | None
     ) -> dict[str, float]:
-        """Do the second half of `record`; `names` is the result of the first half, `add_floats`.
-
-        If `names` is empty there is nothing to do. A caller that logs very often may skip the call
-        then.
-        """
+        """Do the second half of `record`; not needed if the first returned no `names`."""
         if names is None:
             json_values = metric_files.as_json(values)
             self._lines.add(step, json_values)
@@ -68,11 +55,7 @@ class Recorder:
         return validation
 
     def flush(self) -> None:
-        """Write what was recorded into the files of the last and the best metrics.
-
-        Raises:
-            MetricsError: when they cannot be written.
-        """
+        """Write what was recorded into the files of the last and the best metrics."""
         self._files.flush()
 
     def close(self) -> None:

@@ -1,14 +1,8 @@
 """The files of the last and of the best metrics; each is replaced in one step.
 
-`recorder` calls `SummaryFiles.update`; start reading there. `recorder` decides what counts as best.
-The one rule: after `flush`, and after the process has ended, the files hold the latest metrics.
-
-To replace a file takes a hundred times as long as a line in `metrics.jsonl`. This does not matter
-to a script that logs once an epoch. A script that logs the loss of each step would spend its time
-on files that are replaced before anything reads them. So files are replaced at once `BURST` times
-in a row, and 20 times a second in the long run. Beyond that a thread does it every `PAUSE` seconds
-until nothing is due. `flush` writes at once. It is called before something may read the files,
-and at the end of the process.
+The rule: after `flush`, and after the process has ended, the files hold the latest metrics. To
+replace one takes a hundred times as long as a line in `metrics.jsonl`. So they are replaced at
+once `BURST` times in a row; beyond that, a thread does it every `PAUSE` seconds.
 """
 
 from __future__ import annotations
@@ -47,11 +41,7 @@ class SummaryFiles:
         self._has_thread = False
 
     def update(self, validation: Metrics, *, best: bool) -> None:
-        """Set the last metrics and, if they are the best, the best metrics.
-
-        Raises:
-            MetricsError: when a file cannot be written, now or since the last call.
-        """
+        """Set the last metrics and, if they are the best, the best; raise a late error, too."""
         if self._pid != os.getpid():
             self._start_over()
         # First, because the thread looks once more at what is due before it ends.
@@ -62,11 +52,7 @@ class SummaryFiles:
             self._write_or_start_thread()
 
     def flush(self) -> None:
-        """Write what is due. A file that something else has written meanwhile stays as it is.
-
-        Raises:
-            MetricsError: when it cannot be written.
-        """
+        """Write what is due. A file that something else has written meanwhile stays as it is."""
         if self._pid != os.getpid():
             self._start_over()
         with self._lock:
@@ -166,7 +152,6 @@ class _SummaryFile:
             self.written, self._noted = due, None  # the noted file was another one
 
     def note(self) -> None:
-        """Note the file as it is now."""
         try:
             status = os.stat(self._path)
         except OSError:

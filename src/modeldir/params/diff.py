@@ -1,9 +1,7 @@
 """The differences between two sets of hyperparameters.
 
-    for name, left, right in modeldir.diff("base/params.json", "wider/params.json"): ...
-
-Start at `diff`. `modeldir diff` compares whole experiments in `commands.diff`; whether two values
-are equal is decided in `equality`.
+`modeldir diff` compares whole experiments with it (`commands/diff`); `equality` says when two
+values are equal.
 """
 
 from __future__ import annotations

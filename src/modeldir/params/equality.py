@@ -1,14 +1,8 @@
 """Equality of hyperparameters' values: the one definition, for files, tables, spaces and searches.
 
-    same(1, 1.0), same(1, True), same(nan, nan)    # True, False, True
-
-Values are equal as JSON sees them. 1 and 1.0 are the same number, but true is no number and "1" is
-a string. A tuple is a list, an Enum's member is its value, a path is its text, and a scalar of
-NumPy or PyTorch is its number. NaN is equal to NaN, so that a value never differs from itself.
-
-Use `same` for two values, `all_same` for a column, and `key` for a set or a dict. They must agree:
-`same` and `all_same` only take a shortcut where `key` would give the same answer. For a hash that
-is written to disk, see `canonical_hash` in `plain_values`.
+Values are equal as JSON sees them: 1 and 1.0 are, but true is no number, and "1" a string. A tuple
+is a list, an Enum's member its value, a path its text. NaN equals NaN, so that a value never
+differs from itself. `same`, `all_same` and `key` must agree.
 """
 
 from __future__ import annotations
@@ -18,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from modeldir._system.marker import Marker
-from modeldir.params.nested import is_path
+from modeldir.params.nested import is_path, plain_scalar
 
 
 class Absent(Marker):
@@ -54,7 +48,6 @@ def same(left: Any, right: Any) -> bool:
 
 
 def all_same(values: Sequence[Any]) -> bool:
-    """Return whether all values are equal. It stops at the first one that differs."""
     kinds = {*map(type, values)}
     if len(kinds) == 1 and kinds <= _SCALARS and values.count(values[0]) == len(values):
         return True  # the usual case, in one quick loop
@@ -64,13 +57,7 @@ def all_same(values: Sequence[Any]) -> bool:
 
 
 def key(value: Any) -> Hashable:
-    """Return an object that is equal for equal values, and only for those.
-
-    An object that JSON cannot store is equal only to itself: its own `==` may give an array.
-
-    >>> key(1) == key(1.0), key(1) == key(True), key([1, "a"]) == key((1.0, "a"))
-    (True, False, True)
-    """
+    """Return a hash key, equal for equal values only; what JSON cannot store equals only itself."""
     kind = type(value)
     if kind is str or kind is int or value is None:
         return value  # type: ignore[no-any-return]  # all three are hashable
@@ -86,7 +73,6 @@ def key(value: Any) -> Hashable:
 
 
 def _key_of_object(value: Any) -> Hashable:
-    """Return the key of a value whose type is none of JSON's own."""
     if isinstance(value, Enum) and not isinstance(value, Marker):
         return key(value.value)
     if is_path(value):
@@ -95,8 +81,5 @@ def _key_of_object(value: Any) -> Hashable:
         return str.__str__(value)
     if isinstance(value, int | float):
         return key(float(value) if isinstance(value, float) else int(value))
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        scalar = value.item()
-        if type(scalar) is not type(value):  # a longdouble holds more digits than a float
-            return key(scalar)
-    return "identity", id(value)
+    scalar = plain_scalar(value)
+    return ("identity", id(value)) if scalar is value else key(scalar)

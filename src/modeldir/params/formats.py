@@ -1,10 +1,8 @@
 """Params files: from bytes to plain values, and back.
 
-`Params`, `load_file` and every command that reads `params.json` come here. Start at `read` and
-`write`. The notations are JSON (`strict_json`), JSON with comments, YAML 1.2 (`yaml_format`) and
-TOML (`toml_format`). YAML and TOML may hold only what JSON can (`json_values`), so that each params
-file can be saved in each notation; only dates, which JSON lacks, become strings. The rule: `write`
-never replaces a file by something that loses a comment.
+Start at `read` and `write`. The notations are JSON (`strict_json`), JSON with comments, YAML 1.2
+and TOML. All hold only what JSON can, so that each file can be saved in each notation; dates become
+strings. The rule: `write` never replaces a file by something that loses a comment.
 """
 
 from __future__ import annotations
@@ -17,12 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modeldir._system import files, reading
 from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params import strict_json
-from modeldir.params.json_errors import TOO_DEEP, broken, broken_at, not_an_object
+from modeldir.params.json_errors import (
+    TOO_DEEP,
+    Mistake,
+    all_broken,
+    broken,
+    broken_at,
+    not_an_object,
+)
 from modeldir.params.json_values import JsonValues, to_json_values
 from modeldir.params.nested import Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
 
@@ -35,11 +40,7 @@ class Loaded(NamedTuple):
 
 
 def read(path: str | os.PathLike[str]) -> Loaded:
-    """Read a params file. Any ending except .jsonc, .yaml, .yml and .toml means JSON.
-
-    Raises:
-        ParamsError: with path, line and column (as far as they are known) and what was expected.
-    """
+    """Read a params file. Any ending except .jsonc, .yaml, .yml and .toml means JSON."""
     shown = os.fsdecode(path)
     whole = _decoded(_bytes(shown), shown)
     text = whole.replace("\r\n", "\n")
@@ -50,11 +51,7 @@ def read(path: str | os.PathLike[str]) -> Loaded:
 
 
 def load_file(path: str | os.PathLike[str]) -> Plain:
-    """Return the values of a .json, .jsonc, .yaml, .yml or .toml file as a plain dict.
-
-    Raises:
-        ParamsError: with path, line and column (as far as they are known) and what was expected.
-    """
+    """Return the values of a .json, .jsonc, .yaml, .yml or .toml file as a plain dict."""
     return read(path).values
 
 
@@ -110,14 +107,6 @@ def _decoded(data: bytes, shown: str) -> str:
 # -- YAML and TOML ---------------------------------------------------------------------------------
 
 
-_Places = dict[str, tuple[int, int]]  # by dotted name: line and column
-
-
-def _from_other(text: str, shown: str) -> Plain:
-    language = _language(shown)
-    return _checked(language.parse(text, shown), shown, lambda: language.places(text))
-
-
 def _language(shown: str) -> ModuleType:
     if notation(shown) == "toml":
         from modeldir.params import toml_format  # noqa: PLC0415 - few files are TOML
@@ -128,7 +117,9 @@ def _language(shown: str) -> ModuleType:
     return yaml_format
 
 
-def _checked(values: object, shown: str, find: Callable[[], dict[str, tuple[int, int]]]) -> Plain:
+def _from_other(text: str, shown: str) -> Plain:
+    language = _language(shown)
+    values = language.parse(text, shown)
     if not isinstance(values, dict):
         raise not_an_object(values, shown)
     try:
@@ -136,27 +127,13 @@ def _checked(values: object, shown: str, find: Callable[[], dict[str, tuple[int,
     except RecursionError:  # YAML can make a list that contains itself
         raise broken(shown, TOO_DEEP) from None
     if kept.problems:
-        places = find()
-        key, problem, hint = kept.problems[0]
-        error = broken(shown, f"{key}: {problem}", hint, *places.get(key, ()))
-        if len(kept.problems) > 1:
-            listing = [(_placed(places, *each[:2]), each[2]) for each in kept.problems]
-            error = ParamsError(
-                f"{shown} cannot be read:",
-                listing,
-                state="",
-                path=shown,
-                line=error.line,
-                column=error.column,
-            )
-        error.key = key
-        raise error
+        places = language.places(text)
+        found = [
+            Mistake(places.get(key, ()), key, f"{key}: {problem}", hint)
+            for key, problem, hint in kept.problems
+        ]
+        raise all_broken(shown, found)
     return kept.values
-
-
-def _placed(places: _Places, key: str, problem: str) -> str:
-    where = "line {}, column {}: ".format(*places[key]) if key in places else ""
-    return f"{where}{key}: {problem}"
 
 
 def _dates_as_text(value: Any) -> Any:
@@ -175,16 +152,7 @@ def write(
 ) -> None:
     """Replace a params file as a whole, in the notation of its ending. Its folder is created.
 
-    Args:
-        path: the file.
-        kept: the values.
-        forms: how numbers are written.
-        text: the text that the values came from, in this notation. If the values are unchanged, it
-            is written as it is, with its spaces and comments.
-
-    Raises:
-        ParamsError: if JSON cannot store a value (the file is then unchanged), if comments would be
-            lost, or if the disk is full or protected.
+    `text` is what the values came from. If they are unchanged, it is written as it is.
     """
     shown = os.fsdecode(path)
     problems = [*kept.problems, *(_nulls(kept.values) if _ending(shown) == ".toml" else ())]
@@ -224,7 +192,6 @@ def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str
 
 
 def _current(shown: str) -> str:
-    """Return the text of the file that will be replaced; empty if there is none."""
     return (reading.read_bytes(shown) or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
@@ -234,18 +201,16 @@ def _comments_lost(shown: str) -> ParamsError:
 
 
 def _holds(text: str, values: Plain, shown: str) -> bool:
-    """Return whether a file with this text would hold exactly these values."""
     if notation(shown) == "json":
         return strict_json.holds(text, values, comments=_ending(shown) == ".jsonc")
     return strict_json.is_written_alike(_from_other(text.replace("\r\n", "\n"), shown), values)
 
 
 def _edited(text: str, values: Plain, shown: str) -> str:
-    """Return a YAML or TOML text with other values. Comments and untouched values stay as they are.
+    """Return a YAML or TOML text with other values, and its comments; "" if that fails.
 
-    Return "" if that fails: the result would hold other values (a value with an alias), or it would
-    lose a comment on a line of its own. ruamel attaches such a comment to the key above it, so the
-    comment disappears together with that key.
+    It fails if a value has an alias, or if a comment line would be lost: ruamel attaches such a
+    comment to the key above it.
     """
     try:
         document = _language(shown).Document(text)
@@ -258,7 +223,6 @@ def _edited(text: str, values: Plain, shown: str) -> str:
 
 
 def _update(document: Any, old: Any, new: Any) -> None:
-    """Change a library's document from the old values to the new ones, in place."""
     for key in [key for key in old if key not in new] if isinstance(old, dict) else ():
         del document[key]
     for key, value in new.items() if isinstance(new, dict) else enumerate(new):

@@ -1,9 +1,8 @@
 """Errors of JSON texts: where the mistake is, what was expected there, what to type instead.
 
-`strict_json` calls `mistakes` after the standard parser, or one of our rules, has rejected it;
-so it may be slow and search for every mistake. Start at `mistakes`. A syntax error is reported
-alone, since everything after it can mean anything. Keys given twice, bad numbers and half
-characters are all found and reported in one error. For the values, see `strict_json`.
+`strict_json` calls `mistakes` after the standard parser has rejected a file, so it may be slow. A
+syntax error is reported alone, since everything after it can mean anything; all other mistakes are
+reported together.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import math
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modeldir.errors import ParamsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MAX_DEPTH = 100
 """Nested brackets in a file. Nobody needs more, and every interpreter's stack allows this many."""
@@ -53,7 +52,6 @@ def broken_at(
 
 
 def not_an_object(value: object, shown: str) -> ParamsError:
-    """Return the error for a file that is no object of keys and values."""
     kinds = {bool: "true or false", str: "a string", list: "a list", type(None): "nothing"}
     found = kinds.get(type(value), "a number")
     problem = f"expected an object of keys and values, found {found}"
@@ -68,54 +66,48 @@ def _position(text: str, offset: int) -> tuple[int, int]:
 # -- All that is wrong -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Mistake:
-    offset: int
+class Mistake(NamedTuple):
+    """One thing that is wrong in a file, with its line and column if they are known."""
+
+    place: tuple[int, int] | tuple[()]
     key: str
     problem: str
     hint: str | None
 
 
-def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
-    """Return the error for a rejected text.
+def all_broken(shown: str, found: Sequence[Mistake]) -> ParamsError:
+    """Return one error for all mistakes in a file."""
+    first = found[0]
+    error = broken(shown, first.problem, first.hint, *first.place)
+    if len(found) > 1:
+        listing = []
+        for place, _, problem, hint in found[:_MOST]:
+            where = "line {}, column {}: ".format(*place) if place else ""
+            listing.append((f"{where}{problem}", hint))
+        if len(found) > _MOST:
+            listing.append((f"and {len(found) - _MOST} more", None))
+        head, line, column = f"{shown} cannot be read:", error.line, error.column
+        error = ParamsError(head, listing, state="", path=shown, line=line, column=column)
+    error.key = first.key
+    return error
 
-    With `comments` they are allowed (and already blank).
-    """
+
+def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
+    """Return the error for a rejected text. Allowed comments are already blank in it."""
     try:
         json.loads(text, parse_constant=_any, parse_int=_any, parse_float=_any)
     except json.JSONDecodeError as syntax:
         return _explained(text, syntax, shown, comments=comments)
-    found = sorted(_mistakes(text), key=lambda each: (each.offset, each.key, each.problem))
-    first = found[0]
-    error = broken_at(text, first.offset, shown, first.problem, first.hint)
-    if len(found) > 1:
-        listing = [(_placed(text, each), each.hint) for each in found[:_MOST]]
-        if len(found) > _MOST:
-            listing.append((f"and {len(found) - _MOST} more", None))
-        error = ParamsError(
-            f"{shown} cannot be read:",
-            listing,
-            state="",
-            path=shown,
-            line=error.line,
-            column=error.column,
-        )
-    error.key = first.key
-    return error
+    return all_broken(shown, sorted(_mistakes(text), key=lambda each: each[:3]))
 
 
 def _any(_: str) -> None:
     """Replace a number while only the syntax is checked."""
 
 
-def _placed(text: str, mistake: _Mistake) -> str:
-    line, column = _position(text, mistake.offset)
-    return f"line {line}, column {column}: {mistake.problem}"
-
-
-def _mistakes(text: str) -> Iterator[_Mistake]:
-    """Yield what the syntax allows and we do not, if the syntax of the text is correct."""
-    seen: list[dict[str, int]] = []  # the position of each key, for each open object
+def _mistakes(text: str) -> Iterator[Mistake]:
+    """Yield what the syntax allows and we do not."""
+    seen: list[dict[str, tuple[int, int]]] = []  # the place of each key, for each open object
     for token in _tokens(text):
         if token.text == "{":
             seen.append({})
@@ -125,25 +117,25 @@ def _mistakes(text: str) -> Iterator[_Mistake]:
             yield from _half_characters(token)
         if token.is_name:
             name = json.loads(token.text)
-            first = seen[-1].setdefault(name, token.start)
-            if first != token.start:
-                line, column = _position(text, first)
+            first = seen[-1].setdefault(name, token.place)
+            if first != token.place:
+                line, column = first
                 hint = f"it stands at line {line}, column {column} already: keep one of them"
-                yield _Mistake(token.start, token.key, f"{name!r} is given twice", hint)
+                yield Mistake(token.place, token.key, f"{name!r} is given twice", hint)
         elif token.text[0] in "-0123456789NI":
             yield from _bad_number(token)
 
 
-def _half_characters(token: _Token) -> Iterator[_Mistake]:
+def _half_characters(token: _Token) -> Iterator[Mistake]:
     try:
         json.loads(token.text).encode()
     except UnicodeEncodeError:
         problem = f"half a character in {token.text[:40]}"
         hint = "\\ud83d and its kind stand only in pairs: \\ud83d\\ude00"
-        yield _Mistake(token.start, token.key, problem, hint)
+        yield Mistake(token.place, token.key, problem, hint)
 
 
-def _bad_number(token: _Token) -> Iterator[_Mistake]:
+def _bad_number(token: _Token) -> Iterator[Mistake]:
     written = token.text
     if written[-1] in "Ny":
         hint = "JSON has no form for it; null can stand for 'none'"
@@ -151,14 +143,14 @@ def _bad_number(token: _Token) -> Iterator[_Mistake]:
         digits, most = len(written.lstrip("-")), _most_digits()
         if most and digits > most:
             problem = f"an integer of {digits} digits is more than Python reads"
-            yield _Mistake(token.start, token.key, problem, None)
+            yield Mistake(token.place, token.key, problem, None)
         return
     elif math.isinf(float(written)):
         hint = "the largest is about 1.8e308"
     else:
         return
     problem = f"expected a finite number, found {written[:40]}"
-    yield _Mistake(token.start, token.key, problem, hint)
+    yield Mistake(token.place, token.key, problem, hint)
 
 
 def is_whole(written: str) -> bool:
@@ -179,14 +171,12 @@ _TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled
 @dataclass(frozen=True)
 class _Token:
     text: str
-    start: int
+    place: tuple[int, int]
     key: str  # the dotted name of the value
     is_name: bool
 
 
 class _Open:
-    """An open bracket: the key it belongs to, and the entry that is being read."""
-
     def __init__(self, key: str, *, is_list: bool) -> None:
         self.key = key
         self.entry: str | int = 0 if is_list else ""
@@ -198,11 +188,10 @@ class _Open:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Yield the brackets, strings and bare words of some JSON with correct syntax, in order."""
     opened: list[_Open] = []
     for match in re.finditer(_TOKEN, text):
         string, colon = match.groups()
-        word, start, is_name = string or match[0], match.start(), colon is not None
+        word, is_name = string or match[0], colon is not None
         if is_name:
             opened[-1].entry = json.loads(word)
         key = opened[-1].inner() if opened else ""
@@ -212,11 +201,10 @@ def _tokens(text: str) -> Iterator[_Token]:
             opened.pop()
         elif word == "," and isinstance(opened[-1].entry, int):
             opened[-1].entry += 1
-        yield _Token(word, start, key, is_name)
+        yield _Token(word, _position(text, match.start()), key, is_name)
 
 
 def refuse_depth(text: str, shown: str) -> None:
-    """Raise the error for too many brackets inside each other, if the text has them."""
     depth = 0
     for token in re.finditer(_TOKEN, text):
         depth += (token[0] in "{[") - (token[0] in "}]")

@@ -1,8 +1,7 @@
 """Values as JSON can store them: what can be saved, and what cannot with the reason.
 
-`formats.write` calls `to_json_values` before it writes. Scalars of NumPy and PyTorch, paths, tuples
-and members of an Enum are converted; NaN, arrays, sets and other objects are problems. All problems
-are reported at once. For the text of a JSON file, see `strict_json`.
+`formats.write` calls `to_json_values` before it writes. It reports all problems at once. For the
+text of a JSON file, see `strict_json`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 from modeldir.errors import ParamsError
 from modeldir.params.json_errors import MAX_DEPTH
-from modeldir.params.nested import Plain, is_path, is_section
+from modeldir.params.nested import Plain, is_path, is_section, plain_scalar
 
 _SHORT = 10**18
 """Smaller integers surely have no more digits than Python can write."""
@@ -28,8 +27,6 @@ class JsonValues(NamedTuple):
 
 
 class _NoFormError(Exception):
-    """A value that JSON cannot store: its dotted name, the problem, a hint or None."""
-
     def __init__(self, key: str, problem: str, hint: str | None = None) -> None:
         super().__init__(problem)
         self.found = (key, problem, hint)
@@ -49,11 +46,7 @@ def to_json_values(
 
 
 def to_json_value(value: Any, key: str) -> Any:
-    """Return one value as JSON stores it. A nested section is returned unchanged.
-
-    Raises:
-        ParamsError: naming the value that JSON cannot store.
-    """
+    """Return one value as JSON stores it, or raise an error; a nested section stays as it is."""
     if is_section(value):
         return value
     try:
@@ -112,18 +105,10 @@ def _to_json(value: Any, key: str, depth: int = 0) -> Any:
         return [_to_json(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
     if isinstance(value, dict):
         return _to_dict(value, key, depth)
-    plain = _scalar(value)
+    plain = plain_scalar(value)
     if plain is not value:
         return _to_json(plain, key, depth + 1)
     raise _NoFormError(key, f"JSON has no form for {_kind(value)}", _way_out(value))
-
-
-def _scalar(value: Any) -> Any:
-    """Return a scalar of NumPy or PyTorch as Python's own, and every other value unchanged."""
-    if getattr(value, "shape", None) != () or not hasattr(value, "item"):
-        return value
-    plain = value.item()
-    return value if type(plain) is type(value) else plain  # a longdouble holds more than a float
 
 
 def _to_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
@@ -147,7 +132,6 @@ def _check_string(text: str, key: str) -> str:
 
 
 def _to_number(value: Any, key: str) -> float:
-    """Return the number itself, without the class of NumPy or of a script around it."""
     if isinstance(value, float):
         if math.isfinite(value):
             return float(value)

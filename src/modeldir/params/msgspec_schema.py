@@ -1,7 +1,7 @@
 """Check values against a msgspec Struct, with msgspec.
 
 `schema.checked` calls `validated`. msgspec stops at the first wrong value; all keys that the Struct
-does not have are reported with it. For dataclasses and pydantic models, see `pydantic_schema`.
+does not have are reported with it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,7 @@ _WORDS = {
 
 
 def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
-    """Return an instance of the Struct made from the values, or None and the problems.
-
-    Raises:
-        ParamsError: if the class has an annotation that msgspec does not support.
-    """
+    """Return an instance of the Struct made from the values, or None and the problems."""
     import msgspec  # noqa: PLC0415 - an extra
 
     kept = to_json_values(values)
@@ -93,7 +89,6 @@ def _unknown_keys(info: Any, value: Any, key: str) -> Iterator[SchemaProblem]:
 
 
 def _problem(message: str, values: Plain, schema: type) -> SchemaProblem:
-    """Turn msgspec's message into ours."""
     text, _, path = message.partition(" - at `$")
     key = path.rstrip("`").removeprefix(".")
     if missing := re.match("Object missing required field `(.*)`", text):

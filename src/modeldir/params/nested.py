@@ -1,8 +1,7 @@
 """Nested sections: plain dicts inside dicts, and the dotted names of the values in them.
 
-`Params`, `update`, `overrides` and `diff` use these functions. Start at `is_section` and `locate`.
-A section is a plain dict whose keys are strings; every other value, lists included, is a leaf. For
-files see `formats`, for hashes `plain_values`.
+Start at `is_section` and `locate`. A section is a plain dict whose keys are strings; every other
+value, lists included, is a leaf.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _LONGEST = 60
 
 
 def is_section(value: object) -> bool:
-    """Return whether a value is a nested section: a plain dict whose keys are strings.
+    """Return whether a value is a plain dict whose keys are strings.
 
     Only the first key is checked, because a script may add a vocabulary of a million words.
     """
@@ -40,6 +39,14 @@ def is_path(value: object) -> bool:
     """Return whether a value is a `pathlib` path. It is none if nobody has imported `pathlib`."""
     pathlib = sys.modules.get("pathlib")
     return pathlib is not None and isinstance(value, pathlib.PurePath)
+
+
+def plain_scalar(value: Any) -> Any:
+    """Return a scalar of NumPy or PyTorch as Python's own, and every other value unchanged."""
+    if getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return value
+    plain = value.item()
+    return value if type(plain) is type(value) else plain  # a longdouble holds more than a float
 
 
 def preview(value: Any) -> str:
@@ -58,10 +65,7 @@ def _as_text(value: Any) -> Any:
 
 
 def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
-    """Yield the dotted names of all values and sections.
-
-    The names in `without` are left out, with everything inside them.
-    """
+    """Yield the dotted names of all values and sections; leave out `without`, with all inside."""
     for name, value in data.items():
         key = f"{prefix}{name}"
         if key not in without:
@@ -71,7 +75,6 @@ def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Itera
 
 
 def flatten(data: Plain) -> Plain:
-    """Return the values by their dotted names. A list or an empty section is a value."""
     flat: Plain = {}
     for name, value in data.items():
         if is_section(value) and value:
@@ -82,12 +85,9 @@ def flatten(data: Plain) -> Plain:
 
 
 def locate(data: Plain, name: object) -> tuple[Plain, str]:
-    """Return the dict that holds a dotted name, and the key there.
+    """Return the dict that holds a dotted name, and the key there, or raise KeyError.
 
     A key that contains a dot itself is found before a nested one with the same dotted name.
-
-    Raises:
-        KeyError: if there is no such name.
     """
     rest = name
     while rest not in data:
@@ -98,13 +98,17 @@ def locate(data: Plain, name: object) -> tuple[Plain, str]:
     return data, str(rest)
 
 
-def locate_or_create(data: Plain, name: object) -> tuple[Plain, str]:
-    """Return the same as `locate`, also for a new name: missing sections are created.
+def has(data: Plain, name: object) -> bool:
+    """Return whether there is a hyperparameter or a section of this dotted name."""
+    try:
+        locate(data, name)
+    except KeyError:
+        return False
+    return True
 
-    Raises:
-        ParamsError: if the name is no string or too deep, or if a value on the way is no section.
-            Nothing is created then.
-    """
+
+def locate_or_create(data: Plain, name: object) -> tuple[Plain, str]:
+    """Return the same as `locate`, also for a new name: missing sections are created."""
     holder, key, missing = path_to(data, name)
     for head in missing:
         holder = holder.setdefault(head, {})
@@ -112,11 +116,7 @@ def locate_or_create(data: Plain, name: object) -> tuple[Plain, str]:
 
 
 def path_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
-    """Return the last existing dict on the way to a name, the key, the missing sections between.
-
-    Raises:
-        ParamsError: as `locate_or_create`.
-    """
+    """Return the last existing dict on the way to a name, the key, the missing sections between."""
     if not isinstance(name, str):
         raise ParamsError(f"expected a string as the key, found {name!r}", key=str(name))
     rest = name
@@ -137,7 +137,6 @@ def path_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
 
 
 def too_deep() -> str:
-    """Return what is wrong with a name that has too many levels."""
     return f"more than {MAX_DEPTH} sections inside each other"
 
 
@@ -152,9 +151,9 @@ def copy_sections(value: Any) -> Any:
 
 
 def deep_copy(value: Any) -> Any:
-    """Copy a JSON value at every depth. A read-only dict or list becomes a plain one.
+    """Copy a JSON value, also a read-only one, at every depth.
 
-    `copy.deepcopy` does the same, but it takes longer to import than most params files to read.
+    `copy.deepcopy` takes longer to import than most params files to read.
     """
     if type(value) is dict or type(value) is ReadOnlyDict:
         return {

@@ -1,14 +1,8 @@
-"""Hyperparameters on a script's own command line.
-
-    args, _ = parser.parse_known_args()
-    params = modeldir.Params(os.path.join(args.model_dir, "params.json"))
-    args = parser.parse_args(modeldir.cli(params))
-
-    python train.py --model_dir experiments/base_model optimizer.lr=3e-4
+"""Hyperparameters on a script's own command line: `python train.py optimizer.lr=3e-4`.
 
 The words are `name=value`, `++name=value` (add) and `~name` (delete); all others are left to
-argparse. Start at `cli`; `changed` applies words to plain values, for `modeldir new`. Nothing is
-changed unless every word can be applied. For `params.update(...)` see `update`.
+argparse. Start at `cli`; `changed` applies words to plain values, for `modeldir new`. The rule:
+nothing is changed unless every word can be applied.
 """
 
 from __future__ import annotations
@@ -19,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError, Problem, did_you_mean
-from modeldir.params.nested import Plain, dotted, is_section, locate, preview
+from modeldir.params.nested import Plain, dotted, has, is_section, locate, preview
 from modeldir.params.params import refuse_if_locked, replace_values, shown
 from modeldir.params.plain_values import peek
 from modeldir.params.strict_json import parse_value
@@ -61,11 +55,7 @@ def cli(params: Any, argv: Sequence[str] | None = None) -> list[str]:
 
 
 def changed(data: Plain, argv: Sequence[str], where: str) -> tuple[Plain, list[str]]:
-    """Return a copy of the values, changed by the words, and the words that change nothing.
-
-    Raises:
-        ParamsError: listing every word that cannot be applied.
-    """
+    """Return a copy of the values, changed by the words, and the words that change nothing."""
     line = _Line(data, where or "these hyperparameters")
     others = line.take(argv)
     if line.fit.problems:
@@ -75,8 +65,6 @@ def changed(data: Plain, argv: Sequence[str], where: str) -> tuple[Plain, list[s
 
 
 class _Line:
-    """A command line that is applied to a copy of the values."""
-
     def __init__(self, data: Plain, where: str) -> None:
         self.where = where
         self.fit = Fit(data, "", ())
@@ -95,18 +83,15 @@ class _Line:
         return others + words[end:]
 
     def _is_change(self, word: str, *, behind_option: bool) -> bool:
-        """Return whether a word is a change.
-
-        After an option, it is one only if we know the name.
-        """
+        """Return whether a word is a change; after an option, only a known name makes it one."""
         name = word.partition("=")[0]
-        if "=" in word and _has(self.fit.data, name):
+        if "=" in word and has(self.fit.data, name):
             return True
         return _NAME.match(word) is not None and not behind_option
 
     def _apply(self, word: str) -> None:
         name, equals, text = word.partition("=")
-        bare = name if _has(self.fit.data, name) else name.lstrip("+~")
+        bare = name if has(self.fit.data, name) else name.lstrip("+~")
         if bare in self._given:
             self._refuse(f"{bare}: given twice", "keep one of them")
             return
@@ -121,11 +106,11 @@ class _Line:
             self._delete(bare)
 
     def _set(self, name: str, text: str, *, add: bool) -> None:
-        if not _has(self.fit.data, name):
+        if not has(self.fit.data, name):
             if add and (broken := _broken_json(f"++{name}", text)):
                 self._refuse(*broken)
             elif add:
-                self._take(name, parse_value(text))
+                self.fit.take({name: parse_value(text)})
             else:
                 self._unknown(name, f"to add it: ++{name}={text}")
             return
@@ -135,13 +120,10 @@ class _Line:
         if problem:
             self._refuse(*problem)
         else:
-            self._take(name, read(text, old))
-
-    def _take(self, name: str, value: Any) -> None:
-        self.fit.take({name: value})
+            self.fit.take({name: read(text, old)})
 
     def _delete(self, name: str) -> None:
-        if _has(self.fit.data, name):
+        if has(self.fit.data, name):
             holder, key = locate(self.fit.data, name)
             del holder[key]
         else:
@@ -152,7 +134,7 @@ class _Line:
         inside = next((each for each in known if each.endswith(f".{name}")), None)
         hint = f"did you mean {inside!r}?" if inside else did_you_mean(name, known)
         head, _, rest = name.rpartition(".")
-        if head and _has(self.fit.data, head):
+        if head and has(self.fit.data, head):
             holder, key = locate(self.fit.data, head)
             if not is_section(holder[key]):
                 self._refuse(f"{name}: {head} is {preview(holder[key])}, it has no {rest}", hint)
@@ -161,14 +143,6 @@ class _Line:
 
     def _refuse(self, problem: str, hint: str | None) -> None:
         self.fit.problems.append(Problem(problem, hint))
-
-
-def _has(data: Plain, name: str) -> bool:
-    try:
-        locate(data, name)
-    except KeyError:
-        return False
-    return True
 
 
 def _is_option(word: str) -> bool:
@@ -186,7 +160,6 @@ def read(text: str, old: Any) -> Any:
 
 
 def _unreadable(name: str, text: str, old: Any) -> Problem | None:
-    """Return what is wrong with a word in itself; None if its value can be tried."""
     if text == "None":
         hint = f"write {name}=null"
         if old is None or isinstance(old, str):
@@ -222,7 +195,6 @@ def _words(text: str) -> list[Any]:
 
 
 def _not_a_string(name: str, text: str, old: Any) -> Problem | None:
-    """Return what is wrong with a word that is no JSON, if the old value is no string."""
     problem = misfit(old, text, name)
     if problem is None:
         return None

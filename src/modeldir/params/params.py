@@ -1,17 +1,8 @@
 """Hyperparameters: a params file as an object that records which names a script reads.
 
-    params = Params("experiments/base_model/params.json")
-    params.learning_rate, params.model.num_layers, params["model.num_layers"]
-
-Scripts create a `Params`; `run`, `loop` and `overrides` use the functions at the end. Start at
-`Params.__getattr__`. Python calls it only for a name that is not yet in the instance: it records
-the read and stores the value there, so that every later read is an ordinary attribute. The instance
-holds only this cache. The data are one nested plain dict, and the views of nested sections share
-it. The rule: once a script has the live `dict`, nothing is cached, because the script may change it
-at any time.
-
-An assignment is not checked. `update` checks that new values fit the old ones (`update.Fit`). For
-files see `formats`; for the record of what was read see `usage`.
+Start at `Params.__getattr__`. Python calls it only for a name that is not yet in the instance: it
+records the read and caches the value there. The data are one nested plain dict, shared by the views
+of nested sections. The rule: once a script has the live `dict`, nothing is cached.
 """
 
 from __future__ import annotations
@@ -36,6 +27,7 @@ from modeldir.params.nested import (
     copy_sections,
     deep_copy,
     dotted,
+    has,
     is_section,
     locate,
     path_to,
@@ -55,25 +47,10 @@ if TYPE_CHECKING:
     _Schema = TypeVar("_Schema")
     _Source = str | os.PathLike[str] | Mapping[str, Any]
 
-__all__ = [
-    "Params",
-    "ParamsWarning",
-    "lock",
-    "names_read",
-    "refuse_if_locked",
-    "replace_values",
-    "report_reads",
-    "shown",
-    "source",
-    "unlocked",
-]
-
-
 _MOST_KNOWN = 1000
 """Search only this many names for a suggestion: a file may hold a vocabulary."""
 
 _Memo = dict[int, Any]  # inside the class `dict` is a property
-_Forms = dict[str, str]
 
 
 class _WithCache:
@@ -84,10 +61,7 @@ _CACHE = _WithCache.__dict__["__dict__"]
 
 
 def _cache(params: Params) -> Plain:
-    """Return the real instance dict.
-
-    `Params.__dict__` hides it: it shows users the data instead.
-    """
+    """Return the real instance dict; `Params.__dict__` shows users the data instead."""
     found: Plain = _CACHE.__get__(params)
     return found
 
@@ -109,12 +83,11 @@ class _Tree:
         self.opened: Opened | None = None  # remembers the file's values until the run ends
         self.whole: ref[Params] | None = None  # the view of the whole file
 
-    def twin(self, reads: Reads) -> _Tree:
-        """Return a copy for a copied `Params`: its dict is not live, and it belongs to no file."""
-        tree = _Tree(reads, self.shown, self.path)
+    def twin(self) -> _Tree:
+        """Return a copy for a copied `Params`: not live, not locked, but with the same reads."""
+        tree = _Tree(self.reads, self.shown, self.path)
         tree.text, tree.forms, tree.added = self.text, {**self.forms}, {*self.added}
         tree.assigned, tree.given = {*self.assigned}, {**self.given}
-        tree.locked = self.locked
         return tree
 
     def __getstate__(self) -> dict[str, Any]:
@@ -200,11 +173,7 @@ class Params(_WithCache, Mapping[str, Any]):
         raise _missing(self, name)
 
     def __contains__(self, name: object) -> bool:
-        try:
-            locate(self.__modeldir__.data, name)
-        except KeyError:
-            return False
-        return True
+        return has(self.__modeldir__.data, name)
 
     def __iter__(self) -> Iterator[str]:
         _note_all(self)
@@ -251,7 +220,7 @@ class Params(_WithCache, Mapping[str, Any]):
         del self[name]
 
     def __delitem__(self, name: str) -> None:
-        _refuse_if_locked(self, name)
+        refuse_if_locked(self, name)
         try:
             holder, key = locate(self.__modeldir__.data, name)
         except KeyError:
@@ -277,7 +246,7 @@ class Params(_WithCache, Mapping[str, Any]):
         Raises:
             ParamsError: if the file is missing or broken, or if values do not fit: all of them.
         """
-        _refuse_if_locked(self, "")
+        refuse_if_locked(self)
         if isinstance(other, Mapping):
             origin, loaded = "", Loaded(_taken(other))
         else:
@@ -292,10 +261,8 @@ class Params(_WithCache, Mapping[str, Any]):
             head += f" from {origin}:" if origin else ":"
             raise ParamsError(head, fit.problems, "Nothing was changed.", key=fit.key)
         _warn(warnings_of(fit.similar, view.tree.shown), 3)
-        view.tree.given.update(_replaced(view.data, fit.data, view.prefix))
-        _put(view.data, fit.data)
+        replace_values(self, fit.data)
         view.tree.forms.update(loaded.forms)
-        _forget(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all values to a file, in the notation of its ending. The folder is created.
@@ -366,12 +333,10 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
     if tree.path is not None:
         mine = (tree.added, tree.assigned, tree.given)
         tree.opened = Opened(tree.reads, tree.shown, data, loaded.values, *mine)
-    _set_view(params, _View(data, "", tree, tree.reads.names, {}))
-    tree.whole = ref(params)
+    _become(params, data, "", tree)
 
 
 def _path(source: Any, expected: str = "the path of a file, or a mapping") -> str:
-    """Return a file's path, if the source can be one."""
     if isinstance(source, str | bytes | os.PathLike):
         return os.fsdecode(source)
     problem = f"expected {expected}; found a {type(source).__name__}"
@@ -379,16 +344,16 @@ def _path(source: Any, expected: str = "the path of a file, or a mapping") -> st
     raise ParamsError(problem + ("\n  of an object its values: vars(...)" if has_values else ""))
 
 
-def _set_view(params: Params, view: _View) -> None:
-    object.__setattr__(params, "__modeldir__", view)
-
-
 def _revived(kind: type[Params] | None, data: Plain, prefix: str, tree: _Tree) -> Params:
     """Return a `Params` from the parts of one that was pickled or copied."""
     params: Params = object.__new__(kind or Params)
-    _set_view(params, _View(data, prefix, tree, tree.reads.names, {}))
-    tree.whole = ref(params)
+    _become(params, data, prefix, tree)
     return params
+
+
+def _become(params: Params, data: Plain, prefix: str, tree: _Tree) -> None:
+    object.__setattr__(params, "__modeldir__", _View(data, prefix, tree, tree.reads.names, {}))
+    tree.whole = ref(params)
 
 
 # Pickles refer to these two by the package, so that the modules in it can be renamed.
@@ -396,14 +361,9 @@ _Tree.__module__ = _revived.__module__ = "modeldir.params"
 
 
 def _twin(params: Params, data: Plain) -> Params:
-    """Return a separate `Params` with these data.
-
-    What is read there was read from the same file.
-    """
+    """Return a separate `Params` with these data. Its reads count for the same file."""
     view = params.__modeldir__
-    tree = view.tree.twin(view.tree.reads)
-    tree.locked = False  # copies are not locked
-    return _revived(type(params), data, view.prefix, tree)
+    return _revived(type(params), data, view.prefix, view.tree.twin())
 
 
 def _read(params: Params, name: str) -> Any:
@@ -420,16 +380,13 @@ def _read(params: Params, name: str) -> Any:
 
 
 def _part(params: Params, name: str) -> Params:
-    """Return the view of a nested section.
-
-    There is only one, so that there is one cache to empty.
-    """
+    """Return the only view of a nested section: there must be one cache to empty."""
     data, prefix, tree, names, parts = params.__modeldir__
     part, key = parts.get(name), f"{prefix}{name}"
     if part is None or part.__modeldir__.data is not data[name]:
         names = set() if key in tree.added else names  # it may be a vocabulary
         part = parts[name] = object.__new__(Params)
-        _set_view(part, _View(data[name], f"{key}.", tree, names, {}))
+        object.__setattr__(part, "__modeldir__", _View(data[name], f"{key}.", tree, names, {}))
     return part
 
 
@@ -445,8 +402,7 @@ def _forget(params: Params, name: str | None = None) -> None:
 
 
 def _set(params: Params, name: str, value: Any) -> None:
-    """Assign a value, for `params.x = ...` and `params["x"] = ...`."""
-    _refuse_if_locked(params, name)
+    refuse_if_locked(params, name)
     data, prefix, tree, names, _ = params.__modeldir__
     holder, key, missing = path_to(data, name)
     value = _own(value, prefix.count(".") + str(name).count("."))
@@ -475,7 +431,6 @@ def _put(data: Plain, new: Plain) -> None:
 
 
 def _replaced(old: Plain, new: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values, by dotted name, that replace old ones."""
     for name, value in old.items():
         now: Any = new.get(name, value)
         if is_section(value) and is_section(now):
@@ -490,7 +445,6 @@ def _warn(texts: Iterable[str], level: int) -> None:
 
 
 def _note_all(params: Params) -> None:
-    """Record that all names were read."""
     view = params.__modeldir__
     view.names.update(dotted(view.data, view.prefix, view.tree.added))
 
@@ -507,10 +461,7 @@ def _missing(params: Params, name: object) -> MissingParam:
 
 
 class _Missing(NamedTuple):
-    """A message that looks for a suggestion only when it is shown.
-
-    `getattr` with a default raises and discards it, so that must stay cheap.
-    """
+    """A message that looks for a suggestion when it is shown: `getattr` with a default is cheap."""
 
     what: str
     name: str
@@ -541,10 +492,7 @@ def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
 
 
 def _to_share(params: Params) -> Plain:
-    """Return the values for another `Params`.
-
-    Locked ones are copied: their lists could be changed.
-    """
+    """Return the values for another `Params`, copied if locked: their lists could be changed."""
     view = params.__modeldir__
     return deep_copy(view.data) if view.tree.locked else view.data
 
@@ -606,7 +554,8 @@ def _lock(params: Params, *, locked: bool) -> None:
     _forget(whole or params)  # the cache may hold a list that can be changed
 
 
-def _refuse_if_locked(params: Params, name: str) -> None:
+def refuse_if_locked(params: Params, name: str = "") -> None:
+    """Raise an error, with the line that unlocks them, if the hyperparameters are locked."""
     _, prefix, tree, _, _ = params.__modeldir__
     if tree.locked:
         what = f": {prefix}{name} cannot be changed" if name else ""
@@ -623,7 +572,6 @@ def _refuse_if_locked(params: Params, name: str) -> None:
 
 
 def replace_values(params: Params, data: Plain) -> None:
-    """Replace all values in place, with those that a command line has produced."""
     view = params.__modeldir__
     view.tree.given.update(_replaced(view.data, data, view.prefix))
     _put(view.data, data)
@@ -635,21 +583,11 @@ def shown(params: Params) -> str:
     return params.__modeldir__.tree.shown
 
 
-def refuse_if_locked(params: Params) -> None:
-    """Raise an error if the hyperparameters are locked.
-
-    Raises:
-        ParamsError: with the line that unlocks them.
-    """
-    _refuse_if_locked(params, "")
-
-
 def names_read(params: Params) -> frozenset[str]:
     """Return the dotted names that were read, and those that were asked for and do not exist.
 
-    A nested name counts with the sections around it. Iterating, `**params`, `items()`, `values()`,
-    `dict`, `==` and pickling read all names. `in`, `len`, `repr` and `save` read none. A value that
-    the script itself has assigned is not read from the file.
+    Iterating, `**params`, `dict`, `==` and pickling read all names; `in`, `len`, `repr` and `save`
+    none.
     """
     return frozenset(params.__modeldir__.tree.reads.names)
 

@@ -1,8 +1,7 @@
 """Hyperparameters as plain values: from a file, by their dotted names, and as a hash.
 
-Packages that look at experiments or plan them use this module, since they need no `Params`. Start
-at `flatten`. The rule: nothing here counts as a read (`peek`). For nested dicts see `nested`, for
-the equality of values see `equality`.
+Packages that look at experiments or plan them use it; start at `flatten`. The rule: nothing here
+counts as a read (`peek`).
 """
 
 from __future__ import annotations
@@ -33,25 +32,14 @@ def peek(mapping: Mapping[str, Any]) -> Plain:
 
 
 def flatten(mapping: Mapping[str, Any]) -> Plain:
-    """Return the values by their dotted names. Lists and empty sections are values.
-
-    >>> flatten({"lr": 0.1, "model": {"depth": 2, "widths": [8, 16]}})
-    {'lr': 0.1, 'model.depth': 2, 'model.widths': [8, 16]}
-    """
+    """Return the values by their dotted names. Lists and empty sections are values."""
     return nested.flatten(peek(mapping))
 
 
 def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
-    """Return 16 hex digits that are the same for equal hyperparameters.
+    """Return 16 hex digits that are the same for equal hyperparameters, in any order.
 
-    The order makes no difference, and 1 and 1.0 are equal.
-
-    Args:
-        mapping: the hyperparameters.
-        ignore: dotted names that make no difference, with everything inside them.
-
-    Raises:
-        ParamsError: for NaN, or for a value that JSON cannot store.
+    `ignore` are dotted names that make no difference, with everything inside them.
     """
     from hashlib import sha256  # noqa: PLC0415 - a training run needs no hash
 

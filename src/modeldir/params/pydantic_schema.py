@@ -1,8 +1,7 @@
 """Check values against a dataclass or a pydantic model, with pydantic.
 
 `schema.checked` calls `validated`. Types are strict: no string becomes a number, nothing is
-rounded. Keys that the class does not have are errors. Start at `validated`; `_problems` turns
-pydantic's errors into ours. For msgspec's Structs, see `msgspec_schema`.
+rounded.
 """
 
 from __future__ import annotations
@@ -39,11 +38,7 @@ _UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
 def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
-    """Return an instance of the schema made from the values, or None and all problems.
-
-    Raises:
-        ParamsError: if pydantic is not installed, or the class cannot be used as a schema.
-    """
+    """Return an instance of the schema made from the values, or None and all problems."""
     try:
         import pydantic  # noqa: PLC0415 - heavy, and an extra
     except ImportError:
@@ -121,10 +116,7 @@ def _located(error: Mapping[str, Any], values: Any) -> _Located:
 
 
 def _of_the_likeliest_members(errors: list[_Located]) -> Iterator[_Located]:
-    """Leave out the errors of a union's other members, if one of them fits but for its inside.
-
-    That is the member with the fewest errors.
-    """
+    """Yield the errors of a union's likeliest member: that with the fewest errors."""
     inside: dict[str, dict[str, int]] = {}  # by union and member: how many errors
     for each in errors:
         if each.union is not None and each.key != each.union:

@@ -1,9 +1,7 @@
 """Dicts and lists that can only be read: what a locked `Params` hands out.
 
-`params.py` calls `readonly`. Code that reads them sees ordinary dicts and lists (`json.dumps`,
-`**values`, `torch.tensor(values)`). Every method that changes them raises; copies and pickles are
-plain and can be changed. `nested.deep_copy` turns them back. For the lock itself, see
-`params.lock`.
+Code that reads them sees ordinary dicts and lists. Every method that changes them raises; copies
+and pickles are plain and can be changed.
 """
 
 from __future__ import annotations
@@ -25,33 +23,19 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 
 class ReadOnlyDict(dict[str, Any]):
-    """A dict that cannot be changed."""
-
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        from copy import deepcopy  # noqa: PLC0415 - slow to import, and rarely needed
-
-        return deepcopy(dict(self), memo)
-
 
 class ReadOnlyList(list[Any]):
-    """A list that cannot be changed."""
-
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (list(self),)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
-        from copy import deepcopy  # noqa: PLC0415 - as above
-
-        return deepcopy(list(self), memo)
 
 
 def readonly(value: Any) -> Any:

@@ -1,17 +1,7 @@
-"""A schema: which hyperparameters exist, of what types, with what defaults.
+"""A schema (a dataclass, a pydantic model or a msgspec Struct): keys, types and defaults.
 
-    @dataclass
-    class Hyperparameters:
-        learning_rate: float
-        batch_size: int = 32
-
-    params = Params("experiments/base_model/params.json", schema=Hyperparameters)
-
-A schema is a dataclass, a pydantic model or a msgspec Struct. `Params` calls `checked`, which
-returns the values with the defaults filled in, or raises one error. The libraries do the work:
-`pydantic_schema` (dataclasses and models) and `msgspec_schema` (Structs) adapt them. A value that
-JSON can express is never converted: "32" is no number, and 32.0 no integer. Paths, members of an
-Enum and tuples are made from the strings, values and lists that stand for them.
+`Params` calls `checked`. The libraries do the work: `pydantic_schema` and `msgspec_schema` adapt
+them. A value that JSON can express is never converted: "32" is no number, and 32.0 no integer.
 """
 
 from __future__ import annotations
@@ -47,14 +37,7 @@ class Schema:
 def checked(values: Plain, schema: type, shown: str = "") -> Plain:
     """Check values against a schema; return them in their order, followed by the defaults.
 
-    Args:
-        values: as the file has them. They are not changed.
-        schema: a dataclass, a pydantic model or a msgspec Struct.
-        shown: the file, as the user named it; empty if there is none.
-
-    Raises:
-        ParamsError: with every unknown, missing and wrong key (of a Struct only the first wrong
-            value), or if the library that checks this class is not installed.
+    An error lists every unknown, missing and wrong key, but of a Struct only the first wrong value.
     """
     if _is_struct(schema):
         made, problems = msgspec_schema.validated(schema, values)
@@ -89,7 +72,6 @@ def _is_model(schema: type) -> bool:
 
 
 def _to_plain(value: Any) -> Any:
-    """Return an instance of a schema's class as a nested dict, with the keys of the file."""
     kind = type(value)
     if _is_struct(kind):
         fields = sys.modules["msgspec"].structs.fields(kind)

@@ -1,7 +1,7 @@
 """The words of a schema's errors: what was expected, what was found, what to write instead.
 
-`pydantic_schema` and `msgspec_schema` translate the messages of their libraries with it. Start at
-`mismatch`. No name of a Python type may reach the user: the reader of the message wrote JSON.
+`pydantic_schema` and `msgspec_schema` use it. No name of a Python type may reach the user: the
+reader of the message wrote JSON.
 """
 
 from __future__ import annotations
@@ -26,18 +26,12 @@ NULL, LIST, SECTION = "null", "a list", "a nested section"
 
 
 def mismatch(key: str, expected: list[str], value: Any) -> SchemaProblem:
-    """Return the problem of a value that is none of the `expected` ones.
-
-    >>> mismatch("epochs", ["an integer"], 10.0)
-    SchemaProblem(key='epochs', problem='expected an integer, found 10.0', hint='write 10')
-    """
     hints = (_hint(each, value) for each in expected)
     problem = f"expected {' or '.join(dict.fromkeys(expected))}, found {shown(value)}"
     return SchemaProblem(key, problem, next(filter(None, hints), None))
 
 
 def unknown(key: str, owner: str, known: list[str]) -> SchemaProblem:
-    """Return the problem of a key that the class `owner` does not have."""
     name = key.rpartition(".")[2]
     hint = did_you_mean(name, [each for each in known if each != name])
     return SchemaProblem(key, f"{owner} has no such key", hint)

@@ -1,9 +1,8 @@
 """JSON as people write it: read strictly, and written in the form in which it was read.
 
-`formats` calls `loads` and `dumps`; command lines use `parse_value`. Start at `loads`. It rejects
-what other readers accept and what can cost a night of training: a key given twice, NaN, a number
-that is too large. The standard parser reads the text. Only after it fails, `json_errors` looks for
-all mistakes; so a correct file takes hardly longer than with the standard parser.
+Start at `loads`. It rejects what other readers accept and what can cost a night of training: a key
+given twice, NaN, a number that is too large. The standard parser reads the text; only after it
+fails, `json_errors` looks for all mistakes.
 """
 
 from __future__ import annotations
@@ -31,11 +30,8 @@ def loads(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return an object's values, and the form of each number that Python would write differently.
 
-    The forms are listed by Python's own form: `1e-3` in the text gives `{"0.001": "1e-3"}`. With
-    `comments`, the text may contain `//` and `/* */`, and a comma after the last entry.
-
-    Raises:
-        ParamsError: with line and column, what was expected and what was found there.
+    `1e-3` in the text gives the form `{"0.001": "1e-3"}`. `comments` allows `//`, `/* */`, last
+    commas.
     """
     if comments:
         text = without_comments(text)
@@ -112,7 +108,6 @@ def without_comments(text: str) -> str:
 
 
 def has_comments(text: str) -> bool:
-    """Return whether there are comments, which would be lost if only the values were written."""
     return any(match[1] for match in re.finditer(_COMMENT, text))
 
 
@@ -123,11 +118,7 @@ _FLOAT = r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?"
 
 
 def parse_value(text: str) -> Any:
-    """Parse a value from a command line: JSON, Python's None, True or .5, or else a plain string.
-
-    >>> [parse_value(text) for text in ("1e-3", ".5", "true", "None", "[1, 2]", '"3"', "adam")]
-    [0.001, 0.5, True, None, [1, 2], '3', 'adam']
-    """
+    """Parse a value from a command line: JSON, Python's None, True or .5, or else a string."""
     bare = text.strip()
     if bare in _WORDS:
         return _WORDS[bare]
@@ -140,10 +131,7 @@ def parse_value(text: str) -> Any:
 
 
 def holds(text: str, values: dict[str, Any], *, comments: bool) -> bool:
-    """Return whether JSON that `loads` has read holds exactly these values.
-
-    Types and order count. With `comments`, the text may have comments or not.
-    """
+    """Return whether JSON that `loads` has read holds exactly these values, types and order too."""
     if comments:
         text = without_comments(text)
     try:
@@ -170,10 +158,7 @@ def is_written_alike(left: Any, right: Any) -> bool:
 
 
 def dumps(values: Any, forms: Mapping[str, str]) -> str:
-    """Return values as JSON with an indent of four spaces; a number with a form keeps it.
-
-    `forms` are those that `loads` returns: with `{"0.001": "1e-3"}`, 0.001 is written as `1e-3`.
-    """
+    """Return values as indented JSON; numbers keep the `forms` that `loads` returns."""
     text = json.dumps(values, indent=4, ensure_ascii=False, allow_nan=False)
     if all(own == written for own, written in forms.items()):
         return text

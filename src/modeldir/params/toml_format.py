@@ -1,7 +1,6 @@
 """TOML for `formats`: parse a params file, and write one without losing its comments.
 
-Start at `parse` and `Document`. The standard library reads (tomlkit on Python 3.10), and tomlkit
-writes. The errors are ours, with line and column. For YAML, see `yaml_format`.
+The standard library reads (tomlkit on Python 3.10), and tomlkit writes.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ def _error(said: str, text: str, shown: str) -> ParamsError:
 
 
 def _parse_with_tomlkit(text: str, shown: str) -> object:
-    """Parse TOML on Python 3.10, whose standard library cannot."""
     import tomlkit  # noqa: PLC0415 - few files are TOML
     from tomlkit.exceptions import ParseError  # noqa: PLC0415
 
@@ -63,7 +61,6 @@ def places(_: str) -> dict[str, tuple[int, int]]:
 
 
 def dumped(values: Plain) -> str:
-    """Return values as TOML."""
     import tomlkit  # noqa: PLC0415 - few files are TOML
 
     return tomlkit.dumps(values)
@@ -78,7 +75,6 @@ class Document:
         self.values: Any = tomlkit.parse(text)
 
     def text(self) -> str:
-        """Return the text with the changed values."""
         import tomlkit  # noqa: PLC0415 - as above
 
         return tomlkit.dumps(self.values)

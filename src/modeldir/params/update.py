@@ -1,9 +1,7 @@
 """Check new values: whether they fit the old ones, and whether a new name is a misspelled old one.
 
 `Params.update`, `overrides` and `modeldir new` use it. Start at `Fit`: it tries new values on a
-copy, and collects everything that is wrong, so that nothing is changed unless all values fit. A
-learning rate of `"0.1"` or a batch size of 32.5 is found here. For types that a class defines, see
-`schema`.
+copy, so that nothing is changed unless all values fit.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir.errors import ParamsError, Problem
 from modeldir.params.json_values import to_json_value
 from modeldir.params.nested import Plain, copy_sections, is_path, is_section, path_to, preview
+from modeldir.params.schema_messages import BOOLEAN, INTEGER, LIST, NUMBER, SECTION, STRING
 from modeldir.params.strict_json import parse_value
 
 if TYPE_CHECKING:
@@ -86,17 +85,13 @@ class Fit:
 
 
 def misfit(old: Any, new: Any, name: str) -> Problem | None:
-    """Return why a value cannot replace an old one, and what to write; None if it can.
-
-    >>> misfit(32, 32.5, "batch_size")[0]
-    'batch_size is 32: expected an integer, found 32.5'
-    """
+    """Return why a value cannot replace an old one, and what to write; None if it can."""
     kind = _kind(old)
     if kind is None or new is None or _is_a(new, kind):
         return None
-    expected = "values by name" if kind == _SECTION else kind
+    expected = "values by name" if kind == SECTION else kind
     shown = preview(old)
-    if kind == _SECTION:
+    if kind == SECTION:
         shown = "a nested section" if old else "an empty section"
     return Problem(
         f"{name} is {shown}: expected {expected}, found {preview(new)}", _way_out(old, new, name)
@@ -112,10 +107,6 @@ def _with_type_of(old: Any, new: Any) -> Any:
     return tuple(new) if isinstance(old, tuple) else copy_sections(new)
 
 
-_BOOLEAN, _INTEGER, _NUMBER, _STRING = "true or false", "an integer", "a number", "a string"
-_LIST, _SECTION = "a list", "a nested section"
-
-
 def _kind(value: Any) -> str | None:
     """Return the type that may stand there; None (any) for null and a script's own objects."""
     if value is None:
@@ -123,23 +114,23 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, Enum):  # made by a schema, like the path below
         return _kind(value.value)
     if isinstance(value, bool):
-        return _BOOLEAN
+        return BOOLEAN
     if isinstance(value, int):
-        return _NUMBER if value in {0, 1} else _INTEGER
+        return NUMBER if value in {0, 1} else INTEGER
     if isinstance(value, float):
-        return _NUMBER
+        return NUMBER
     if isinstance(value, str) or is_path(value):
-        return _STRING
+        return STRING
     if isinstance(value, list | tuple):
-        return _LIST
-    return _SECTION if is_section(value) else None
+        return LIST
+    return SECTION if is_section(value) else None
 
 
 def _is_a(new: Any, kind: str) -> bool:
     found = _kind(new)
-    if kind == _NUMBER:
-        return found in {_NUMBER, _INTEGER}
-    if kind == _INTEGER:
+    if kind == NUMBER:
+        return found in {NUMBER, INTEGER}
+    if kind == INTEGER:
         return isinstance(new, int) and not isinstance(new, bool)
     return found == kind
 
@@ -173,14 +164,9 @@ def _way_out(old: Any, new: Any, name: str) -> str | None:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a new one probably misspells; None if it is a separate name.
 
-    A typing error is one letter too many, missing or wrong, or two letters swapped, in a word of
-    some length; or other separators between the words. So `learning_rte`, `num_epoch` and
-    `batchsize` are found. `beta2` beside `beta1`, `eval_size` beside `train_size`, `encoder_lr`
-    beside `decoder_lr` and `patch_size` beside `batch_size` are separate names. So are `epoch`
-    beside `epochs` and `sampler` beside `samples`, which many scripts set in their loop.
-
-    >>> nearest("learning_rte", ["batch_size", "learning_rate"])
-    'learning_rate'
+    A typing error is one letter too many, missing or wrong, or two swapped, in a word of some
+    length; or other separators. `beta2` beside `beta1`, `encoder_lr` beside `decoder_lr` and
+    `epoch` beside `epochs` are separate names.
     """
     return next((other for other in known if _is_similar(name, other)), None)
 
@@ -215,10 +201,7 @@ def _is_counted(words: Sequence[str]) -> bool:
 
 
 def _is_inflected(word: str, other: str) -> bool:
-    """Return whether two words differ by grammar: epoch, epochs; schedule, scheduler, scheduled.
-
-    A script uses both for different things: the number of epochs, and the current one.
-    """
+    """Return whether words differ by grammar (epoch, epochs): scripts use both, differently."""
     short, long = sorted((word, other), key=len)
     if len(short) < len(long):
         return short == long[:-1] and long[-1] in _ENDINGS
@@ -253,7 +236,6 @@ def _is_typo(word: str, other: str) -> bool:
 
 
 def warnings_of(nearly: Iterable[tuple[str, str]], shown: str) -> Iterator[str]:
-    """Yield the warnings about new names that are nearly old ones."""
     where = f"{shown}: " if shown else ""
     for name, other in nearly:
         yield f"{where}{name!r} is a new hyperparameter; did you mean {other!r}?"

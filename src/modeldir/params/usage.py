@@ -1,11 +1,8 @@
 """Record which names a process reads from its params files, and report it to the run.
 
-A search must not vary a hyperparameter that no code reads, and a typo in a params file must not
-look like a setting. `Params` records its reads here; `run`, `loop` and the log ask for the result.
-Start at `Reads`. A `Params` made from a file has an `Opened`. On request, and at the end of the
-process, the names (`report`) and what happened to the values (`summary`) are written as lines into
-the run's `events.jsonl`, and `remarks` puts them into words for the log. Without a run, nothing is
-written. The rule: nothing here may fail a training run. How values are compared: `usage_report`.
+Start at `Reads`. On request, and at the end of the process, the names (`report`) and what happened
+to the values (`summary`) become lines in the run's `events.jsonl`; `remarks` words them for the
+log. The rule: nothing here may fail a training run. `usage_report` compares the values.
 """
 
 from __future__ import annotations
@@ -46,9 +43,9 @@ _MANY = 32
 class _Names(set[str]):
     """The dotted names that were read from a file.
 
-    In a child of the process that opened the file (a DataLoader's worker), a new name is reported
-    immediately, because such children exit without running exit handlers. The parent learns of it
-    through a page of shared memory.
+    A child of the process that opened the file (a DataLoader's worker) reports a new name
+    immediately, since it exits without exit handlers. The parent learns of it through a page of
+    shared memory.
     """
 
     def __init__(self) -> None:
@@ -90,8 +87,7 @@ class _Names(set[str]):
     def ask(self) -> None:
         """Report the names that a search asks for as soon as they are read.
 
-        Those already read are reported now. An empty report is useful too: it shows that something
-        reads.
+        An empty report is useful too: it shows that something reads.
         """
         import json  # noqa: PLC0415 - rarely needed
 
@@ -122,10 +118,7 @@ class _Names(set[str]):
 
 
 class Reads:
-    """The reads of a file, by everything that opened it, and the run's folder.
-
-    `watched` is false if nothing will ask what happened to the values.
-    """
+    """The reads of a file, by everything that opened it, and the run's folder."""
 
     def __init__(self, *, watched: bool = False) -> None:
         self.folder: str | None = None
@@ -136,7 +129,7 @@ class Reads:
         self.said: set[str] = set()  # remarks already returned
         self.is_runs = False  # this process runs the training itself, without a supervisor
         self.is_over = False  # that run has ended
-        self.names: set[str] = _Names()
+        self.names = _Names()
         self.shown = ""  # the file, as the user named it
         self.file: list[str] = []  # the dotted names in it
         self.living: list[weakref.ref[Opened]] = []
@@ -149,14 +142,9 @@ class Reads:
     def serve(self, folder: str) -> None:
         """Report to the run in a folder, from now on and at the end of the process."""
         self.folder = folder
-        if isinstance(self.names, _Names):
-            self.names.folder = folder
-            self.names.ask()
+        self.names.folder = folder
+        self.names.ask()
         atexit.register(_report_at_exit, self)
-
-    def everywhere(self) -> frozenset[str]:
-        """Return the names read here and in forked children."""
-        return self.names.everywhere() if isinstance(self.names, _Names) else frozenset(self.names)
 
     def seen(self) -> list[_Seen]:
         """Return what happened to the values in each `Params` of the file, oldest first."""
@@ -189,15 +177,8 @@ class _Seen(NamedTuple):
 class Opened:
     """One `Params` of a file: what the file holds, and what the script makes of it.
 
-    Args:
-        reads: where its reads are recorded.
-        shown: the file, as the user named it.
-        data: the values, live.
-        file: the values of the file itself; `data` may have a schema's defaults too.
-        added: the names that the script has added, live.
-        assigned: the file's names that it has assigned, live. Reading them later is no read of the
-            file.
-        given: values that replaced those of the file (from a command line, another file), live.
+    `data`, `added`, `assigned` and `given` are live. `file` has the values of the file itself;
+    `data` may have a schema's defaults too. `given` are values that replaced those of the file.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one place makes it
@@ -220,7 +201,6 @@ class Opened:
             reads.living.append(weakref.ref(self, reads.living.remove))
 
     def is_touched(self) -> bool:
-        """Return whether any value may differ from the file."""
         try:  # 1 == true in Python, so the texts are compared too
             same = self.data == self.start and repr(self.data) == repr(self.start)
         except Exception:  # noqa: BLE001 - an array has no truth value
@@ -271,18 +251,16 @@ def _run_folder(path: str) -> str | None:
 
 def _share() -> None:
     for reads in _WATCHED.values():
-        if isinstance(reads.names, _Names):
-            reads.names.share(reads.file)
+        reads.names.share(reads.file)
 
 
 # -- What happened to the values -------------------------------------------------------------------
 
 
 def summary(path: Path | None) -> Plain | None:
-    """Return what this process did with a params file, as a run file records it.
+    """Return what this process did with a params file, as a run file records it, or None.
 
-    See docs/files.md. `path` is absolute, as the file was opened. The result is None if this
-    process has not opened it. Under a supervisor, it is also reported to the run.
+    `path` is absolute, as the file was opened. Under a supervisor, it is also reported to the run.
     """
     reads = _WATCHED.get(str(path))
     if reads is None:
@@ -316,7 +294,7 @@ def _summary(reads: Reads, *, ended: bool = True) -> Plain | None:
     if not several:
         return None
     result: Plain = {}
-    read = reads.everywhere()
+    read = reads.names.everywhere()
     if read and ended:
         own = reads.own.union(*((*seen.own, *seen.removed()) for seen in several))
         result["never_read"] = usage_report.never_read(reads.file, read, own)
@@ -330,9 +308,7 @@ def _summary(reads: Reads, *, ended: bool = True) -> Plain | None:
 def remarks(folder: Path | None = None) -> list[str]:
     """Return the lines about params files for the end of a log, each only once.
 
-    They are about the file in `folder`, or about all files that this process opened: names that
-    were never read, names that were changed. For a script that does not train (`evaluate.py`), only
-    probable typos are listed.
+    For a script that does not train (`evaluate.py`), only probable typos are listed.
     """
     found = []
     for path, reads in list(_WATCHED.items()):
@@ -346,16 +322,11 @@ def remarks(folder: Path | None = None) -> list[str]:
 
 
 def _remarks(reads: Reads) -> list[str]:
-    result = _summary(reads)
-    if result is None:
+    if (result := _summary(reads)) is None:
         return []
-    return usage_report.lines(reads.shown, result, all_unread=reads.is_runs or _is_training())
-
-
-def _is_training() -> bool:
-    """Return whether the script trains, judged by its name. A notebook does."""
-    script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return not script.startswith(NOT_TRAINING)
+    script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""  # a notebook
+    all_unread = reads.is_runs or not script.startswith(NOT_TRAINING)
+    return usage_report.lines(reads.shown, result, all_unread=all_unread)
 
 
 def _is_ours(reads: Reads) -> bool:
@@ -393,10 +364,7 @@ def _report_names(reads: Reads) -> bool:
 
 
 def _report_values(reads: Reads, result: Plain | None) -> None:
-    """Report the values, once. One process of a training run speaks for all.
-
-    The names that other processes have read are reported separately.
-    """
+    """Report the values, once. One process of a training run speaks for all."""
     if reads.folder is None or result is None or result == reads.reported_values or _is_helper():
         return
     reads.reported_values = result

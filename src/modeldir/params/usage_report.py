@@ -1,8 +1,7 @@
 """The fate of a file's hyperparameters in a run: never read, changed, the values really used.
 
 `usage` calls `record`, which compares the values of a file with what a script made of them, as
-JSON, and `lines`, which puts the result into words. Start at `record`. For how reads are recorded
-and where the result is written, see `usage`.
+JSON, and `lines`, which puts the result into words.
 """
 
 from __future__ import annotations
@@ -34,10 +33,8 @@ def record(
 ) -> dict[str, Any]:
     """Return what was changed and the values used, as a run file has them.
 
-    `start` are the values that the script began with: those of the file (their dotted names are
-    `written`) and a schema's defaults. `given` are values, by dotted name, that replaced them (from
-    a command line, another file), but not what the script makes of a value that it used (a rate
-    that decays). `left_out` lists what JSON cannot store, and large values that the script has
+    `written` are the names of the file, and `given` the values that replaced others before the
+    script used them. `left_out` lists what JSON cannot store, and large values that the script has
     added.
     """
     left_out: list[str] = []
@@ -67,19 +64,16 @@ def _changes(
 
 
 def _given(key: str, old: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `{"given": value}` if a value replaced a different old one."""
     value = _in_json(given[key]) if key in given else {}
     return {"given": value["now"]} if value and not same(_in_json(old), value) else {}
 
 
 def _in_json(value: Any) -> dict[str, Any]:
-    """Return `{"now": value}`, or nothing if JSON cannot store the value."""
     kept = to_json_values({"now": value})
     return {} if kept.problems else kept.values
 
 
 def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) -> Plain:
-    """Return the values without those that are too large to be a hyperparameter."""
     fair: Plain = {}
     for name, value in now.items():
         old = start.get(name)
@@ -93,10 +87,7 @@ def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) ->
 
 
 def _size(value: Any, depth: int = 0) -> int:
-    """Return about how many values are inside a value.
-
-    It stops counting when there are too many.
-    """
+    """Return about how many values are inside a value; stop counting when there are too many."""
     if isinstance(value, str):
         return len(value) * _LARGE // _LONG_TEXT
     if type(value) not in (dict, list, tuple) and not is_section(value):

@@ -1,8 +1,7 @@
 """YAML 1.2 for `formats`: parse a params file, and write one without losing its comments.
 
-Start at `parse` and `Document`. ruamel.yaml does the work; what it reads differently from YAML 1.2
-is corrected here (`.5e3` is a number, U+2028 ends no line). The errors are ours, with line and
-column. For TOML, see `toml_format`.
+ruamel.yaml does the work; what it reads differently from YAML 1.2 is corrected here (`.5e3` is a
+number, U+2028 ends no line).
 """
 
 from __future__ import annotations
@@ -77,7 +76,6 @@ def _quietly(reader: Callable[[str], Any], text: str) -> Any:
 
 
 def _problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
-    """Return the message for a YAML error, and a hint."""
     said = ", ".join(part for part in (context, problem) if part)
     if twice := re.match(r'found duplicate key "(.*?)" with value', problem or ""):
         return f"{twice[1]!r} is given twice", "keep one of them"
@@ -108,7 +106,6 @@ _WIDE = 1 << 20  # no line is folded
 
 
 def dumped(values: Plain) -> str:
-    """Return values as YAML."""
     yaml = _yaml()
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
@@ -134,7 +131,6 @@ class Document:
         self.values: Any = _quietly(self._yaml.load, text)
 
     def text(self) -> str:
-        """Return the text with the changed values."""
         stream = StringIO()
         self._yaml.dump(self.values, stream)
         return stream.getvalue()
