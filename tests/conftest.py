@@ -63,10 +63,11 @@ def _no_log_is_left_open() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache folder of the tests' own: the user's is left alone."""
+def _user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache and a state folder of the tests' own: the user's are left alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

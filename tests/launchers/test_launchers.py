@@ -141,9 +141,14 @@ class TestFake(LauncherContract):
 
 
 def test_a_job_survives_its_file() -> None:
-    """A job reads back from JSON as what it was, and anything else reads as none."""
-    ref = JobRef("command", "4711", "a1b2")
+    """A job reads back from JSON as what it was, and anything else reads as none. An id that a
+    command could take for something else is not known.
+    """
+    ref = JobRef("command", "4711", "6f1e6f1e6f1e6f1e_0")
     assert from_json(ref.to_json()) == ref
+    for odd in ("--user=me", "a b", "$(reboot)", "1;reboot", "`reboot`", "a\nb", "/etc"):
+        assert from_json({**ref.to_json(), "job": odd}) == JobRef("command", "", ref.token)
+    assert from_json({**ref.to_json(), "token": "../../x"}) is None
     assert from_json({"launcher": "command"}) is None
     assert from_json([ref.to_json()]) is None
 

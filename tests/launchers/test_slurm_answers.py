@@ -381,15 +381,16 @@ def test_jobs_of_somebody_else(slurm: Fake, search: Path) -> None:
 
 
 def test_all_are_cancelled_by_one_command(slurm: Fake, search: Path) -> None:
-    """Those that are over are let be, a number that was lost is looked for, and with nothing to
-    cancel nobody is asked.
+    """Jobs that the queue has for our tokens are cancelled; one that is not there is left alone,
+    whatever number its record names.
     """
-    slurm.says("squeue", f"800_1|PENDING||None|s-{BASE}")
+    there = (f"4711_0|PENDING||None|s-{BASE}", f"800_1|PENDING||None|s-{BASE}")
+    slurm.says("squeue", "\n".join([*there, "99|RUNNING|n1|None|thesis"]))
     slurm.says("scancel", err="scancel: error: Kill job error on job id 4711_0: Invalid job id "
                "specified", code=1)  # fmt: skip
-    SlurmLauncher(search).stop([job(0), job(1, ""), job(2, "")])
+    SlurmLauncher(search).stop([job(0, "99"), job(1, ""), job(2, "99"), job(3, "--user=me")])
     assert slurm.asked("scancel") == ["['4711_0', '800_1']"]
-    SlurmLauncher(search).stop([job(3, "")])
+    SlurmLauncher(search).stop([job(3, "99")])
     assert len(slurm.asked("scancel")) == 1
     slurm.says("scancel", err="scancel: error: Access/permission denied", code=1)
     with pytest.raises(CommandError, match="permission denied"):
@@ -409,6 +410,7 @@ def test_habits_of_the_user_hide_nothing(
         monkeypatch.setenv(name, "2")
     launcher = SlurmLauncher(search, {"sbatch": "-t 60"})
     launcher.states(list(launcher.start(WORKER, tokens(1))))
+    slurm.says("squeue", f"4711_0|PENDING||None|s-{BASE}")
     launcher.stop([job()])
     for command in ("sbatch", "squeue", "scancel"):
         told = (slurm.folder / f"{command}.environment").read_text().split()

@@ -11,9 +11,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from modeldir.errors import SearchError
+from modeldir.errors import FolderError, SearchError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from modeldir.metrics.objective import Ranked
     from modeldir.worker.slots import Slots
     from modeldir.worker.stop_rules import Limits
@@ -144,3 +147,26 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
         return Limits(None if given is None else parse_duration(given), failures)
     except ValueError as error:
         raise SearchError(f"--time-limit {error}", state="Nothing was started.") from None
+
+
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """Add `--allow`."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="LINE",
+        help="let records of jobs in DIR use this command line or address, now and later",
+    )
+
+
+def allow_typed(search: Path, lines: Sequence[str]) -> None:
+    """Remember what the user has typed after `--allow`.
+
+    Raises:
+        FolderError: if it cannot be remembered.
+    """
+    from modeldir.launchers import allowed_lines  # noqa: PLC0415 - most command lines allow nothing
+
+    if lines and not allowed_lines.allow(search, lines):
+        raise FolderError("--allow: cannot be remembered: your home folder cannot be written")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from modeldir._system import processes
 from modeldir._system.shell import quoted
+from modeldir.commands.options import add_allow, allow_typed
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
@@ -30,13 +31,14 @@ EXAMPLE = "modeldir stop experiments/learning_rate --now"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir stop DIR [--now]"
+    parser.usage = "modeldir stop DIR [--now] [--allow LINE ...]"
     parser.add_argument("dir", metavar="DIR", help="a search, or an experiment")
     parser.add_argument(
         "--now",
         action="store_true",
         help="interrupt the running trials, which run again next time; an experiment: by TERM",
     )
+    add_allow(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise FolderError(experiment.no_folder_message(folder))
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
+    allow_typed(folder, arguments.allow)
     asked = worker_registry.workers(folder)
     jobs = [job for job in read_jobs(folder, ask=True) if job.state.alive is not False]
     if asked or jobs:
@@ -138,7 +141,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
             state="Nothing was stopped.",
         )
     try:
-        os.kill(supervisor.pid, signal.SIGTERM if now else signal.SIGINT)
+        _signal(last, supervisor, signal.SIGTERM if now else signal.SIGINT)
     except PermissionError:
         raise FolderError(
             f"{folder} runs as another user: process {supervisor.pid}", state="Nothing was stopped."
@@ -197,7 +200,7 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
         if worker is None or supervisor is None or processes.alive(worker) is not False:
             continue  # its worker will stop it
         try:
-            os.kill(supervisor.pid, signal.SIGTERM)
+            _signal(last, supervisor, signal.SIGTERM)
         except PermissionError:
             left.append(path.name)
         except ProcessLookupError:
@@ -206,6 +209,18 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
             ended.append(path.name)
             _wait_for(supervisor)
     return ended, left
+
+
+def _signal(attempt: attempts.Attempt, known: processes.Process, number: int) -> None:
+    """Signal a process that a run file names.
+
+    Raises:
+        PermissionError: if it runs as another user, or as another one than the file belongs to.
+        ProcessLookupError: if it has ended.
+    """
+    if not processes.belongs_to_owner_of(attempt.path, known):
+        raise PermissionError
+    os.kill(known.pid, number)
 
 
 def _wait_for(supervisor: processes.Process, seconds: float = 30.0) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import report_text, wait_for_more
+from modeldir.commands.options import add_allow, allow_typed
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.worker_counts import worker_lines
@@ -48,17 +49,19 @@ Wait = Callable[[float], None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir watch DIR [--html FILE]"
+    parser.usage = "modeldir watch DIR [--html FILE] [--allow LINE ...]"
     parser.add_argument(
         "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
     )
     parser.add_argument(
         "--html", metavar="FILE", help="keep a report there, written again as trials end"
     )
+    add_allow(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     watch = Watch(Path(arguments.dir))
+    allow_typed(watch.folder, arguments.allow)
     return show(watch, kept=_report(watch.folder, arguments.html) if arguments.html else None)
 
 

@@ -54,12 +54,14 @@ class JobState:
 
     `alive`: it waits or runs; None if unknown, and unknown never counts as dead. `words` are the
     engine's own, for people: `PENDING (Resources)`. `runs`: whether a job that is alive has begun;
-    None if the engine does not say.
+    None if the engine does not say. `to_allow`: the engine was not asked, and this command of the
+    user would allow it.
     """
 
     alive: bool | None
     words: str = ""
     runs: bool | None = None
+    to_allow: str = ""
 
 
 class OptionsError(CommandError):
@@ -76,11 +78,14 @@ class LauncherBusy(CommandError):
 class Launcher(Protocol):
     """Starts workers on machines. `name` is its name for `--on`.
 
-    A launcher may have four more attributes. `ask_every`: the least seconds between two questions
-    (60). `throttles`: whether it supports the option `at_once`, the number of jobs of one `start`
-    that may run at the same time (False). `revives`: whether a job that has ended may start again
-    under its id (False). `preview`, called like `start`: the lines of the script or command that
-    would submit the jobs, for `--dry-run`; it starts nothing.
+    A launcher may have five more attributes. `lines`, called with jobs: the command lines and
+    addresses from the folder that `states` and `stop` would use for them. They are used only if the
+    user has allowed them (see `allowed_lines`). Without it, this is one line with all options.
+    `ask_every`: the least seconds between two questions (60). `throttles`: whether it supports the
+    option `at_once`, the number of jobs of one `start` that may run at the same time (False).
+    `revives`: whether a job that has ended may start again under its id (False). `preview`, called
+    like `start`: the lines of the script or command that would submit the jobs, for `--dry-run`; it
+    starts nothing.
     """
 
     name: str
@@ -115,13 +120,27 @@ Factory = Callable[[Path, Mapping[str, Any]], Launcher]
 
 
 def from_json(value: object) -> JobRef | None:
-    """Return a recorded job; None if the record is missing or broken."""
+    """Return a recorded job; None if the record is missing or broken.
+
+    The id becomes an argument of commands. One that could be anything else counts as unknown.
+    """
     if not isinstance(value, dict):
         return None
-    try:
-        return JobRef(str(value["launcher"]), str(value["job"]), str(value["token"]))
-    except KeyError:
+    launcher, job, token = (value.get(key) for key in ("launcher", "job", "token"))
+    if not (isinstance(launcher, str) and isinstance(job, str) and isinstance(token, str)):
         return None
+    if not TOKEN.fullmatch(token):
+        return None
+    return JobRef(launcher, job if is_job_id(job) else "", token)
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a string can be a job's id: one word, and no option.
+
+    >>> is_job_id("4711_3"), is_job_id("12[].head"), is_job_id("-u me"), is_job_id("$(reboot)")
+    (True, True, False, False)
+    """
+    return bool(_JOB_ID.fullmatch(text))
 
 
 def with_token(worker: Sequence[str], token: str) -> list[str]:
@@ -133,8 +152,10 @@ def with_token(worker: Sequence[str], token: str) -> list[str]:
     return [*worker, "--job", token]
 
 
-TOKEN = re.compile(r"[0-9a-f]{16}_\d+")
+TOKEN = re.compile(r"[0-9a-f]{16}_[0-9]{1,9}")
 """The form of a job's token. It is safe in file names, job names and command lines."""
+
+_JOB_ID = re.compile(r"\w[\w.:@/+\[\]-]{0,254}")
 
 
 def new_tokens(count: int) -> list[str]:

@@ -8,6 +8,7 @@ is seen alive again.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 from modeldir import launchers
 from modeldir._system import files, processes, reading
 from modeldir._system.stamps import Stamp, stamp
-from modeldir.launchers import JobRef, JobState, jobs_folder
+from modeldir.launchers import JobRef, JobState, allowed_lines, jobs_folder
 from modeldir.launchers._job_records import JobRecord
 from modeldir.search import worker_registry
 
@@ -41,8 +42,8 @@ def states(search: Path, records: Sequence[JobRecord], *, ask: bool) -> dict[str
     found: dict[str, JobState] = {}
     seldom: list[tuple[launchers.Launcher, list[JobRef]]] = []
     for launcher, jobs in by_launcher(search, records):
-        if launcher is None:
-            found.update((job.token, JobState(None, "its launcher is not here")) for job in jobs)
+        if isinstance(launcher, JobState):
+            found.update((job.token, launcher) for job in jobs)
         elif _ask_every(launcher) == 0:
             found.update(_ask(launcher, jobs))
         else:
@@ -53,17 +54,51 @@ def states(search: Path, records: Sequence[JobRecord], *, ask: bool) -> dict[str
 
 def by_launcher(
     search: Path, records: Iterable[JobRecord]
-) -> Iterator[tuple[launchers.Launcher | None, list[JobRef]]]:
-    """Yield the jobs of each launcher with it; None where it cannot be made on this machine."""
+) -> Iterator[tuple[launchers.Launcher | JobState, list[JobRef]]]:
+    """Yield the jobs of each launcher with it, or with their state if it is not asked.
+
+    A launcher is not asked if it cannot be made on this machine, or if it would use lines of the
+    records that the user has not allowed.
+    """
     groups: dict[tuple[str, str], list[JobRecord]] = {}
     for record in records:
         key = (record.ref.launcher, files.to_json(dict(record.options)))
         groups.setdefault(key, []).append(record)
     for (name, _), group in groups.items():
-        launcher: launchers.Launcher | None = None
-        with contextlib.suppress(Exception):  # a user's own code: reported as "not here"
-            launcher = launchers.make(name, search, group[0].options)
-        yield launcher, [record.ref for record in group]
+        refs = [record.ref for record in group]
+        yield _launcher(search, name, group[0].options, refs), refs
+
+
+def _launcher(
+    search: Path, name: str, options: Mapping[str, Any], jobs: Sequence[JobRef]
+) -> launchers.Launcher | JobState:
+    if name not in launchers.NAMES and (refused := _refused(search, [*_as_line(options)])):
+        return refused  # another package's launcher does not even see these options
+    try:
+        launcher = launchers.make(name, search, options)
+    except Exception:  # noqa: BLE001 - it may be a user's own code
+        return JobState(None, "its launcher is not here")
+    return _refused(search, lines_of(launcher, options, jobs)) or launcher
+
+
+def _refused(search: Path, lines: Sequence[str]) -> JobState | None:
+    missing = allowed_lines.not_allowed(search, lines)
+    if not missing:
+        return None
+    return JobState(None, "not asked", to_allow=allowed_lines.command_to_allow(search, missing))
+
+
+def lines_of(
+    launcher: launchers.Launcher, options: Mapping[str, Any], jobs: Sequence[JobRef]
+) -> list[str]:
+    """Return the lines of records that a launcher would use to ask about these jobs."""
+    lines = getattr(launcher, "lines", None)
+    return [*(_as_line(options) if lines is None else lines(jobs))]
+
+
+def _as_line(options: Mapping[str, Any]) -> Iterator[str]:
+    if options:
+        yield json.dumps(options, sort_keys=True)
 
 
 def is_starting(record: JobRecord) -> bool:

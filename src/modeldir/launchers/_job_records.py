@@ -89,8 +89,8 @@ def read_records(search: Path) -> list[JobRecord]:
         facts = reading.read_object(record_file(search, token))
         ref, number = from_json(facts), facts.get("round")
         folder = facts.get("folder")
-        is_copy = isinstance(folder, dict) and folder.get("inode") != inode
-        if ref is None or not isinstance(number, int) or is_copy:
+        is_here = isinstance(folder, dict) and folder.get("inode") == inode
+        if ref is None or ref.token != token or not isinstance(number, int) or not is_here:
             continue
         if number not in winners:
             winners[number] = _winner(search, number)

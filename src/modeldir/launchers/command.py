@@ -25,6 +25,7 @@ from modeldir.launchers import (
     JobRef,
     JobState,
     Problem,
+    is_job_id,
     jobs_folder,
     output_of,
     refuse,
@@ -119,11 +120,15 @@ class CommandLauncher:
         """Return the job's id; empty if none is found. The job was submitted anyway."""
         for text in map(_text, printed):
             found = _matched(self._job_id, text) if self._job_id else last_word(text)
-            if found:
+            if is_job_id(found):
                 return found
         return ""
 
     # -- Asking ------------------------------------------------------------------------------------
+
+    def lines(self, _: Sequence[JobRef]) -> list[str]:
+        """Return the command lines that `states` and `stop` run."""
+        return [line for line in (self._status, self._cancel) if line]
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         """Return the state of each job by `status`; unknown without that option.

@@ -26,6 +26,7 @@ from modeldir.launchers._job_records import (
     round_file,
     write_records,
 )
+from modeldir.launchers.allowed_lines import allow
 from modeldir.search import worker_registry
 
 _SHOWN_LINES = 5
@@ -102,9 +103,12 @@ def launch_missing(
             break
         remove_records(search, tokens)
     started: list[JobRef] = []
+    allow(search, _engine_answers.lines_of(launcher, options, []))
     try:
         for ref in launcher.start(worker, tokens):
             record_started(search, ref)
+            if not started:  # now the launcher also knows the address that it has found
+                allow(search, _engine_answers.lines_of(launcher, options, [ref]))
             started.append(ref)
     except CommandError as error:
         remove_records(search, tokens[len(started) :])
@@ -217,9 +221,12 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
     records = [each for each in read_records(search) if each.ref.token in wanted]
     problems: list[str] = []
     for launcher, refs in _engine_answers.by_launcher(search, records):
-        if launcher is None:
+        if isinstance(launcher, JobState):
             ids = ", ".join(ref.job or ref.token for ref in refs)
-            problems.append(f"the launcher {refs[0].launcher} is not here: {ids}")
+            allow_by = launcher.to_allow.replace("watch", "stop", 1)
+            why = f"what {refs[0].launcher} would run comes from the folder: {ids}\n  {allow_by}"
+            here = f"the launcher {refs[0].launcher} is not here: {ids}"
+            problems.append(why if launcher.to_allow else here)
             continue
         try:
             launcher.stop(refs)

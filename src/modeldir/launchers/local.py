@@ -62,6 +62,10 @@ class LocalLauncher:
             self._note(token, process=processes.process(pid))
             yield JobRef(self.name, str(pid), token)
 
+    def lines(self, _: Sequence[JobRef]) -> list[str]:
+        """Return no line: nothing of a record is run."""
+        return []
+
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         """Return whether each worker is alive; unknown for workers of another machine."""
         return {job: self._state(job) for job in jobs}
@@ -70,7 +74,10 @@ class LocalLauncher:
         """Send TERM to the workers that are alive here. They end their trials and record that."""
         for job in jobs:
             known = self._process(job.token)
-            if known is not None and processes.alive(known):
+            path = self._file(job.token)
+            if known is None or not processes.belongs_to_owner_of(path, known):
+                continue
+            if processes.alive(known):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(known.pid, signal.SIGTERM)
 

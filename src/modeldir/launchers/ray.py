@@ -108,14 +108,17 @@ class RayLauncher:
                 raise CommandError(str(error)) from error
             yield JobRef(self.name, job_id(token), token)
 
+    def lines(self, jobs: Sequence[JobRef]) -> list[str]:
+        """Return the addresses that `states` and `stop` ask, with the user's token for Ray."""
+        return [address for address in self._by_address(jobs) if address is not None]
+
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         """Return the state of each job, by one question to each cluster."""
         found = {}
         for address, here in self._by_address(jobs).items():
             told = _told(address)
             for job in here:
-                name = job.job or job_id(job.token)
-                found[job] = _state(None if told is None else told.get(name, {}))
+                found[job] = _state(None if told is None else told.get(job_id(job.token), {}))
         return found
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
@@ -124,7 +127,7 @@ class RayLauncher:
             if address is None:
                 continue  # it was never submitted
             for job in here:
-                ray_api.RayJobs(address).stop(job.job or job_id(job.token))
+                ray_api.RayJobs(address).stop(job_id(job.token))
 
     def _job(self, worker: Sequence[str], token: str) -> dict[str, Any]:
         told = {"cpus": f"{self._cpus:g}", "gpus": f"{self._gpus:g}"}

@@ -201,6 +201,10 @@ class SlurmLauncher:
 
     # -- Asking ------------------------------------------------------------------------------------
 
+    def lines(self, _: Sequence[JobRef]) -> list[str]:
+        """Return no line: of a record only ids are used, and the names of clusters."""
+        return []
+
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         """Return the state of each job, by one question.
 
@@ -233,13 +237,11 @@ class SlurmLauncher:
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
         """Cancel all jobs by one command. Jobs that have ended are ignored."""
-        numbers = [job.job for job in jobs if job.job]
-        lost = [job for job in jobs if not job.job]
-        if lost:
-            queue = self._queue(lost)
-            if queue is None:
-                raise LauncherBusy("squeue does not answer: nothing was cancelled")
-            numbers += [queue.by_token[j.token].job for j in lost if j.token in queue.by_token]
+        queue = self._queue(jobs) if jobs else None
+        if jobs and queue is None:
+            raise LauncherBusy("squeue does not answer: nothing was cancelled")
+        # Any folder may name any number. Only the queue says that a job was started for its token.
+        numbers = [number for job in jobs if queue and (number := queue.number_of(job))]
         if not numbers:
             return
         answer = self._run("scancel", *numbers)
@@ -257,7 +259,7 @@ class SlurmLauncher:
         options = {**dict.fromkeys(_SET_BY_US), **self._options.options}
         environment = job_environment(os.environ, options)
         clusters = self._options.options.get("clusters")
-        if clusters and words[0] in ("squeue", "scancel"):
+        if clusters and re.fullmatch(r"[\w.,-]+", clusters) and words[0] in ("squeue", "scancel"):
             words = (words[0], f"--clusters={clusters}", *words[1:])
         if shutil.which(words[0]) is None:
             raise CommandError(

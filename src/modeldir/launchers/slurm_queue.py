@@ -60,16 +60,29 @@ class Queue:
         A number alone does not identify a job: a cluster that was set up again, or has used all
         numbers, gives it to another one.
         """
-        line = self.by_token.get(job.token)
+        line = self._line_of(job)
         if line is not None:
             return line.state
-        array, base = job.job.partition("_")[0], job.token.partition("_")[0]
-        for shown in self._arrays:
-            if shown.job.startswith(f"{array}_[") and shown.base == base:
-                return shown.state
         if owner != os.geteuid():
             return JobState(None, "not in the queue that is shown to you")
         return JobState(alive=False)
+
+    def number_of(self, job: JobRef) -> str | None:
+        """Return the number under which a job is in the queue; None if it is not there."""
+        line = self._line_of(job)
+        if line is None:
+            return None
+        return line.job if line.token == job.token else job.job
+
+    def _line_of(self, job: JobRef) -> _Line | None:
+        line = self.by_token.get(job.token)
+        if line is not None:
+            return line
+        array, base = job.job.partition("_")[0], job.token.partition("_")[0]
+        for shown in self._arrays:
+            if shown.job.startswith(f"{array}_[") and shown.base == base:
+                return shown
+        return None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ class WorkerCounts:
 
     `never` counts the last launched jobs that ended before their worker came up. `waits` and
     `unknown` are the engines' words for such jobs. `ended` is the last line that one of `never`
-    printed, `output` the file with the rest.
+    printed, `output` the file with the rest. `to_allow` is the command that lets the engines of
+    some be asked.
     """
 
     run: int = 0
@@ -33,6 +34,7 @@ class WorkerCounts:
     unknown: str = ""
     ended: str = ""
     output: Path | None = None
+    to_allow: str = ""
 
     @property
     def are_there(self) -> bool:
@@ -65,6 +67,7 @@ def count_workers(search: Path, jobs: Sequence[LaunchedJob]) -> WorkerCounts:
         unknown=_engines_words(unknown),
         ended=printed[-1] if printed else _engines_words(never),
         output=output_of(search, never[0].ref.token) if printed else None,
+        to_allow=next((each.state.to_allow for each in unknown if each.state.to_allow), ""),
     )
 
 
@@ -75,7 +78,7 @@ def _engines_words(jobs: Sequence[LaunchedJob]) -> str:
 
 
 def worker_lines(workers: WorkerCounts) -> Iterator[str]:
-    """Yield one line about the launched workers, and one about those that never came up.
+    """Yield one line about the launched workers, and more about what needs attention.
 
     >>> [*worker_lines(WorkerCounts(run=3, wait=1, waits="PENDING (Resources)"))]
     ['4 workers: 3 run, 1 waits: PENDING (Resources)']
@@ -96,6 +99,8 @@ def worker_lines(workers: WorkerCounts) -> Iterator[str]:
         what = "1 worker" if total == 1 else f"{total} workers"
         one_kind = len(parts) == 1
         yield f"{what} {parts[0].partition(' ')[2]}" if one_kind else f"{what}: {', '.join(parts)}"
+    if workers.to_allow:
+        yield f"  what would ask comes from the folder; to allow it: {workers.to_allow}"
     if workers.never:
         what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
         words = f": {workers.ended}" if workers.ended else ""

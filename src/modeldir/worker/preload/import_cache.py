@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, programs, reading, user_cache
+from modeldir._system import files, programs, reading, user_files
 from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import imports
 
@@ -111,22 +111,22 @@ def save(folder: Path, script: Script, kept: SavedImports) -> None:
     text = json.dumps({**kept.to_json(), "key": script.key}, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
         files.write_bytes(folder / HOME / FILE, text)
-    path = user_cache.path_for("imports", script.key)
+    path = user_files.cache_file("imports", script.key)
     # Without a hash of the code, a changed script could not be recognized.
     is_for_others = kept.cold is None and script.code is not None
-    if path is None or not is_for_others or not user_cache.make_folder_of(path):
+    if path is None or not is_for_others or not user_files.make_folder_of(path):
         return
     with contextlib.suppress(OSError):
         files.write_bytes(path, text)
-        user_cache.remove_oldest(os.path.dirname(path), SCRIPTS)
+        user_files.remove_oldest(os.path.dirname(path), SCRIPTS)
 
 
 def _find_saved(script: Script) -> SavedImports | None:
-    path = user_cache.path_for("imports", script.key)
+    path = user_files.cache_file("imports", script.key)
     if path is None or script.code is None:
         return None
     with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(user_cache.read(path) or "{}")
+        value = json.loads(user_files.read(path) or "{}")
         if isinstance(value, dict) and value.get("key") == script.key:
             return SavedImports.from_json(value)
     return None

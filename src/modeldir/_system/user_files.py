@@ -1,8 +1,9 @@
-"""Files in the user's cache folder, which may be deleted at any time.
+"""Files of this user alone, outside of all experiments: in the cache folder and the state folder.
 
-`worker.preload.import_cache` keeps there what a script imports. Start at `path_for`. The rule:
-never read a file that another user could have written, because its contents decide what is
-imported.
+`worker.preload.import_cache` keeps in the cache what a script imports; it may be deleted at any
+time. `launchers.allowed_lines` keeps in the state folder what the user allows. Start at
+`cache_file` and `state_file`. The rule: never read a file that another user could have written,
+because its contents decide what is imported or run.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ import zlib
 from modeldir._system import reading
 
 
-def path_for(kind: str, key: str) -> str | None:
-    """Return the path of the file for a key; None if this user has no cache folder.
+def cache_file(kind: str, key: str) -> str | None:
+    """Return the path of the cache file for a key; None if this user has no cache folder.
 
     Two keys may have the same path, so the file itself must say which key it is for.
     """
-    if os.name != "posix":  # without owners
-        return None
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if not os.path.isabs(base):
-        return None
+    folder = _folder("XDG_CACHE_HOME", "~/.cache")
     name = os.fsencode(key)
-    return os.path.join(base, "modeldir", kind, f"{zlib.crc32(name):08x}{len(name):x}")
+    return folder and os.path.join(folder, kind, f"{zlib.crc32(name):08x}{len(name):x}")
+
+
+def state_file(name: str) -> str | None:
+    """Return the path of a file in the state folder; None if this user has no such folder."""
+    folder = _folder("XDG_STATE_HOME", "~/.local/state")
+    return folder and os.path.join(folder, name)
+
+
+def _folder(variable: str, default: str) -> str | None:
+    base = os.environ.get(variable) or os.path.expanduser(default)
+    is_known = os.name == "posix" and os.path.isabs(base)  # elsewhere files have no owners
+    return os.path.join(base, "modeldir") if is_known else None
 
 
 def is_ours(status: os.stat_result) -> bool:

@@ -1,0 +1,204 @@
+"""Looking at somebody else's folder is harmless: docs/security.md, promise by promise."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laboratory import Project, Said
+
+TOKEN = "0123456789abcdef_0"
+OTHER = 65534
+"""The user id of `nobody`: the second user."""
+
+
+class Guest:
+    """A search that somebody else made by hand, and a user who looks at it.
+
+    `home` is the user's: nothing in it may be touched. What the folder would run leaves `tripped`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = path / "theirs"
+        self.home = path / "home"
+        self.tripped = path / "tripped"
+        self.home.mkdir()
+        self.project = Project(path)
+        self.project.environment["HOME"] = str(self.home)
+        self.project.environment["XDG_STATE_HOME"] = str(path / "state")
+        self.evil = path / "evil"
+        self.evil.write_text(f"#!/bin/sh\necho ran >> '{self.tripped}'\n")
+        self.evil.chmod(0o755)
+        (path / "evil.py").write_text(f"open({str(self.tripped)!r}, 'a').write('imported')\n")
+        self.write("params.json", {"learning_rate": 0.1})
+        self.plan()
+        for number, rate in enumerate((0.1, 0.2), start=1):
+            self.trial(number, rate)
+
+    def write(self, name: str, value: Any) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(value if isinstance(value, str) else json.dumps(value))
+        return path
+
+    def plan(self, **more: Any) -> None:
+        plan = {"space": {"learning_rate": [0.1, 0.2, 0.3]}, "command": str(self.evil)}
+        self.write("search.json", {**plan, **more})
+
+    def trial(self, number: int, rate: float, status: str = "completed") -> None:
+        name, point = f"learning_rate_{rate}", {"learning_rate": rate}
+        self.write(f"{name}/params.json", point)
+        self.write(
+            f"{name}/trial.json", {"number": number, "point": point, "hash": f"{number:016x}"}
+        )
+        self.write(f"{name}/run.json", {"attempt": 1, "status": status, "failure": "error"})
+        self.write(f"{name}/metrics_eval_best_weights.json", {"accuracy": rate})
+        self.claim(number, name, rate)
+
+    def claim(self, number: int, name: object, rate: float) -> None:
+        point = {"learning_rate": rate}
+        claim = {"name": name, "point": point, "hyperparameters": point, "hash": f"{number:016x}"}
+        self.write(f".modeldir/trials/{number:06d}.json", {"number": number, **claim})
+
+    def job(self, launcher: str, options: dict[str, Any], job: str = "1", **more: Any) -> None:
+        """Write a record of a job, as if its launcher had started it."""
+        facts = {"launcher": launcher, "job": job, "token": TOKEN, "options": options, "round": 1}
+        place = {"device": self.folder.stat().st_dev, "inode": self.folder.stat().st_ino}
+        started = {"asked": "2026-01-01T00:00:00Z", "started": "2026-01-01T00:00:00Z"}
+        facts |= {"format": 1, "worker": [], "folder": place, **started}
+        self.write(f".modeldir/jobs/{TOKEN}.json", facts | more)
+        self.write(".modeldir/jobs/round.1.json", {"base": TOKEN.partition("_")[0]})
+
+    def says(self, *words: str, user: Sequence[str] = (), **variables: str) -> Said:
+        """Type `modeldir WORDS`, and Ctrl-C after a while: watching may not end by itself."""
+        done = subprocess.run(
+            ["timeout", "-s", "INT", "4", *user, sys.executable, "-m", "modeldir", *words],
+            cwd=self.path,
+            env={**self.project.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Said(done.stdout, done.stderr, done.returncode)
+
+    def says_as_other(self, *words: str) -> Said:
+        """Type it as a second user. Skips the test where that is impossible."""
+        setpriv, home = shutil.which("setpriv"), self.path / "other"
+        if os.geteuid() != 0 or setpriv is None:
+            pytest.skip("needs root and setpriv, to become a second user")
+        home.mkdir(exist_ok=True)
+        os.chown(home, OTHER, OTHER)
+        for path in (self.path, *self.path.parents):
+            if "pytest" in str(path):
+                path.chmod(path.stat().st_mode | 0o055)
+        user = [setpriv, f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups"]
+        state = str(home)
+        return self.says(*words, user=user, HOME=state, XDG_STATE_HOME=state, XDG_CACHE_HOME=state)
+
+    @property
+    def ran(self) -> str:
+        return self.tripped.read_text() if self.tripped.exists() else ""
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Guest:
+    return Guest(tmp_path)
+
+
+# -- Records of jobs -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["watch", "stop", "search"])
+def test_lines_of_a_record_are_not_run(guest: Guest, command: str) -> None:
+    """Neither the status line nor the cancel line of a job's record runs because a folder has it;
+    modeldir prints what to type to allow them.
+    """
+    lines = {"status": f"{guest.evil} status", "cancel": f"{guest.evil} cancel {{job}}"}
+    guest.job("command", {"submit": "qsub {worker}", **lines})
+    words = ["--workers", "1", "--on", "command", "--submit", "false {worker}"]
+    said = guest.says(command, "theirs", *(words if command == "search" else []))
+    assert not guest.ran
+    assert f"--allow='{guest.evil} status'" in said.out + said.err
+
+
+def test_a_user_allows_a_line(guest: Guest) -> None:
+    """A line that the user types after --allow runs, then and later. In a copy it does not."""
+    guest.job("command", {"submit": "qsub {worker}", "status": f"{guest.evil} {{token}}"})
+    said = guest.says("watch", "theirs", f"--allow={guest.evil} {{token}}")
+    assert guest.ran, said
+    kept = guest.path / "state/modeldir/allowed_lines"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert str(guest.evil) not in kept.read_text()
+    guest.tripped.unlink()
+    (guest.folder / ".modeldir/jobs/states.json").unlink()
+    guest.says("watch", "theirs")
+    assert guest.ran
+    guest.tripped.unlink()
+    guest.folder.rename(guest.path / "moved")
+    shutil.copytree(guest.path / "moved", guest.folder)
+    guest.job("command", {"submit": "qsub {worker}", "status": f"{guest.evil} {{token}}"})
+    (guest.folder / ".modeldir/jobs/states.json").unlink()
+    said = guest.says("watch", "theirs")
+    assert not guest.ran
+    assert "--allow" in said.out
+
+
+def test_another_user_s_lines_are_not_run(guest: Guest) -> None:
+    """What one user allows for a folder is not allowed for another user."""
+    guest.job("command", {"submit": "qsub {worker}", "status": f"{guest.evil} {{token}}"})
+    said = guest.says_as_other("watch", "theirs")
+    assert "--allow" in said.out, said
+    guest.says("watch", "theirs", f"--allow={guest.evil} {{token}}")
+    assert guest.ran
+    guest.tripped.unlink()
+    said = guest.says_as_other("watch", "theirs")
+    assert "--allow" in said.out, said
+    assert not guest.ran
+
+
+def test_an_address_of_a_record_is_not_asked(guest: Guest) -> None:
+    """Ray's token is not sent to an address that only the folder names."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.settimeout(0.1)
+        guest.job("ray", {"address": address}, job="x")
+        guest.write(f".modeldir/jobs/{TOKEN}.ray.json", {"address": address})
+        for command in ("watch", "stop"):
+            said = guest.says(command, "theirs", RAY_AUTH_TOKEN="secret")
+            assert f"--allow={address}" in said.out, said
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def test_stop_signals_no_process_that_another_user_s_file_names(guest: Guest) -> None:
+    """A run file names a process of the user who looks: `stop` leaves it alone."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to have files of a second user")
+    from modeldir._system import processes
+
+    with subprocess.Popen(["sleep", "60"]) as mine:
+        known = processes.process(mine.pid)
+        assert known is not None
+        folder = guest.folder / "learning_rate_0.1"
+        place = {"device": folder.stat().st_dev, "inode": folder.stat().st_ino}
+        attempt = {"attempt": 1, "status": None, "folder": place, "process": known.to_json()}
+        os.remove(folder / "trial.json")
+        guest.write("learning_rate_0.1/run.json", {**attempt, "supervisor": known.to_json()})
+        os.chown(folder / "run.json", OTHER, OTHER)
+        said = guest.says("stop", "theirs/learning_rate_0.1")
+        assert "another user" in said.err, said
+        assert mine.poll() is None
+        mine.kill()
