@@ -1,8 +1,7 @@
 """Export experiments to other tools and import runs from them.
 
-The commands `export` and `import` call it, and so can scripts. Start reading at `exporting.export`
-or at `importing.import_runs`. A tool has a module for each direction, e.g. `mlflow_export` and
-`mlflow_import`. Rule that must not break: neither changes what it reads from.
+Start at `exporting.export` or `importing.import_runs`. A tool has a module for each direction, e.g.
+`mlflow_export`. The rule: neither changes what it reads from.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """Collect the experiments of a tree that an export writes, with their curves.
 
-`exporting.export` calls `collect`, and each exporter reads the `ExportData` that it returns.
-Pending and running experiments are left out, because they may change at any moment. A curve is read
-from the disk each time an exporter asks for it. The opposite direction, runs of other tools:
-`foreign_run`.
+`exporting.export` calls `collect`, and each exporter reads the `ExportData`. Pending and running
+experiments are left out, because they may change at any moment.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.metric_files import LoggedStep, logged_step
 from modeldir.params import plain_values
-from modeldir.params.equality import same
+from modeldir.params.equality import ABSENT, all_same
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.synthesize import read_tree
 from modeldir.search import plan
@@ -43,12 +42,10 @@ class ExportedExperiment:
 
     @property
     def name(self) -> str:
-        """The path below the exported folder."""
         return self.found.name
 
     @property
     def status(self) -> str:
-        """The status, one of `attempts`."""
         return self.found.status.state
 
     @cached_property
@@ -83,7 +80,6 @@ class ExportedExperiment:
         return max(self.started, _newest_change(self.found.path, kept))
 
     def curve(self) -> list[LoggedStep]:
-        """Read the logged steps from `metrics.jsonl`."""
         lines = reading.read_lines(self.found.path / metric_files.METRICS_LINES)
         steps = (logged_step(line, index) for index, line in enumerate(lines))
         return [each for each in steps if each.values and abs(each.step) < 2**53]
@@ -126,8 +122,13 @@ class ExportData:
         folders = dict.fromkeys(each.found.path.parent for each in self.experiments)
         found: dict[str, space.Domain] = {}
         for folder in folders:
-            for name, domain in _domains(_plan_of(folder)):
-                found.setdefault(name, domain)
+            try:
+                written = plan.read_plan(folder).get("space")
+            except ModeldirError:  # `read_tree` has already warned
+                continue
+            for name, value in written.items() if isinstance(written, dict) else ():
+                with contextlib.suppress(DomainError):  # its values are exported all the same
+                    found.setdefault(name, read_domain(value, may_repeat=True))
         return found
 
     def varying(self) -> list[str]:
@@ -136,13 +137,8 @@ class ExportData:
         return [name for name in names if name in self.domains or self._differs(name)]
 
     def _differs(self, name: str) -> bool:
-        missing = object()
         known = [each for each in self.experiments if each.found.hyperparameters is not None]
-        values = [each.hyperparameters.get(name, missing) for each in known]
-        return any(
-            (value is missing) != (values[0] is missing) or not same(value, values[0])
-            for value in values
-        )
+        return not all_same([each.hyperparameters.get(name, ABSENT) for each in known])
 
     def metric_names(self) -> list[str]:
         """Return the names of all final metrics, the ranked ones first."""
@@ -152,15 +148,7 @@ class ExportData:
 
 
 def collect(folder: Path, objectives: objective.Objectives = ()) -> ExportData:
-    """Collect every finished experiment below a folder.
-
-    Args:
-        folder: a search, or any tree of experiments.
-        objectives: the metrics to rank by; by default those of the search config.
-
-    Raises:
-        FolderError: if the folder does not exist.
-    """
+    """Collect every finished experiment below a folder, ranked by default as its search is."""
     tree = read_tree(folder)
     groups = {member.path: row.name for row in tree.rows() for member in row.members}
     experiments = tuple(
@@ -181,20 +169,3 @@ def _newest_change(folder: Path, names: Sequence[str]) -> float:
         except OSError:
             continue
     return max(changes, default=0.0)
-
-
-def _plan_of(folder: Path) -> Mapping[str, Any]:
-    try:
-        return plan.read_plan(folder)
-    except ModeldirError:  # `read_tree` has already warned
-        return {}
-
-
-def _domains(raw: Mapping[str, Any]) -> Iterator[tuple[str, space.Domain]]:
-    """Parse each domain of a search config on its own and skip the invalid ones."""
-    written = raw.get("space")
-    for name, value in written.items() if isinstance(written, dict) else ():
-        try:
-            yield name, read_domain(value, may_repeat=True)
-        except DomainError:
-            continue

@@ -1,9 +1,8 @@
 """A folder that an export writes its files into, without replacing anyone else's files.
 
-The exporters of TensorBoard, Parquet and CSV write through `ExportFolder`. A small JSON file in the
-folder records the hash of each file that an export wrote; a file with another content was changed
-by somebody and is never overwritten. A file's hash is recorded before the file is written, so an
-export that was killed recognizes its own files. Optuna's single file: `optuna_export`.
+A small JSON file in it records the hash of each file that an export wrote; a file with another
+content was changed by somebody and is never overwritten. A hash is recorded before its file is
+written, so an export that was killed recognizes its own files.
 """
 
 from __future__ import annotations
@@ -29,10 +28,7 @@ _STATE = "Nothing was written."
 
 @dataclass(frozen=True)
 class TrialCounts:
-    """How many trials an export to a study or a server added, changed and left as they were.
-
-    `others` counts the trials there that belong to no experiment here. They are left as they are.
-    """
+    """How many trials an export added, changed and left; `others` belong to no experiment here."""
 
     new: int
     changed: int
@@ -42,11 +38,7 @@ class TrialCounts:
 
 @dataclass
 class ExportFolder:
-    """A folder that holds one kind of export of one tree of experiments.
-
-    Raises:
-        FolderError: if the folder holds something else. Nothing has been written then.
-    """
+    """A folder that holds one kind of export of one tree of experiments."""
 
     folder: Path
     tool: str
@@ -89,15 +81,7 @@ class ExportFolder:
         return {name: {each} for name, each in known.items()} if isinstance(known, Mapping) else {}
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one file, unless it is up to date or somebody changed it.
-
-        Args:
-            name: the path below the folder, with "/".
-            data: the whole content.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
+        """Write one file, unless it is up to date or somebody changed it."""
         path = self.folder / name
         wanted = self._hashes[name] = _hash(data)
         existing = reading.read_bytes(path)
@@ -113,18 +97,13 @@ class ExportFolder:
         self.written.append(name)
 
     def _announce(self, name: str, wanted: str) -> None:
-        """Record the hash of a file before the file is written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / RECORD).exists():
             self._write_record({})
         files.append_line(self.folder / UNFINISHED_RECORD, {"file": name, "hash": wanted})
 
     def close(self) -> None:
-        """Remove the files of experiments that no longer exist, and record the others.
-
-        Raises:
-            OSError: if that cannot be written.
-        """
+        """Remove the files of experiments that no longer exist, and record the others."""
         for name in self._known_hashes.keys() - self._hashes.keys():
             path = self.folder / name
             data = reading.read_bytes(path)
@@ -152,15 +131,11 @@ class ExportFolder:
 
 
 def source_fields(source: Path, beside: Path) -> dict[str, str]:
-    """Return the fields with which an export in a folder records its source."""
     return {"from": str(source), "relative": os.path.relpath(source, files.absolute(beside))}
 
 
 def is_export_of(record: Mapping[str, object], source: Path, beside: Path) -> bool:
-    """Return whether a record names `source`, by its path or by the relative path to it.
-
-    The relative path still holds after a project was moved or copied with its export.
-    """
+    """Return whether a record names `source`, by its path or relative: a project may be moved."""
     fields = source_fields(source, beside)
     return any(record.get(name) == fields[name] for name in fields)
 
@@ -170,7 +145,6 @@ def _hash(data: bytes) -> str:
 
 
 def _remove_empty(folder: Path, top: Path) -> None:
-    """Remove a folder and those above it, below the top, as long as they are empty."""
     while folder != top and not os.listdir(folder):
         folder.rmdir()
         folder = folder.parent

@@ -1,8 +1,7 @@
 """Export experiments to TensorBoard, Optuna, MLflow, Parquet or CSV.
 
 `modeldir export` and `modeldir.exchange.export` call `export`. The experiment folders stay the
-record: an export is a copy, and a second export writes only what has changed. Each tool has a
-module, `mlflow_export` and so on. The opposite direction: `importing`.
+record: an export is a copy, and a second export writes only what has changed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.exchange.export_data import ExportData, collect
-from modeldir.exchange.export_folder import ExportFolder, TrialCounts
+from modeldir.exchange.export_folder import ExportFolder
 from modeldir.metrics.objective import Objectives
 
 TOOLS = ("tensorboard", "optuna", "mlflow", "parquet", "csv")
@@ -31,15 +30,7 @@ _STATE = "Nothing was written."
 
 @dataclass(frozen=True)
 class ExportResult:
-    """The result of an export. As a string it is what `modeldir export` prints.
-
-    Args:
-        tool: one of `TOOLS`.
-        out: the folder, file or server that it went to.
-        experiments: how many there are in the export.
-        counts: how many files or trials are new, changed and so on.
-        left_out: how many have not ended yet, by status.
-    """
+    """The result of an export. As a string it is what `modeldir export` prints."""
 
     tool: str
     out: str
@@ -82,22 +73,19 @@ def export(
     check_installed(to)
     data = collect(Path(folder), objectives)
     if not data.experiments:
-        raise _nothing_to_export(data)
+        nothing = f"no experiment in {data.folder}: nothing to export."
+        if data.left_out:
+            nothing = f"{data.folder}: none has ended yet: {_listed(data.left_out)}."
+        raise ModeldirError(nothing, state=_STATE)
     _check_metrics(data, objectives)
     source = files.absolute(folder)
-    if to == "optuna":
-        return _to_optuna(data, Path(out), source)
-    if to == "mlflow":
-        return _to_mlflow(data, out, source)
+    if to in {"optuna", "mlflow"}:
+        return _to_trials(data, to, out, source)
     return _to_folder(data, to, Path(out), source)
 
 
 def check_installed(to: str) -> None:
-    """Check that the packages which an export needs are installed.
-
-    Raises:
-        ModeldirError: if one is missing, with the command that installs it.
-    """
+    """Check that the packages which an export needs are installed."""
     missing = [name for name in REQUIRED_PACKAGES.get(to, ()) if find_spec(name) is None]
     if missing:
         packages = "'modeldir[optuna]'" if to == "optuna" else " ".join(missing)
@@ -109,7 +97,6 @@ def check_installed(to: str) -> None:
 
 
 def _check_metrics(data: ExportData, objectives: Objectives) -> None:
-    """Check that at least one experiment has each metric to rank by."""
     known = sorted({name for each in data.experiments for name in each.found.scores.validation})
     problems: list[tuple[str, str | None]] = [
         (
@@ -121,14 +108,6 @@ def _check_metrics(data: ExportData, objectives: Objectives) -> None:
     ]
     if problems:
         raise ModeldirError(f"{data.folder} cannot be exported so:", problems, _STATE)
-
-
-def _nothing_to_export(data: ExportData) -> ModeldirError:
-    if data.left_out:
-        message = f"{data.folder}: none has ended yet: {_listed(data.left_out)}."
-    else:
-        message = f"no experiment in {data.folder}: nothing to export."
-    return ModeldirError(message, state=_STATE)
 
 
 def _to_folder(data: ExportData, to: str, out: Path, source: Path) -> ExportResult:
@@ -154,19 +133,21 @@ def _to_folder(data: ExportData, to: str, out: Path, source: Path) -> ExportResu
     return _result(data, to, str(out), counts, notes)
 
 
-def _to_optuna(data: ExportData, out: Path, source: Path) -> ExportResult:
-    from modeldir.exchange import optuna_export  # noqa: PLC0415 - only this export needs it
+def _to_trials(data: ExportData, to: str, out: str, source: Path) -> ExportResult:
+    if to == "optuna":
+        from modeldir.exchange import optuna_export  # noqa: PLC0415 - only this export needs it
 
-    with _disk_full_as_error(out):
-        trials = optuna_export.write(data, out, source)
-    return _trials_result(data, "optuna", str(out), trials, "others in it stay as they are")
+        out = str(Path(out))
+        with _disk_full_as_error(Path(out)):
+            trials = optuna_export.write(data, Path(out), source)
+    else:
+        from modeldir.exchange import mlflow_export  # noqa: PLC0415 - only this export needs it
 
-
-def _to_mlflow(data: ExportData, out: str, source: Path) -> ExportResult:
-    from modeldir.exchange import mlflow_export  # noqa: PLC0415 - only this export needs it
-
-    trials = mlflow_export.write(data, mlflow_export.tracking_uri(out), source)
-    return _trials_result(data, "mlflow", out, trials, "other runs in it stay as they are")
+        trials = mlflow_export.write(data, mlflow_export.tracking_uri(out), source)
+    counts = {"new": trials.new, "changed": trials.changed, "as they were": trials.same}
+    others = "others in it stay" if to == "optuna" else "other runs in it stay"
+    notes = (f"{trials.others} {others} as they are",) if trials.others else ()
+    return _result(data, to, out, counts, notes)
 
 
 @contextlib.contextmanager
@@ -187,14 +168,6 @@ def _disk_full_as_error(out: Path, target: ExportFolder | None = None) -> Iterat
         ) from error
 
 
-def _trials_result(
-    data: ExportData, to: str, out: str, trials: TrialCounts, others: str
-) -> ExportResult:
-    counts = {"new": trials.new, "changed": trials.changed, "as they were": trials.same}
-    notes = (f"{trials.others} {others}",) if trials.others else ()
-    return _result(data, to, out, counts, notes)
-
-
 def _result(
     data: ExportData, to: str, out: str, counts: Mapping[str, int], notes: tuple[str, ...]
 ) -> ExportResult:
@@ -207,7 +180,6 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _open_command(result: ExportResult) -> str:
-    """Return the command that opens an export, or the names of its files."""
     out = result.out
     if result.tool == "optuna":
         return f"optuna-dashboard {quoted(out)}"

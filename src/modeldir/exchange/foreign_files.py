@@ -1,9 +1,8 @@
-"""Read the files that a run of another tool left in its folder.
+"""Read the files that a script wrote into the folder of another tool's run.
 
-The importers call these functions for files that scripts write themselves, whatever tool started
-them: metric files, `metrics.jsonl`, Lightning's `metrics.csv`, TensorBoard's event files. A file
-that cannot be read becomes a line in `problems` and never ends an import. No pickle is ever loaded.
-The run that results from them: `foreign_run`.
+The importers call these functions for metric files, `metrics.jsonl`, Lightning's `metrics.csv` and
+TensorBoard's event files. A file that cannot be read becomes a line in `problems` and never ends an
+import. No pickle is ever loaded.
 """
 
 from __future__ import annotations
@@ -43,10 +42,7 @@ def walk(top: Path, problems: Problems) -> Iterator[tuple[Path, list[str], list[
 def read_or_report(
     problems: Problems, path: Path, read: Callable[[], ForeignRun | None]
 ) -> list[ForeignRun]:
-    """Return the run that `read` returns, if any. An error in its files becomes a problem.
-
-    One malformed run does not end the import of the others.
-    """
+    """Return the run that `read` returns, if any. An error in its files becomes a problem."""
     try:
         run = read()
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -56,7 +52,6 @@ def read_or_report(
 
 
 def size_of(path: Path) -> int:
-    """Return the size of a file in bytes, 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -85,7 +80,12 @@ def read_metric_files(folder: Path, problems: Problems) -> dict[str, Mapping[str
 def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[str, float]]:
     """Return the steps that a script logged, from the first file format found."""
     if metric_files.METRICS_LINES in names:
-        return list(_json_lines(folder / metric_files.METRICS_LINES))
+        found = []
+        for index, line in enumerate(reading.read_lines(folder / metric_files.METRICS_LINES)):
+            step, time, values = logged_step(line, index)
+            named = {metric_name(name): value for name, value in values.items()}
+            found.append({"step": step, **({} if time is None else {"time": time}), **named})
+        return found
     tables = [folder / name for name in names if name == "metrics.csv"]
     for path in tables or sorted(folder.glob("*/*/metrics.csv"))[-1:]:  # Lightning: logs/version_0
         return _csv_lines(path, problems)
@@ -93,15 +93,7 @@ def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[
     return event_lines(events, problems) if events else []
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, float]]:
-    for index, line in enumerate(reading.read_lines(path)):
-        step, time, values = logged_step(line, index)
-        named = {metric_name(name): value for name, value in values.items()}
-        yield {"step": step, **({} if time is None else {"time": time}), **named}
-
-
 def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
-    """Return the rows of a CSV file as steps, without the cells that hold no number."""
     values: list[LoggedValue] = []
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
@@ -118,19 +110,16 @@ def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
 
 
 def is_event_file(name: str) -> bool:
-    """Return whether TensorBoard reads a file of this name."""
     return "tfevents" in name
 
 
 def event_files(folder: Path, problems: Problems) -> list[Path]:
-    """Return the event files in and below a folder."""
     return [
         p / name for p, _, names in walk(folder, problems) for name in names if is_event_file(name)
     ]
 
 
 def read_events(path: Path, problems: Problems) -> Iterator[tfevents.ScalarEvent]:
-    """Yield the events of a file."""
     size = size_of(path)
     if size > _LARGEST_EVENT_FILE:
         problems.append(f"{path}: {size / 1e9:.1f} GB are more than scalars, and were passed over")
@@ -139,7 +128,6 @@ def read_events(path: Path, problems: Problems) -> Iterator[tfevents.ScalarEvent
 
 
 def event_lines(paths: list[Path], problems: Problems) -> list[dict[str, float]]:
-    """Return the scalars of event files as steps."""
     return lines_by_step(
         (tag, float(event.step), event.time or None, value)
         for path in paths

@@ -1,8 +1,7 @@
 """One run of another tool, before an experiment folder is made from it.
 
-Each importer yields `ForeignRun` objects, and `import_folder` writes them. The functions below
-translate what tools store differently: the split in a metric's name, values stored as text, flat
-names. Reading the files of a run's folder: `foreign_files`.
+Each importer yields `ForeignRun` objects, and `import_folder` writes them. The functions translate
+what tools store differently: the split in a metric's name, values stored as strings, flat names.
 """
 
 from __future__ import annotations
@@ -39,20 +38,9 @@ LoggedValue: TypeAlias = "tuple[str, float, float | None, float]"
 class ForeignRun:
     """A run of another tool.
 
-    Args:
-        key: identifies the run in all later imports.
-        name: the name that its folder should have.
-        source: the folder or file that it was read from.
-        hyperparameters: nested, if the tool stores them nested.
-        group: the subfolder for it, if a source has several studies.
-        lines: its logged steps: `step`, `time` (Unix), and metric values by name.
-        results: final metrics by `best`, `last`, `test`, `train`, if the tool has them. The other
-            ones are computed from the lines.
-        configuration: the values that a search chose for it.
-        status: completed, pruned, failed or interrupted; None if the tool stores none.
-        unfinished: it has started, and the tool has recorded no end.
-        log: the file with its output.
-        facts: what else `origin.json` records.
+    `key` identifies the run in all later imports. `results` are final metrics by `best`, `last`,
+    `test` and `train`; those that the tool lacks are computed from `lines`. `unfinished` means that
+    the tool has recorded a start and no end.
     """
 
     key: str
@@ -125,10 +113,7 @@ def by_split(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
 def lines_by_step(
     values: Iterable[LoggedValue],
 ) -> list[dict[str, float]]:
-    """Group values into one line per step, sorted by step.
-
-    If a metric has two values at one step, the later one is kept.
-    """
+    """Group values into one line per step, sorted; of two values at one step, the later counts."""
     lines: dict[float, dict[str, float]] = {}
     for name, step, time, value in values:
         line = lines.setdefault(step, {"step": step})
@@ -171,11 +156,7 @@ def _python_literal(text: str) -> Any:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Nest flat hyperparameters by the dots in their names, unless two names contradict.
-
-    >>> nest({"lr": 0.1, "model.layers": 2})
-    {'lr': 0.1, 'model': {'layers': 2}}
-    """
+    """Nest flat hyperparameters by the dots in their names, unless two names contradict."""
     made: dict[str, Any] = {}
     for name, value in flat.items():
         try:

@@ -1,8 +1,7 @@
 """Import Guild AI runs: folders with `.guild/attrs`, which has one small YAML file per attribute.
 
-`importing` calls `recognizes` and `read`. The status comes from the recorded exit status, and the
-metrics from event files. Guild's locks are ignored, so a run without an exit status counts as
-unfinished.
+`importing` calls `recognizes` and `read`. Guild's locks are ignored, so a run without an exit
+status counts as unfinished.
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ _STOPPED = {-15, -2, 130, 143}
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether a folder or one below it is a run of Guild."""
     return any((path / _ATTRS).is_dir() for path, _, _ in walk(source, []))
 
 
@@ -82,7 +80,6 @@ def _files(folder: Path) -> list[str]:
 
 
 def _attr(path: Path, problems: Problems) -> Any:
-    """Return one attribute, which is YAML."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 

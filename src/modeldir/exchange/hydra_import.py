@@ -1,8 +1,7 @@
 """Import Hydra runs: folders with a `.hydra/config.yaml`, from a multirun or a single run.
 
-`importing` calls `recognizes` and `read`. Hydra records the configuration and the overrides, but no
-metrics and no status. The metrics are read from files that the script wrote into its folder
-(`foreign_files`), and the status remains unknown.
+`importing` calls `recognizes` and `read`. Hydra records no metrics and no status. The metrics are
+read from files that the script wrote (`foreign_files`), and the status remains unknown.
 """
 
 from __future__ import annotations
@@ -33,12 +32,10 @@ _LONGEST_CHAIN = 20
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether a folder or one below it is a run of Hydra."""
     return any((path / _CONFIG).is_file() for path, _, _ in walk(source, []))
 
 
 def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
-    """Yield the runs in the order of their folders."""
     for path, folders, names in walk(source, problems):
         if ".hydra" in folders and (path / _CONFIG).is_file():
             make = partial(_run, source, path, names, problems)
@@ -72,8 +69,8 @@ def _run(source: Path, path: Path, names: list[str], problems: Problems) -> Fore
 def _resolved(value: Any, config: Mapping[str, Any], depth: int = 0) -> Any:
     """Replace the references in a configuration (`${model.depth}`) by their values.
 
-    Resolvers (`${oc.env:HOME}`), relative references and those that lead nowhere or in a circle
-    stay as they are written. Hydra did not record their values.
+    Resolvers (`${oc.env:HOME}`), relative references and those that lead nowhere stay as they are:
+    Hydra did not record their values.
     """
     if isinstance(value, Mapping):
         return {name: _resolved(item, config, depth) for name, item in value.items()}
@@ -106,7 +103,6 @@ def _at(config: Any, name: str) -> Any:
 
 
 def _job(path: Path, problems: Problems) -> dict[str, Any]:
-    """Return the job's name, its number in the sweep, and the folder it was started in."""
     if not (path / ".hydra/hydra.yaml").is_file():
         return {}
     content: Any = load_values(path / ".hydra/hydra.yaml", problems) or {}

@@ -1,9 +1,8 @@
 """A folder of experiments that runs of another tool are imported into.
 
-`importing.import_runs` calls `ImportFolder.write` for each run. `origin.json` in each experiment
-records which run it came from: a run that was imported before is skipped, or updated if its tool
-has recorded more since, unless it was run again here. A new experiment is made under a temporary
-name and renamed when it is complete. Reading the source: `foreign_files` and the importers.
+`importing.import_runs` calls `ImportFolder.write` for each run. `origin.json` records which run an
+experiment came from: it is skipped, or updated if its tool has recorded more since, unless it was
+run again here. A new experiment is made under a temporary name and renamed when complete.
 """
 
 from __future__ import annotations
@@ -41,12 +40,7 @@ _METRIC_FILES = {
 
 @dataclass
 class ImportFolder:
-    """A folder that runs of one tool are imported into, with the counts of what was done.
-
-    Args:
-        run_again_here: names of the experiments that were run again and therefore not updated.
-        unfinished: new trials of a search that have not ended. A search runs them first.
-    """
+    """A folder that runs of one tool are imported into, with the counts of what was done."""
 
     folder: Path
     tool: str
@@ -58,11 +52,6 @@ class ImportFolder:
     _imported: dict[str, Path] | None = None
 
     def write(self, run: ForeignRun) -> None:
-        """Import or update one run.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
         imported = self._imported_before()
         contents = _contents(run, self.tool)
         digest = _digest(contents, run)
@@ -81,11 +70,7 @@ class ImportFolder:
             self.updated += 1
 
     def write_plan(self, study: ForeignStudy) -> None:
-        """Write the `search.json` of a study if there is none.
-
-        Raises:
-            OSError: if it cannot be written.
-        """
+        """Write the `search.json` of a study if there is none."""
         path = self.folder / safe(study.name).lstrip(".") / plan.FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -186,24 +171,16 @@ def _values(line: Mapping[str, float]) -> dict[str, float]:
 
 
 def _best(steps: Sequence[Mapping[str, float]], run: ForeignRun) -> dict[str, float]:
-    """Return the validation metrics of the best step, if it is known which metric to rank by.
-
-    A metric that was logged only once, as a final result is, is included too.
-    """
+    """Return the validation metrics of the best step, and those that were logged only once."""
     counts = Counter(name for step in steps for name in step)
     ranked = next((pair for pair in run.objectives if pair[0] in counts), None)
     ranked = ranked or objective.choose(list(counts))
     if ranked is None:
         return {}
     name, direction = ranked
-    best: float | None = None
-    best_step: Mapping[str, float] = {}
-    for step in steps:
-        value = step.get(name)
-        if value is not None and objective.better(value, best, direction):
-            best, best_step = value, step
+    best = objective.best_of(((step.get(name), None, step) for step in steps), direction)
     once = {n: v for step in steps for n, v in step.items() if counts[n] == 1}
-    return {**once, **best_step}
+    return {**once, **(best or {})}
 
 
 def _digest(contents: Mapping[str, bytes], run: ForeignRun) -> str:

@@ -1,9 +1,8 @@
 """Import runs of other tools as experiment folders.
 
 `modeldir import` and `modeldir.exchange.import_runs` call `import_runs`. Each tool has a module
-with `recognizes` and `read`, such as `mlflow_import`. The source is only read and no pickle is ever
-loaded. A run that cannot be read becomes a line in `problems`, and the others are imported. Writing
-the folders: `import_folder`. The opposite direction: `exporting`.
+with `recognizes` and `read`. The source is only read. A run that cannot be read becomes a line in
+`problems`, and the others are imported.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ _STATE = "Nothing was imported."
 
 
 class ToolImporter(Protocol):
-    """The module of a tool."""
-
     def recognizes(self, source: Path) -> bool:
         """Return whether the source holds runs of the tool."""
 
@@ -44,13 +41,7 @@ class ToolImporter(Protocol):
 
 @dataclass(frozen=True)
 class ImportResult:
-    """The result of an import. As a string it is what `modeldir import` prints.
-
-    Args:
-        source: as it was typed.
-        run_again_here: experiments that were run again and therefore not updated.
-        unfinished: new trials of a search that have not ended.
-    """
+    """The result of an import. As a string it is what `modeldir import` prints."""
 
     source: str
     tool: str
@@ -98,12 +89,14 @@ def import_runs(
     """
     path = files.absolute(source)
     if not path.exists():
-        raise FolderError(f"{experiment.no_folder_message(source)}", state=_STATE)
+        raise FolderError(experiment.no_folder_message(source), state=_STATE)
     _check_not_inside(Path(source), Path(folder))
     name = tool or _detect_tool(Path(source))
     importer = _importer(name)
     if tool is not None and not importer.recognizes(path):
-        raise _wrong_tool(os.fspath(source), path, tool)
+        others = [name for name in TOOLS if _importer(name).recognizes(path)]
+        hint = f"\n  it looks like: --from {others[0]}" if others else ""
+        raise FolderError(f"{source}: no run of {tool} was found there.{hint}", state=_STATE)
     _check_installed(name)
     target = ImportFolder(files.absolute(folder), name)
     problems: Problems = []
@@ -114,7 +107,12 @@ def import_runs(
         except FolderError as error:
             raise FolderError(_with_typed_source(str(error), source)) from error
         except OSError as error:  # for example a full disk
-            raise _cut_short(folder, target, error) from error
+            done = target.new + target.updated
+            raise ModeldirError(
+                f"{folder}: {error.strerror or error}: the import was cut short.\n"
+                "  run it again to continue",
+                state=f"Imported so far, each as a whole: {done}." if done else _STATE,
+            ) from error
     problems = [_with_typed_source(problem, source) for problem in problems]
     return ImportResult(
         os.fspath(source), name, Path(folder), target.new, target.updated, target.same,
@@ -134,10 +132,7 @@ def _write(target: ImportFolder, item: ForeignRun | ForeignStudy, problems: Prob
 
 @contextlib.contextmanager
 def _locked(path: Path, folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Refuse a second import into a folder, which would make every run twice.
-
-    The folder itself is locked, so a process that is killed leaves no lock file behind.
-    """
+    """Refuse a second import into a folder. The folder is the lock, so a kill leaves no lock."""
     is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     try:
@@ -191,23 +186,6 @@ def _detect_tool(source: Path) -> str:
         "  folders with params.json need no import: modeldir synthesize "
         f"{quoted(source)}",
         state=_STATE,
-    )
-
-
-def _wrong_tool(source: str, path: Path, tool: str) -> FolderError:
-    others = [name for name in TOOLS if _importer(name).recognizes(path)]
-    hint = f"\n  it looks like: --from {others[0]}" if others else ""
-    return FolderError(f"{source}: no run of {tool} was found there.{hint}", state=_STATE)
-
-
-def _cut_short(
-    folder: str | os.PathLike[str], target: ImportFolder, error: OSError
-) -> ModeldirError:
-    done = target.new + target.updated
-    return ModeldirError(
-        f"{folder}: {error.strerror or error}: the import was cut short.\n"
-        "  run it again to continue",
-        state=f"Imported so far, each as a whole: {done}." if done else _STATE,
     )
 
 

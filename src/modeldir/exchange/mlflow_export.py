@@ -1,8 +1,7 @@
 """Export experiments as MLflow runs, to a database or to a tracking server.
 
-`exporting.export` calls `tracking_uri` and `write`. MLflow itself writes the runs, so it has to be
-installed. A run is never changed: if its trial changed, the run is deleted (`mlflow gc` makes that
-final) and created again. Reading MLflow's runs, which needs no MLflow: `mlflow_import`.
+`exporting.export` calls `tracking_uri` and `write`. MLflow itself writes the runs. A run is never
+changed: if its trial changed, the run is deleted and created again.
 """
 
 from __future__ import annotations
@@ -38,11 +37,7 @@ _STATUSES = {
 
 
 def tracking_uri(out: str) -> str:
-    """Return the tracking URI for `out`: a server's address, or the path of a database.
-
-    Raises:
-        FolderError: if there is a folder, or a file that is no database.
-    """
+    """Return the tracking URI for `out`: a server's address, or the path of a database."""
     if "://" in out:
         return out
     path = Path(out).absolute()
@@ -59,12 +54,7 @@ def tracking_uri(out: str) -> str:
 
 
 def write(data: ExportData, uri: str, source: Path) -> TrialCounts:
-    """Create a run for each trial, in an MLflow experiment that has the folder's name.
-
-    Raises:
-        FolderError: if MLflow has an experiment of that name from another source.
-        mlflow.exceptions.MlflowException: if MLflow cannot store a run.
-    """
+    """Create a run for each trial, in an MLflow experiment that has the folder's name."""
     # Before the import, because MLflow sends usage data to its makers otherwise.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow  # noqa: PLC0415 - heavy (4 s), and only this export needs it
@@ -110,7 +100,6 @@ def _mlflow_experiment(client: Any, data: ExportData, source: Path) -> tuple[str
 
 
 def _digest(experiment: ExportedExperiment) -> str:
-    """Return a hash that changes when anything changes that a run shows."""
     shown = (
         experiment.hyperparameters, experiment.status, experiment.started, experiment.ended,
         experiment.final_metrics(), experiment.curve(),
@@ -144,7 +133,6 @@ def _create_run(
 
 
 def _metrics(experiment: ExportedExperiment) -> Iterator[Any]:
-    """Yield each logged step of each metric, then the final metrics."""
     from mlflow.entities import Metric  # noqa: PLC0415 - heavy
 
     last = 0

@@ -1,8 +1,7 @@
 """Import MLflow runs from its database or from the `mlruns` folders of older releases.
 
 `importing` calls `recognizes` and `read`. MLflow does not have to be installed; its current release
-cannot open `mlruns` folders anyway. Deleted runs are not imported. Copying the database: `sqlite`.
-Writing runs, which does need MLflow: `mlflow_export`.
+cannot open `mlruns` folders anyway.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ class _Run:
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether the source is or holds MLflow's database, or holds runs in folders."""
     path = _database(source)
     if path is not None:
         return {"experiments", "runs", "latest_metrics"} <= sqlite.tables(path)

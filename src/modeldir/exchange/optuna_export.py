@@ -1,9 +1,8 @@
 """Export experiments as an Optuna study in a journal file.
 
-`exporting.export` calls `write`. optuna-dashboard and `optuna.load_study` open the file
-(`JournalFileBackend`). A second export writes the whole file again and keeps what others have added
-to it. A trial never changes its position in the study, because the dashboard stores notes by
-position. Which experiments are exported: `export_data`. Reading studies: `optuna_import`.
+`exporting.export` calls `write`. A second export writes the whole file again and keeps what others
+have added to it. A trial never changes its position in the study, because the dashboard stores
+notes by position.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -41,13 +40,6 @@ _STATE = "Nothing was written."
 
 
 def write(data: ExportData, path: Path, source: Path) -> TrialCounts:
-    """Write the experiments as a study.
-
-    Raises:
-        FolderError: if the file exists and holds something else.
-        ModeldirError: if there is no metric to rank by, or the name is that of a database.
-        OSError: if it cannot be written.
-    """
     if path.suffix in _DATABASE_SUFFIXES:
         raise ModeldirError(
             f"{path}: an Optuna study is exported as a journal, not as a database.\n"
@@ -67,7 +59,8 @@ def write(data: ExportData, path: Path, source: Path) -> TrialCounts:
         names = {each.name for each in data.experiments}
         others = [trial for trial in study.trials if _experiment_of(trial) not in names]
         params = _study_params(data, others)
-        made = dict(_trials(data, params))
+        ordered = sorted(data.experiments, key=lambda each: (each.started, each.found.number or 0))
+        made = {each.name: _trial(at, each, data, params) for at, each in enumerate(ordered)}
         kept = [
             made.pop(name)
             if (name := _experiment_of(old)) in made
@@ -95,7 +88,6 @@ def _with_distributions(trial: FrozenTrial, params: Mapping[str, StudyParam]) ->
 
 
 def _experiment_of(trial: FrozenTrial) -> str:
-    """Return the name of the experiment that a trial was exported from, or an empty string."""
     mark = trial.user_attrs.get(MARK)
     return str(mark.get("experiment", "")) if isinstance(mark, dict) else ""
 
@@ -105,8 +97,6 @@ def _experiment_of(trial: FrozenTrial) -> str:
 
 @dataclass(frozen=True)
 class _Study:
-    """The content of a study in a file."""
-
     name: str
     trials: list[FrozenTrial] = field(default_factory=list)
     user_attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -114,11 +104,7 @@ class _Study:
 
 
 def _existing_study(path: Path, source: Path) -> _Study | None:
-    """Return the study in the file, or None if there is no file.
-
-    Raises:
-        FolderError: if the file is not an export of `source`.
-    """
+    """Return the study in the file, or None if there is no file; raise if it is not ours."""
     if not os.path.lexists(path):
         return None
     another = f"  name another file: -o {path.with_name('modeldir_' + path.name)}"
@@ -164,15 +150,6 @@ def _store(path: Path, study: _Study, data: ExportData, source: Path) -> None:
 # -- Trials ----------------------------------------------------------------------------------------
 
 
-def _trials(
-    data: ExportData, params: Mapping[str, StudyParam]
-) -> Iterator[tuple[str, FrozenTrial]]:
-    """Yield the trial of each experiment with the experiment's name, in the order of the starts."""
-    ordered = sorted(data.experiments, key=lambda each: (each.started, each.found.number or 0))
-    for number, each in enumerate(ordered):
-        yield each.name, _trial(number, each, data, params)
-
-
 def _trial(
     number: int,
     experiment: ExportedExperiment,
@@ -182,18 +159,24 @@ def _trial(
     from optuna.trial import FrozenTrial, TrialState  # noqa: PLC0415 - heavy, and an extra
 
     searched = {name: v for name, v in experiment.hyperparameters.items() if name in params}
-    reported = _intermediate_values(experiment, data.objectives[0][0])
-    missing = _missing_objective(experiment, data)
+    metric, scores = data.objectives[0][0], experiment.found.scores.validation
+    reported = {
+        int(logged.step): float(logged.values[metric])
+        for logged in experiment.validation_curve()
+        if metric in logged.values
+    }
+    objectives = {name: float(scores.get(name, math.nan)) for name, _ in data.objectives}
     values: list[float] | None = None
     state, reason = TrialState.FAIL, experiment.found.status.reason
     if experiment.status in {attempts.COMPLETED, attempts.UNRECORDED}:
+        missing = next((name for name in objectives if not math.isfinite(objectives[name])), None)
         if missing is None:
-            scores = experiment.found.scores.validation
-            state, values = TrialState.COMPLETE, [float(scores[n]) for n, _ in data.objectives]
-        else:
+            state, values = TrialState.COMPLETE, [*objectives.values()]
+        else:  # Optuna refuses NaN in complete trials
             reason = f"{experiment.status}, without a finite {missing}"
-    elif experiment.status == attempts.PRUNED:
-        state, values = TrialState.PRUNED, _pruned_value(reported, data)
+    elif experiment.status == attempts.PRUNED:  # Optuna itself takes the last reported value
+        last = reported[max(reported)] if reported and len(objectives) == 1 else math.nan
+        state, values = TrialState.PRUNED, [last] if math.isfinite(last) else None
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -208,28 +191,6 @@ def _trial(
         system_attrs={},
         intermediate_values=reported,
     )
-
-
-def _missing_objective(experiment: ExportedExperiment, data: ExportData) -> str | None:
-    """Return the first objective without a finite value: Optuna refuses NaN in complete trials."""
-    scores = experiment.found.scores.validation
-    names = (name for name, _ in data.objectives)
-    return next((n for n in names if not math.isfinite(scores.get(n, math.nan))), None)
-
-
-def _pruned_value(reported: Mapping[int, float], data: ExportData) -> list[float] | None:
-    """Return the last reported value, which Optuna itself uses for a pruned trial."""
-    last = reported[max(reported)] if reported and len(data.objectives) == 1 else math.nan
-    return [last] if math.isfinite(last) else None
-
-
-def _intermediate_values(experiment: ExportedExperiment, metric: str) -> dict[int, float]:
-    """Return the values of the ranked metric by step."""
-    return {
-        int(logged.step): float(logged.values[metric])
-        for logged in experiment.validation_curve()
-        if metric in logged.values
-    }
 
 
 def _user_attributes(
@@ -251,9 +212,8 @@ def _user_attributes(
 class StudyParam:
     """A hyperparameter as a parameter of an Optuna study, for the values of all trials.
 
-    A study has one distribution for each name. It is the range of the search config, widened to
-    include every trial, because the config may have changed since. Values that are not all numbers
-    become categories, and so does a list of options.
+    A study has one distribution for each name: the range of the search config, widened to include
+    every trial, or categories for options and for values that are not all numbers.
     """
 
     def __init__(self, domain: space.Domain | None, values: Sequence[Any]) -> None:

@@ -1,8 +1,7 @@
 """Import Optuna studies from a database or a journal file; each becomes a search.
 
-`importing` calls `recognizes` and `read`. Optuna itself reads a copy of the file, so it has to be
-installed. The search space is made from the distributions of the trials, so a search can continue
-the study. Opening the file: `optuna_storage`. Writing studies: `optuna_export`.
+`importing` calls `recognizes` and `read`. Optuna itself reads a copy of the file. The search space
+is made from the distributions of the trials, so a search can continue the study.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ _LONGEST_FIRST_LINE = 4096
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether the source is a database with studies, a journal, or a folder with one."""
     return _file(source) is not None
 
 
@@ -56,11 +54,7 @@ def _is_storage(path: Path) -> bool:
 
 
 def read(source: Path, problems: Problems) -> Iterator[ForeignRun | ForeignStudy]:
-    """Yield the studies and their trials. A subfolder is made only if there are several studies.
-
-    Raises:
-        FolderError: if Optuna cannot open the file.
-    """
+    """Yield the studies and their trials. A subfolder is made only if there are several studies."""
     from modeldir.samplers.quiet_optuna import quietly  # noqa: PLC0415 - imports Optuna
 
     path = _file(source) or source
@@ -135,7 +129,6 @@ def _value(value: Any) -> Any:
 
 
 def _plan(trials: Sequence[FrozenTrial], objectives: Objectives) -> dict[str, Any]:
-    """Return a `search.json` with the newest distribution of each name, and the metrics."""
     newest: dict[str, BaseDistribution] = {}
     for trial in trials:
         newest.update(trial.distributions)

@@ -1,9 +1,7 @@
-"""Open Optuna's storages from a copy, so that reading never changes them.
+"""Open Optuna's storages, a database or a journal, from a copy.
 
-`optuna_import` and `optuna_export` call this. Optuna keeps studies in a database or in a journal,
-which has one operation per line. Opening either of them with Optuna may write to it, so a
-database is copied first and a journal is loaded into memory. Start at `opened`. SQLite files in
-general: `sqlite`.
+Opening either of them with Optuna may write to it, so a database is copied first (`sqlite`) and a
+journal is loaded into memory.
 """
 
 from __future__ import annotations
@@ -27,11 +25,7 @@ MARK = "modeldir"
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BaseStorage]:
-    """Open a copy of a storage. In the copy, an older database is upgraded to this Optuna.
-
-    Raises:
-        Exception: what Optuna or SQLite raise for a file that is no storage.
-    """
+    """Open a copy of a storage. In the copy, an older database is upgraded to this Optuna."""
     from optuna.storages import RDBStorage  # noqa: PLC0415 - heavy, an extra
 
     if not sqlite.is_database(path):
@@ -50,11 +44,7 @@ def opened(path: Path) -> Iterator[BaseStorage]:
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a journal. The last one may be torn, and is ignored then.
-
-    Raises:
-        ValueError: if another line does not belong to a journal, or there is no line at all.
-    """
+    """Return the lines of a journal. The last one may be torn, and is ignored then."""
     data = (reading.read_bytes(path) or b"").splitlines(keepends=True)
     complete = [line for line in data if line.strip() and line.endswith(b"\n")]
     lines = [json.loads(line) for line in complete]
@@ -66,8 +56,8 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 def journal_in_memory(lines: list[dict[str, Any]]) -> JournalStorage:
     """Return a storage that reads `lines` and appends to this list.
 
-    Optuna's own journal file waits for the disk at every line: a study of 10,000 trials takes
-    minutes there and seconds here.
+    Optuna's own journal file waits for the disk at every line, which takes minutes for large
+    studies.
     """
     from optuna.storages import JournalStorage  # noqa: PLC0415 - heavy, an extra
     from optuna.storages.journal import BaseJournalBackend  # noqa: PLC0415 - as above

@@ -1,8 +1,7 @@
 """Import Ray Tune trials: folders with `params.json` and `result.json`, one result per line.
 
-`importing` calls `recognizes` and `read`. The status comes from the JSON file with the state of the
-whole experiment. Ray's pickles are never loaded, and the numbers that Ray adds to every result are
-left out.
+`importing` calls `recognizes` and `read`. The status comes from the state of the whole experiment.
+Ray's pickles are never loaded, and the numbers that Ray adds to every result are left out.
 """
 
 from __future__ import annotations
@@ -32,12 +31,10 @@ _STATUSES = {"TERMINATED": attempts.COMPLETED, "ERROR": attempts.FAILED}
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether a folder or one below it is a trial of Ray Tune."""
     return any({"params.json", _RESULT} <= set(names) for _, _, names in walk(source, []))
 
 
 def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
-    """Yield the trials in the order of their folders."""
     statuses: dict[str, str] = {}
     for path, _, names in walk(source, problems):
         for name in names:

@@ -29,7 +29,6 @@ _STATUSES = {
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether a folder or one below it is a run of Sacred."""
     return any(_is_run(path, names) for path, _, names in walk(source, []))
 
 
@@ -40,7 +39,6 @@ def _is_run(path: Path, names: list[str]) -> bool:
 
 
 def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
-    """Yield the runs in the order of their folders."""
     for path, _, names in walk(source, problems):
         if _is_run(path, names):
             yield from read_or_report(problems, path, partial(_run, path, names, problems))

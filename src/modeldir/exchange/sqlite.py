@@ -1,8 +1,7 @@
 """Read other tools' SQLite databases from a copy.
 
 The importers of Optuna and MLflow call `copied`. A database may keep its newest pages in a file
-beside it, and opening it may change it, so it is always copied with SQLite's backup before anything
-reads it. The meaning of the tables: `mlflow_import`, `optuna_storage`.
+beside it, and opening it may change it, so SQLite's backup copies it first.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ HEAD = b"SQLite format 3\0"
 
 
 def is_database(path: Path) -> bool:
-    """Return whether a file begins with the header of SQLite."""
     try:
         with open(path, "rb") as file:
             return file.read(len(HEAD)) == HEAD
@@ -38,11 +36,7 @@ def tables(path: Path) -> set[str]:
 
 @contextlib.contextmanager
 def copied(path: Path) -> Iterator[Path]:
-    """Copy a database as it is now. The copy is deleted at the end of the block.
-
-    Raises:
-        sqlite3.Error: if the database cannot be read.
-    """
+    """Copy a database as it is now. The copy is deleted at the end of the block."""
     import sqlite3  # noqa: PLC0415 - only some commands read databases
 
     with TemporaryDirectory(prefix="modeldir-") as folder:

@@ -1,11 +1,7 @@
 """Export experiments as two tables, one of trials and one of curves, in CSV or Parquet.
 
 `exporting.export` calls `write_csv` and `write_parquet`. Programs read these files, so nothing is
-rounded, sorted by a metric, or left out. The table that people read: `modeldir synthesize`.
-
-    trials    experiment, number, repeat, group, status, failure, reason, started, duration,
-              then `params.NAME`, then `metrics.NAME` (`metrics.test/accuracy`)
-    curves    experiment, step, time, metric, value: one line per value
+rounded, sorted by a metric, or left out.
 """
 
 from __future__ import annotations
@@ -27,13 +23,7 @@ _PARAMS = "params."
 
 
 def write_csv(data: ExportData, out: ExportFolder) -> None:
-    """Write `trials.csv` and `curves.csv`.
-
-    A string that a spreadsheet would run as a formula gets an apostrophe before it.
-
-    Raises:
-        OSError: if they cannot be written.
-    """
+    """Write `trials.csv` and `curves.csv`. A spreadsheet must not run a string as a formula."""
     columns = _trial_columns(data)
     cells = {n: [*map(value_cell, v)] if n.startswith(_PARAMS) else v for n, v in columns.items()}
     rows = zip(*cells.values(), strict=True)
@@ -42,11 +32,6 @@ def write_csv(data: ExportData, out: ExportFolder) -> None:
 
 
 def write_parquet(data: ExportData, out: ExportFolder) -> None:
-    """Write `trials.parquet` and `curves.parquet`. Each column has one type.
-
-    Raises:
-        OSError: if they cannot be written.
-    """
     import pyarrow as pa  # noqa: PLC0415 - heavy, and only Parquet needs it
 
     columns = {name: _typed_column(values) for name, values in _trial_columns(data).items()}
@@ -59,7 +44,6 @@ def write_parquet(data: ExportData, out: ExportFolder) -> None:
 
 
 def _trial_columns(data: ExportData) -> dict[str, list[Any]]:
-    """Return the values of each column of the trials, in the order of the experiments."""
     facts = [_facts(each) for each in data.experiments]
     columns: dict[str, list[Any]] = {name: [each[name] for each in facts] for name in facts[0]}
     for name in dict.fromkeys(name for each in data.experiments for name in each.hyperparameters):

@@ -1,10 +1,7 @@
 """Export experiments as TensorBoard event files, with the table of the HParams plugin.
 
-`exporting.export` calls `write`. TensorBoard does not have to be installed: `tfevents` writes the
-files. Reading TensorBoard's runs: `tensorboard_import`.
-
-    OUT/events...              the columns of HParams
-    OUT/TRIAL/events...        hyperparameters, status, each metric by step
+`exporting.export` calls `write`. TensorBoard does not have to be installed: `tfevents` writes one
+file for the columns of HParams, and one in a folder for each trial.
 """
 
 from __future__ import annotations
@@ -25,11 +22,6 @@ _STATUSES = {attempts.COMPLETED: tfevents.SUCCESS, attempts.FAILED: tfevents.FAI
 
 
 def write(data: ExportData, out: ExportFolder) -> None:
-    """Write the event files that are missing or have changed.
-
-    Raises:
-        OSError: if one cannot be written.
-    """
     time = min((each.started for each in data.experiments), default=0.0)
     columns = tfevents.plugin(time, tfevents.EXPERIMENT, _columns(data))
     out.write(tfevents.FILE_NAME, tfevents.header(time) + columns)

@@ -1,8 +1,7 @@
 """Import TensorBoard runs: folders with event files, and hyperparameters if HParams has them.
 
 `importing` calls `recognizes` and `read`. One training run may have several folders: Keras writes
-into `train` and `validation`, and PyTorch's `add_hparams` into a folder below the run. Images and
-text are ignored. The file format: `tfevents`. Writing event files: `tensorboard_export`.
+into `train` and `validation`, and PyTorch's `add_hparams` into a folder below the run.
 """
 
 from __future__ import annotations
@@ -32,8 +31,6 @@ _LARGEST_INTEGER = 10**12
 
 @dataclass
 class _Events:
-    """The run of the event files of one run."""
-
     values: list[LoggedValue] = field(default_factory=list)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
@@ -42,12 +39,10 @@ class _Events:
 
 
 def recognizes(source: Path) -> bool:
-    """Return whether there are event files in or below a folder."""
     return any(is_event_file(name) for _, _, names in walk(source, []) for name in names)
 
 
 def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
-    """Yield the runs in the order of their folders."""
     runs: dict[Path, list[tuple[str, Path]]] = {}
     folders = {
         path: [path / name for name in names if is_event_file(name)]

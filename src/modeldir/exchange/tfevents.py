@@ -1,13 +1,8 @@
 """Write and read TensorBoard's event files without TensorFlow.
 
-`tensorboard_export` writes scalars and hyperparameters with it, and `tensorboard_import` and
-`foreign_files` read them with `events`. An event file is a sequence of records, each a protocol
-buffer message with its length and checksums. A writer may have been killed in the middle of a
-record, so reading ends at the first one that is incomplete. Images, graphs and histograms are
-ignored.
-
-The layout is that of `tensorboard/compat/proto/event.proto`, `summary.proto` and
-`plugins/hparams/plugin_data.proto`. It has not changed since 2015.
+An event file is a sequence of records, each a protocol buffer message with its length and
+checksums, as in TensorBoard's `event.proto`, `summary.proto` and `plugin_data.proto`. A writer may
+have been killed, so reading ends at the first incomplete record.
 """
 
 from __future__ import annotations
@@ -87,8 +82,7 @@ def record(data: bytes) -> bytes:
 def records(data: bytes) -> Iterator[bytes]:
     """Yield the messages of a file, up to the first incomplete record.
 
-    Only the checksum of the length is verified. To verify that of the data in Python would take
-    longer than everything else.
+    Only the checksum of the length is verified: that of the data would take longer than all else.
     """
     start = 0
     while start + _HEAD <= len(data):
@@ -159,10 +153,9 @@ def _read_varint(data: bytes, start: int) -> tuple[int, int]:
 def _read_value(data: bytes, start: int, wire_type: int) -> tuple[Any, int]:
     if wire_type == _VARINT:
         return _read_varint(data, start)
-    if wire_type == _FIXED64:
-        return struct.unpack_from("<d", data, start)[0], start + 8
-    if wire_type == _FIXED32:
-        return struct.unpack_from("<f", data, start)[0], start + 4
+    if wire_type in {_FIXED64, _FIXED32}:
+        form = "<d" if wire_type == _FIXED64 else "<f"
+        return struct.unpack_from(form, data, start)[0], start + struct.calcsize(form)
     if wire_type != _BYTES:
         raise IndexError
     length, start = _read_varint(data, start)
@@ -185,12 +178,10 @@ def _string(data: bytes) -> str:
 
 
 def header(time: float) -> bytes:
-    """Return the first record of a file."""
     return record(_double(1, time) + _message(3, "brain.Event:2"))
 
 
 def scalars(time: float, step: int, values: Mapping[str, float]) -> bytes:
-    """Return the record of one step."""
     summary = b"".join(
         _message(1, _message(1, tag) + _float(2, value)) for tag, value in values.items()
     )
@@ -198,7 +189,6 @@ def scalars(time: float, step: int, values: Mapping[str, float]) -> bytes:
 
 
 def plugin(time: float, tag: str, content: bytes) -> bytes:
-    """Return the record of a message of the HParams plugin."""
     metadata = _message(1, _message(1, "hparams") + _message(2, content))
     summary = _message(1, _message(1, tag) + _message(9, metadata))
     return record(_double(1, time) + _message(5, summary))
@@ -260,7 +250,6 @@ def _as_float32(number: float) -> float:
 
 
 def _number_in_tensor(tensor: Fields) -> float | None:
-    """Return the number of a tensor that holds one."""
     kind = _last(tensor, 1, 0)
     packed = _last(tensor, 4, b"")
     formats = {_FLOAT: "<f", _DOUBLE: "<d", _INT32: "<i", _INT64: "<q", _HALF: "<e"}
@@ -292,18 +281,11 @@ def session_start(
 
 
 def session_end(status: int, time: float) -> bytes:
-    """Encode the end of a trial."""
     return _message(4, _integer(1, status) + _double(2, time))
 
 
 def experiment(name: str, types: Mapping[str, type], tags: Mapping[str, str]) -> bytes:
-    """Encode the columns of HParams.
-
-    Args:
-        name: of the experiment.
-        types: of the hyperparameters, by name: `str`, `bool` or `float`.
-        tags: of the metrics, with the header of each column.
-    """
+    """Encode the columns of HParams: the types by name, and the metrics' headers by tag."""
     codes = {str: 1, bool: 2}
     names = (_message(4, _message(1, n) + _integer(4, codes.get(t, 3))) for n, t in types.items())
     shown = (
@@ -313,19 +295,16 @@ def experiment(name: str, types: Mapping[str, type], tags: Mapping[str, str]) ->
 
 
 def _encode_value(value: HParam) -> bytes:
-    """Encode a `google.protobuf.Value`."""
     if isinstance(value, bool):
         return _integer(_BOOL, int(value))
     return _message(_STRING, value) if isinstance(value, str) else _double(_NUMBER, value)
 
 
 def read_session_start(content: bytes) -> dict[str, HParam]:
-    """Return the hyperparameters of a trial."""
     hyperparameters: dict[str, HParam] = {}
     for session in _messages(_fields(content), 3):
         for pair in map(_fields, _messages(_fields(session), 1)):
-            value = _fields(_last(pair, 2, b""))
-            name = _string(_last(pair, 1, b""))
+            value, name = _fields(_last(pair, 2, b"")), _string(_last(pair, 1, b""))
             if _NUMBER in value:
                 hyperparameters[name] = float(_last(value, _NUMBER, 0.0))
             elif _STRING in value:
