@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modeldir._system import timestamps
 from modeldir.errors import MetricsError, ParamsError
 from modeldir.experiment import plain_files
 from modeldir.experiment.reader import read
@@ -101,3 +102,24 @@ def test_the_metrics_of_one_file_may_replace_the_others(tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text('{"score": 3}')
     assert read(tmp_path, metrics_file="mine.json").scores.validation == {"score": 3}
     assert read(tmp_path, metrics_file="other.json").scores.validation == {}
+
+
+def test_a_row_is_of_one_moment(tmp_path: Path) -> None:
+    """A trial that ends between the listing of its folder and its reading has its last metrics."""
+    (tmp_path / "params.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"attempt": 1}')
+    listed = os.listdir(tmp_path)
+    (tmp_path / EVAL).write_text('{"accuracy": 0.5}')
+    ended = {"attempt": 1, "status": "completed", "ended": timestamps.utc_now()}
+    (tmp_path / "run.json").write_text(json.dumps(ended))
+    record = read(tmp_path, listed)
+    assert (record.status.state, record.scores.best) == ("completed", {"accuracy": 0.5})
+
+
+def test_metrics_that_move_meanwhile_are_looked_for_again(tmp_path: Path) -> None:
+    """A row never has the status of one attempt and the gap that the next one has left."""
+    (tmp_path / "params.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"attempt": 1, "status": "completed"}')
+    (tmp_path / "run.2.json").write_text('{"attempt": 2, "status": "failed"}')
+    record = read(tmp_path, ["params.json", "run.json", EVAL])  # as it was a moment before
+    assert (record.status.state, record.status.attempt, record.problems) == ("failed", 2, ())

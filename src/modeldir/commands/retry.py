@@ -111,8 +111,7 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
     name, direction = metric
     others, chosen = list(records), set[int]()
     while others and len(chosen) < count:
-        scores = [experiment.scores(search.trials.path(record)) for record in others]
-        values = [each.validation.get(name) for each in scores]
+        values = [search.trials.validation(record).get(name) for record in others]
         best = objective.best_of(
             [(v, r.number, r) for v, r in zip(values, others, strict=True)], direction
         )

@@ -7,13 +7,14 @@ the files, whichever program wrote them (CS230's own scripts, too).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from modeldir._system import heartbeat, reading
+from modeldir._system import heartbeat, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.experiment import attempts, discovery, plain_files
@@ -29,9 +30,9 @@ class Status:
     """The status of an experiment.
 
     `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed).
-    `last_line` is the last line of its traceback. `started` is when the attempt began, ISO 8601 in
-    UTC. `duration` is the seconds of the attempt and of the earlier ones that it continues;
-    `before` is the part of the earlier ones. `attempt` is 0 if none is recorded. `given` are the
+    `last_line` is the last line of its traceback. `started` and `ended` are ISO 8601 in UTC.
+    `duration` is the seconds of the attempt and of the earlier ones that it continues; `before` is
+    the part of the earlier ones. `attempt` is 0 if none is recorded. `given` are the
     hyperparameters, by dotted name, for which the script used another value than `params.json` has,
     with that value (from its command line, `update`, or an assignment before they were read).
     `in_doubt`: it counts as running, and watching its heartbeat will show whether it is. `code` is
@@ -50,7 +51,19 @@ class Status:
     code: str | None = field(default=None, compare=False)
     note: str | None = field(default=None, compare=False)
     before: float = field(default=0.0, compare=False)
+    ended: str | None = field(default=None, compare=False)
 
+    def ended_lately(self) -> bool:
+        """Whether it ended in the last two minutes.
+
+        Then a list of the folder's files that was made before may lack the last ones.
+        """
+        ended = timestamps.unix_time(self.ended)
+        return ended is not None and ended > time.time() - _LATELY
+
+
+_LATELY = 120.0
+"""Seconds; longer than a table takes to list its folders, and than clocks of hosts differ."""
 
 _NO_METRICS: Mapping[str, float] = {}
 
@@ -300,6 +313,8 @@ def ended_status(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | No
         False,  # in doubt
         _text(record, "code"),
         _text(record, "note"),
+        0.0,  # before
+        _text(record, "ended"),
     )
 
 
@@ -376,6 +391,23 @@ def scores_in(folder: str | os.PathLike[str], roles: Sequence[tuple[str, str]]) 
         # If there are test files for the best and for the last weights, the best weights' win.
         found[field_name] = {**values, **found[field_name]} if field_name in found else values
     return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
+
+
+def validation_metrics(
+    folder: str | os.PathLike[str], names: Sequence[str]
+) -> Mapping[str, float] | None:
+    """Return `scores(folder, names).validation`, but read the last weights' metrics only if needed.
+
+    None where a file cannot be read.
+    """
+    roles = file_roles(tuple(names)).metrics
+    for wanted in ("best", "last"):
+        found = scores_in(folder, [(name, kind) for name, kind in roles if kind == wanted])
+        if found.problems:
+            return None
+        if found.validation:
+            return found.validation
+    return {}
 
 
 _STEP_COUNTS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")

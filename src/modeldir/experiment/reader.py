@@ -61,6 +61,25 @@ def read(
     """
     folder = os.fspath(folder)
     names = discovery.list_folder(folder).files if names is None else names
+    record = _read(folder, names, metrics_file)
+    if not _may_be_mixed(record):
+        return record
+    try:
+        now = discovery.list_folder(folder).files
+    except OSError:
+        return record
+    return record if set(now) == set(names) else _read(folder, now, metrics_file)
+
+
+def _may_be_mixed(record: ExperimentRecord) -> bool:
+    """Whether files may have come or gone between the listing of the folder and its reading."""
+    lacks = record.status.state in attempts.WITH_METRICS and not record.scores.validation
+    return lacks or record.status.ended_lately()
+
+
+def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> ExperimentRecord:
+    """Read the files in a folder: the status first, since the metrics are complete before it."""
+    status = experiment.status(folder, names)
     roles = experiment.file_roles(tuple(names))
     if metrics_file is None:
         metric_files = roles.metrics
@@ -77,7 +96,6 @@ def read(
                 hyperparameters = plain_values.load_file(path)
             except ParamsError as error:
                 problems = (*problems, error.summary)
-    status = experiment.status(folder, names)
     if metrics_file is not None and scores.best and status.state == attempts.WAITING:
         status = replace(status, state=attempts.UNRECORDED)  # it was trained without modeldir
     is_trial = "trial.json" in names

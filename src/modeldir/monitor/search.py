@@ -81,7 +81,7 @@ class _WatchedTrial:
         else:
             self.training = self._attempt = None
             if self.has_ended:
-                self.scores = experiment.scores(self.folder, names).validation
+                self.scores = experiment.scores(self.folder).validation
         if (self.status.attempt, self.status.state) == (before.attempt, before.state):
             return False
         self.loop = _loop_of(self.folder, names)

@@ -39,7 +39,7 @@ def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:
     known: set[str] = set()
     for record in trials if named else ():
         if trials.status(record).state == attempts.COMPLETED:
-            known |= {*experiment.scores(trials.path(record)).validation}
+            known |= {*trials.validation(record)}
     problems = [
         (
             f"{name}: no completed trial has this metric",
@@ -58,7 +58,7 @@ def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
     count = 0
     for record in trials if names else ():
         if trials.status(record).failure == failures.NO_METRIC:
-            found = experiment.scores(trials.path(record)).validation
+            found = trials.validation(record)
             count += all(name in found for name in names)
     if not count:
         return []

@@ -222,8 +222,8 @@ class Observations:
         if is_open and not (self._follows and state == attempts.RUNNING):
             return _STATUS_OF.get(state, state), {}, {}
         folder = self._trials.path(record)
-        scores = experiment.scores(folder)
-        values = self._of_plan(scores.last if is_open else scores.validation)
+        scores = experiment.scores(folder).last if is_open else self._trials.validation(record)
+        values = self._of_plan(scores)
         step: Mapping[str, Any] = {}
         if state == attempts.PRUNED or self._follows:
             last = experiment.last_step(folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import reading
-from modeldir.experiment import attempts, discovery, experiment, repeats
+from modeldir.experiment import attempts, discovery, repeats
 from modeldir.metrics import objective
 from modeldir.search import plan as plans
 from modeldir.search.trial_record import TrialRecord
@@ -50,7 +50,7 @@ def metric_of(
     if plan.metric is not None:
         return plan.metric
     for record in trials:
-        found = experiment.scores(trials.path(record)).validation
+        found = trials.validation(record)
         if found:
             return objective.choose(list(found))
     return objective.choose(list(reused[0].values)) if reused else None
@@ -152,7 +152,7 @@ def _counted(trials: Trials) -> Iterator[ScoredTrial]:
     """Yield the trials that count, with their metrics."""
     for record in trials:
         if trials.status(record).state in attempts.RANKED:
-            found = experiment.scores(trials.path(record)).validation
+            found = trials.validation(record)
             part = repeats.Repeat("", record.hyperparameters, record.repeat)
             yield ScoredTrial(part, record, found)
 

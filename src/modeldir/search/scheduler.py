@@ -15,7 +15,7 @@ from modeldir import samplers, space
 from modeldir._system import heartbeat
 from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError, SpaceError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
@@ -236,7 +236,7 @@ class Scheduler:
         """
         if self._has_metric():
             return None
-        chosen = objective.choose(list(experiment.scores(self.trials.path(record)).validation))
+        chosen = objective.choose(list(self.trials.validation(record)))
         if chosen is None:
             return None
         name, direction = chosen
@@ -307,7 +307,7 @@ class Scheduler:
         for record in [*left, *ended]:
             if statuses.status(record).state not in attempts.RANKED:
                 continue
-            value = experiment.scores(self.trials.path(record)).validation.get(metric[0])
+            value = self.trials.validation(record).get(metric[0])
             if value is not None and objective.reaches(value, goal, metric[1]):
                 self._reached = value
         return self._reached

@@ -178,7 +178,8 @@ class Search:
                     self.plan_file.use_command(command, typed=typed)
             self.scheduler.choose_names()
             for record in self.trials:
-                self.trials.folders.mend(record)
+                ended = self.trials.status(record).state in attempts.FINAL
+                self.trials.folders.mend(record, ended=ended)
             pruning.fill_rungs(self.plan_file, self.trials)
             self.plan_file.write()
         return news

@@ -95,15 +95,16 @@ class TrialFolders:
         path = os.path.join(folder, "trial.json")
         write(path, files.to_json(_kept(claim)).encode())
 
-    def mend(self, record: TrialRecord) -> None:
+    def mend(self, record: TrialRecord, *, ended: bool = False) -> None:
         """Rewrite a file in a trial's folder that a power cut left empty or incomplete.
 
         A file that is not the beginning of the text of modeldir is the user's, and left alone.
+        Where the trial has `ended`, its script has read the file: only its size is looked at.
         """
         if record.number in self._written:
             return
-        path = experiment.params_file(self.path(record))
-        if path is not None and path.suffix == ".json" and _may_be_half(path):
+        path = self.path(record) / "params.json"
+        if _is_short(path, record.hyperparameters) if ended else _may_be_half(path):
             _mend(path, record.hyperparameters)
         path = self.path(record) / "trial.json"
         if record.number not in self._whole and _may_be_half(path):
@@ -122,18 +123,18 @@ class TrialFolders:
         if not self._claims.was_made(record.number):
             return False
         folder = self.path(record)
+        told = reading.read_object(os.path.join(folder, "trial.json"))
+        if told.get("number") == record.number:
+            self._whole.add(record.number)
+            return False
         if not os.path.isdir(folder):
             with contextlib.suppress(OSError):
                 os.listdir(self.folder)  # a network file system may remember that it was not there
-        return not os.path.isdir(folder) or self._holds_another(folder, record)
+        return not os.path.isdir(folder) or self._is_another(told)
 
-    def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
-        """Whether a folder holds another trial of this search."""
-        told = reading.read_object(os.path.join(folder, "trial.json"))
+    def _is_another(self, told: Mapping[str, Any]) -> bool:
+        """Whether a `trial.json` is that of another trial of this search."""
         number = told.get("number")
-        if number == record.number:
-            self._whole.add(record.number)
-            return False
         if not isinstance(number, int):
             return False
         other = self._claims.read(number)  # none, or another: a guest from another search
@@ -149,6 +150,14 @@ def _may_be_half(path: Path) -> bool:
     """Whether a file may be incomplete: it does not end as a file of modeldir does."""
     data = reading.read_bytes(path)
     return data is not None and not data.endswith(_LAST_LINE)
+
+
+def _is_short(path: Path, value: Mapping[str, Any]) -> bool:
+    """Whether a file is shorter than this value's text."""
+    try:
+        return os.stat(path).st_size < len(files.to_json(value).encode())
+    except OSError:
+        return False
 
 
 def _mend(path: Path, value: Mapping[str, Any]) -> None:

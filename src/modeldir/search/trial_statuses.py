@@ -6,12 +6,18 @@ have failed or not ended. How a status is read from a folder: `modeldir.experime
 
 from __future__ import annotations
 
+import math
+import os
+import time
 from collections.abc import Mapping
 
 from modeldir._system import heartbeat
 from modeldir.experiment import attempts, experiment
 from modeldir.search.trial_folders import TrialFolders
 from modeldir.search.trial_record import TrialRecord
+
+_JUST_LISTED = 60.0
+"""Seconds for which the names of the files of a trial that has ended are not listed again."""
 
 
 class TrialStatuses:
@@ -29,19 +35,39 @@ class TrialStatuses:
         self.open: set[int] = set()  # kept, since looking at all trials takes long
         self.failed_numbers: set[int] = set()
         self._ends: list[int] = []  # in the order in which they came to be known
+        self._listed: dict[int, tuple[float, tuple[str, ...]]] = {}  # when, and the files' names
 
     def status(self, record: TrialRecord) -> experiment.Status:
         """Return a trial's status; a recorded end is final until `forget`."""
         known = self.final.get(record.number)
         if known is not None:
             return known
-        status = experiment.status(self._folders.path(record), observer=self.observer)
+        try:
+            names = os.listdir(self._folders.path(record))
+        except OSError:
+            names = []
+        status = experiment.status(self._folders.path(record), names, self.observer)
         ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
         if ended and status.attempt > self._outdated.get(record.number, -1):
             self.final[record.number] = status
+            if not status.ended_lately():
+                self._listed[record.number] = time.monotonic(), tuple(names)
             if record.number in self._known:
                 self.know_end(record.number, status)
         return status
+
+    def validation(self, record: TrialRecord) -> Mapping[str, float]:
+        """Return a trial's validation metrics.
+
+        Its folder is not listed again if that was just done: each listing of a folder on a file
+        server is a wait.
+        """
+        when, names = self._listed.get(record.number, (-math.inf, ()))
+        if time.monotonic() - when < _JUST_LISTED:
+            found = experiment.validation_metrics(self._folders.path(record), names)
+            if found is not None:
+                return found
+        return experiment.scores(self._folders.path(record)).validation
 
     def know_end(self, number: int, end: experiment.Status) -> None:
         """Note that a trial has ended."""
@@ -70,6 +96,7 @@ class TrialStatuses:
         begun.
         """
         known = self.final.pop(record.number, None)
+        self._listed.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
         self.failed_numbers.discard(record.number)

@@ -364,6 +364,10 @@ class Trials:
         """Return a trial's status; a recorded end is final until `statuses.forget`."""
         return self.statuses.status(record)
 
+    def validation(self, record: TrialRecord) -> Mapping[str, float]:
+        """Return a trial's validation metrics."""
+        return self.statuses.validation(record)
+
     def knows(self, record: TrialRecord) -> bool:
         """Whether a trial is there still, as far as is known."""
         return record.number in self._known

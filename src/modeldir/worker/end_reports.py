@@ -102,7 +102,7 @@ class EndReports:
         why = status.reason if status.state == attempts.PRUNED else None
         if status.state == attempts.WAITING:
             why = texts.NOTHING_RECORDED
-        scores = experiment.scores(self._search.trials.path(record)).validation
+        scores = self._search.trials.validation(record)
         words = result_text(status, scores, self._search.plan.metric, why)
         self._log.ended(shown, status.state, words)
 
