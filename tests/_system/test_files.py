@@ -63,6 +63,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
+def refuse(*_: object, **__: object) -> NoReturn:
+    """Stands for `os.link` on a file system that has no hard links."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
 def fill(folder: Path) -> None:
     """Write until nothing more fits."""
     with open(folder / "filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -261,14 +266,18 @@ def test_a_line_that_does_not_fit_is_told_and_the_next_one_is_whole(small_disk: 
     assert reading.read_lines(path) == [{"event": "first"}, {"event": "last"}]
 
 
-def test_a_claim_on_a_full_disk_is_nobodys(small_disk: Path) -> None:
+def test_a_claim_on_a_full_disk_is_nobodys(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half a claim would keep the name from everybody for ever, with links and without."""
     fill(small_disk)
     claim = small_disk / "000001.json"
-    with pytest.raises(OSError, match="No space"):
-        files.publish(claim, b"x" * 10_000)
-    with pytest.raises(OSError, match="No space"):
-        files._publish_without_links(str(claim), b"x" * 10_000)
+    for refused in (False, True):
+        with monkeypatch.context() as patch:
+            if refused:
+                patch.setattr(os, "link", refuse)
+            with pytest.raises(OSError, match="No space"):
+                files.publish(claim, b"x" * 10_000)
     (small_disk / "filler").unlink()
     assert files.publish(claim, b"x" * 10_000)
     assert os.listdir(small_disk) == ["000001.json"]
@@ -286,6 +295,15 @@ def refuse(*_, **__):
 os.link = refuse
 """
 
+NO_RENAME = (
+    NO_LINKS
+    + """
+from modeldir._system import files
+
+files._rename_if_free = lambda *_: False
+"""
+)
+
 CLAIM = """
 import os, sys, time
 from modeldir._system import files, reading
@@ -301,7 +319,13 @@ for number in range(50):
 """
 
 
-@pytest.mark.parametrize("before", ["", NO_LINKS], ids=["links", "no links"])
+WAYS = pytest.mark.parametrize(
+    "before", ["", NO_LINKS, NO_RENAME], ids=["link", "rename", "rename under a lock"]
+)
+"""The ways to publish, by what the file system offers."""
+
+
+@WAYS
 def test_of_many_processes_exactly_one_gets_each_number(tmp_path: Path, before: str) -> None:
     """Eight processes, fifty numbers, all at once: each number has one winner, and its bytes."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -320,6 +344,70 @@ def test_of_many_processes_exactly_one_gets_each_number(tmp_path: Path, before: 
         for number in numbers:
             assert (tmp_path / f"{int(number):06d}.json").read_text() == str(me)
     assert leftovers(tmp_path) == []
+
+
+SLOW = """
+import os, sys, time
+
+write = os.write
+
+def slow_write(descriptor, data):
+    done = write(descriptor, bytes(data)[: len(data) // 2 + 1])
+    time.sleep(0.1)
+    return done
+
+os.write = slow_write
+files.publish(sys.argv[1], b"0123456789")
+"""
+
+
+@WAYS
+def test_a_published_file_is_complete_before_it_is_visible(tmp_path: Path, before: str) -> None:
+    """The file system takes its time between creating a file and writing it: no reader sees that.
+
+    A worker that saw an empty run file took its trial for dead, and ran it a second time.
+    """
+    path, seen = tmp_path / "run.json", set()
+    with python(f"{before}\nfrom modeldir._system import files\n{SLOW}", str(path)) as writer:
+        while writer.poll() is None:
+            seen.add(reading.read_bytes(path))
+    assert writer.returncode == 0
+    assert seen <= {None, b"0123456789"}
+    assert path.read_bytes() == b"0123456789"
+    assert leftovers(tmp_path) == []
+
+
+KILLED = """
+import os, signal, sys
+from modeldir._system import files
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.rename = kill
+files.publish(sys.argv[1], b"the dead one's")
+"""
+
+
+def test_a_process_killed_with_the_lock_keeps_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was visible of what it published; the others wait, remove the lock and go on."""
+    path = tmp_path / "run.json"
+    with python(NO_RENAME + KILLED, str(path)) as writer:
+        pass
+    assert writer.returncode == -signal.SIGKILL
+    assert not path.exists()
+    assert any((tmp_path / name).is_dir() for name in leftovers(tmp_path))
+    monkeypatch.setattr(files, "_LOCK_PATIENCE", 0.3)
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(files, "_rename_if_free", lambda *_: False)
+    began = time.monotonic()
+    assert files.publish(path, b"one")
+    assert time.monotonic() - began >= 0.3
+    assert not files.publish(path, b"two")
+    assert path.read_bytes() == b"one"
+    assert not any((tmp_path / name).is_dir() for name in leftovers(tmp_path))
 
 
 def test_a_name_once_published_is_taken(tmp_path: Path) -> None:
@@ -341,12 +429,12 @@ def test_a_link_to_nowhere_takes_a_name_too(tmp_path: Path) -> None:
 def test_where_there_are_no_links_a_claim_is_still_a_claim(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A mounted share answers a link with one of these: then exclusive creation decides."""
+    """A mounted share answers a link with one of these: then a rename decides."""
 
-    def refuse(*_: object, **__: object) -> NoReturn:
+    def refuse_by(*_: object, **__: object) -> NoReturn:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse_by)
     assert files.publish(tmp_path / "run.json", b"one")
     assert not files.publish(tmp_path / "run.json", b"two")
     assert (tmp_path / "run.json").read_bytes() == b"one"

@@ -3,7 +3,7 @@
 Every package writes with it: replace by rename, publish by hard link, append by one write. Start at
 `publish`. It decides every race in modeldir, e.g. which worker gets a trial's number. The rule:
 never claim anything by replacing a file. A rename succeeds for every writer and the last one wins;
-a hard link fails when the name exists.
+a hard link fails when the name exists. A file is complete before anybody can see its name.
 
 To read a file: `reading`. Whether it changed since it was read: `stamps`. The formats of our
 files: `docs/files.md`.
@@ -16,6 +16,7 @@ import errno
 import json
 import os
 import stat
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,8 @@ def make_durable(path: str | os.PathLike[str]) -> None:
 def publish(path: str | os.PathLike[str], data: bytes) -> bool:
     """Write a file that must not exist yet. If several try, exactly one gets True.
 
+    A reader sees no file or the complete one, also where the file system has no hard links.
+
     `data` must contain something that no other writer has, e.g. a token: after an error of a
     network file system the file is read back, and the writer whose bytes are there has won.
 
@@ -163,31 +166,129 @@ def publish(path: str | os.PathLike[str], data: bytes) -> bool:
     try:
         create(temporary, data)
         try:
-            os.link(temporary, name)
+            _link(temporary, name)
         except FileExistsError:
             return reading.read_bytes(name) == data  # NFS may repeat a link that had worked
-        except OSError as error:
-            if reading.read_bytes(name) == data:
-                return True
-            if error.errno not in NO_LINKS:
+        except OSError:
+            if reading.read_bytes(name) != data:
                 raise
-            return _publish_without_links(name, data)
         return True
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
 
 
-def _publish_without_links(name: str, data: bytes) -> bool:
+def _link(temporary: str, name: str) -> None:
+    """Give a complete file its name, in the first way that the file system has.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: the folder cannot be written.
+    """
     try:
-        create(name, data)
+        os.link(temporary, name)
     except FileExistsError:
-        return False
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(name)  # a half-written file would block the name for every writer
         raise
-    return True
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if not _rename_if_free(temporary, name):
+            _rename_locked(temporary, name)
+
+
+_NOREPLACE = 1
+_CURRENT_FOLDER = -100
+
+
+def _rename_if_free(temporary: str, name: str) -> bool:
+    """Rename a file to a free name in one step, renameat2(2). False where there is no such call.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: as for `rename`.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes  # noqa: PLC0415 - slow to import, and hard links are nearly everywhere
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    paths = os.fsencode(temporary), os.fsencode(name)
+    if call(_CURRENT_FOLDER, paths[0], _CURRENT_FOLDER, paths[1], _NOREPLACE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in NO_LINKS:
+        return False
+    raise OSError(code, os.strerror(code), name)
+
+
+_LOCK = ".tmp-lock"
+_LOCK_PATIENCE = 10.0
+"""A lock that one process has seen unchanged for this many seconds belongs to a killed process."""
+
+
+def _rename_locked(temporary: str, name: str) -> None:
+    """Rename a file to a free name under a lock, a folder: to make one fails where one exists.
+
+    A process that is killed with the lock leaves no name or a complete file, and the lock, which
+    another process removes after `_LOCK_PATIENCE`. A process that was stopped meanwhile gives up.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: as for `mkdir` and `rename`.
+    """
+    lock = os.path.join(os.path.dirname(name), _LOCK)
+    while True:
+        asked = time.monotonic()
+        if not _lock(lock):
+            continue
+        try:
+            is_taken = os.path.lexists(name)
+            if not is_taken and time.monotonic() - asked < _LOCK_PATIENCE / 2:
+                os.rename(temporary, name)
+                return
+        finally:
+            with contextlib.suppress(OSError):
+                os.rmdir(lock)
+        if is_taken:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
+def _lock(lock: str) -> bool:
+    """Make the folder that is the lock, or wait until it is gone. Returns whether we made it."""
+    try:
+        os.mkdir(lock)
+    except FileExistsError:
+        pass
+    else:
+        return True
+    seen, since = _lock_state(lock), time.monotonic()
+    while seen is not None and _lock_state(lock) == seen:
+        if time.monotonic() - since >= _LOCK_PATIENCE:
+            _remove_lock(lock, seen)
+            break
+        time.sleep(0.005)
+    return False
+
+
+def _remove_lock(lock: str, seen: tuple[int, int] | None) -> None:
+    """Remove the lock of a killed process, unless another waiting process has just done so."""
+    moved = temporary_beside(lock)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(lock, moved)
+        if _lock_state(moved) == seen:
+            os.rmdir(moved)
+        else:  # the next holder's
+            os.rename(moved, lock)
+
+
+def _lock_state(lock: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(lock)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def temporary_beside(path: str | os.PathLike[str]) -> str:
