@@ -59,7 +59,6 @@ def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Directio
 
 
 def _several(tree: Tree) -> str:
-    """Return what to type if no experiment is best by all metrics."""
     front, folder = len(tree.front()), quoted(tree.folder)
     ranked = objective.describe(tree.objectives)
     lines = [

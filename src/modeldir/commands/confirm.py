@@ -139,7 +139,6 @@ def as_search(
 
 
 def _print_answer(chosen: Finalists, code: int) -> int:
-    """Print the answer, or how to resume; returns the exit code."""
     from modeldir.results.confirmation import answer, measure, to_words  # noqa: PLC0415
 
     measured = measure(chosen)

@@ -70,7 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_requirements(template: str) -> None:
-    """Raise an error that lists what is missing, before anything is made."""
     if template not in _DOMAINS:
         hint = did_you_mean(template, list(_DOMAINS)) or "known: " + ", ".join(_DOMAINS)
         raise ModeldirError(f"no demo of {template!r}", [(hint, None)])
@@ -92,7 +91,6 @@ def _setting_up(project: Path, template: str) -> Iterator[Step]:
 
 
 def _is_made(project: Path, template: str) -> bool:
-    """Return whether the project was copied completely: `train.py` is copied last."""
     ours = requirements_file(template).read_bytes()
     there = reading.read_bytes(project / "requirements.txt")
     return there == ours and (project / "train.py").is_file()
@@ -154,7 +152,6 @@ def _call(words: Sequence[str], folder: Path) -> int:
 
 
 def next_steps(project: Path) -> str:
-    """Return where everything is, and what to type next."""
     lines = [
         f"Everything lies in {files.absolute(project)}:",
         f"  {_BASE:<27}the base model: params.json, train.log, metrics, weights",
@@ -170,7 +167,6 @@ def next_steps(project: Path) -> str:
 
 
 def _activation() -> list[str]:
-    """Return how to activate this Python's environment, if it is not active."""
     import shutil  # noqa: PLC0415 - once, at the end
 
     here = os.path.dirname(sys.executable)

@@ -68,7 +68,6 @@ def differences(folders: Sequence[Path]) -> str:
 
 
 def _of_one(folder: Path) -> str:
-    """Compare one experiment with its base and the best trial; a search's base with its best."""
     if experiment.is_search(folder):
         best = read_tree(folder).best()
         if best is None:
@@ -101,7 +100,6 @@ def against(folder: Path, read: Read) -> str:
 
 
 def _before(folder: Path, read: Read) -> list[_Side]:
-    """Return what a single experiment is compared with: its base, the best of its search."""
     search = files.absolute(folder).parent
     if (folder / "trial.json").is_file() and (search / "search.json").is_file():
         best = read(search).best()
@@ -113,7 +111,6 @@ def _before(folder: Path, read: Read) -> list[_Side]:
 
 
 def _derived_from(folder: Path) -> list[_Side]:
-    """Return the experiment, or the search, from which `modeldir new` made this one."""
     origin = Experiment(folder).origin().get("from")
     if not isinstance(origin, str):
         return []
@@ -218,7 +215,6 @@ def _tables(sides: Sequence[_Side]) -> Iterator[Table]:
 
 
 def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries that all sides have: a missing entry is not a difference."""
     return [
         {name: value for name, value in side.items() if all(name in other for other in sides)}
         for side in sides
@@ -245,7 +241,6 @@ def _differing(
 
 
 def _within(full: Table, digits: int | None, width: int | None) -> str:
-    """Return the table, divided into several if its lines would wrap."""
     blocks, begin = list[str](), 1
     while begin < len(full.columns):
         stop = begin + 1 if width is not None else len(full.columns)

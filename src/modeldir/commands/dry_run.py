@@ -95,7 +95,6 @@ def _how_long(search: Search, left: int | None, jobs: int, *, timed: bool) -> li
 
 
 def durations(search: Search) -> list[float]:
-    """Return how many seconds each completed or pruned trial took."""
     statuses = map(search.trials.status, search.trials)
     ended = [each for each in statuses if each.state in {attempts.COMPLETED, attempts.PRUNED}]
     return [each.duration for each in ended if each.duration is not None]

@@ -78,7 +78,6 @@ def _folder(text: str) -> str:
 
 
 def meant(words: Sequence[str]) -> str | None:
-    """Return a hint for options of `tail`: `-n 20`, `-20`."""
     for place, word in enumerate(words):
         count = re.fullmatch(r"-n?([0-9]+)|-n|--lines(?:=([0-9]+))?", word)
         if count:
@@ -155,7 +154,6 @@ def _log_path(folder: Path, *, raw: bool) -> Path | None:
 
 
 def _choice(folder: Path) -> str:
-    """Return the message about a search without a log: its trials, the newest log first."""
     with os.scandir(folder) as entries:
         below = [Path(folder, entry.name) for entry in entries if entry.is_dir()]
     logs = {trial: path for trial in below if (path := main_log(trial)) is not None}
@@ -170,7 +168,6 @@ def _choice(folder: Path) -> str:
 
 
 def _below(folder: Path) -> str:
-    """Return the message about a folder of experiments; empty if it contains none."""
     found = [path for path in sorted(folder.glob("*/")) if experiment.params_file(path)]
     lines = [f"{folder} is no experiment; below it are:"]
     lines += [f"  modeldir log {quoted(path)}" for path in found[:MOST]]
@@ -183,7 +180,6 @@ def _below(folder: Path) -> str:
 
 
 def _copy(path: Path, tail: int | None) -> None:
-    """Write the bytes of a file, or of its last lines, to standard output."""
     with open(path, "rb") as file:
         file.seek(0 if tail is None else tail_begin(file, tail))
         while piece := file.read(CHUNK):
@@ -202,7 +198,6 @@ def _show(lines: Iterable[str]) -> None:
 
 
 def _dims() -> bool:
-    """Return whether times are printed fainter than the rest."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return not plain and sys.stdout.isatty()
 
@@ -267,7 +262,6 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _continues(following: Waits, problems: list[str]) -> bool:
-    """Print what there is in a log; return whether more may come."""
     try:
         next(following)
     except StopIteration:
@@ -362,7 +356,6 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 def _next(
     folder: Path, old: Path, observer: heartbeat.Observer, *, raw: bool
 ) -> Generator[None, None, Path | None]:
-    """Wait for the log of the next attempt; None if there will be none."""
     while True:
         live = experiment.status(folder, observer=observer).state in _LIVE
         path = _log_path(folder, raw=raw) or (old if old.is_file() else None)

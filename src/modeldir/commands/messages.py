@@ -54,19 +54,16 @@ def wait_for_more(seconds: float) -> None:
 
 
 def after_best(best: Path) -> str:
-    """Return the command to type next with the best experiment: evaluate it if a script can."""
     if os.path.isfile("evaluate.py"):
         return f"python evaluate.py --model_dir {quoted(best)}"
     return f"modeldir show {quoted(best)}"
 
 
 def report_text(path: Path) -> str:
-    """Return the line that says where a report was written, and its size."""
     return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
 
 
 def main_log(folder: Path) -> Path | None:
-    """Return the log to read first: modeldir's, else the newest one the script has written."""
     for name in _LOGS:
         if (folder / name).is_file():
             return folder / name

@@ -206,7 +206,6 @@ def _check_is_new(folder: Path) -> None:
 def _misfits(
     given: Mapping[str, Any], before: Params, folder: Path, unknown: Collection[str]
 ) -> list[tuple[str, str | None]]:
-    """Return why values do not fit the source; `unknown` are names that it does not have."""
     known = [*before, *plain_values.flatten(before.dict)]
     problems: list[tuple[str, str | None]] = []
     for name, value in given.items():
@@ -265,14 +264,12 @@ def _origin(
 
 
 def _relative(source: Path, folder: Path) -> str:
-    """Return the source relative to the new folder, so that both can be moved together."""
     return os.path.relpath(files.absolute(source), files.absolute(folder))
 
 
 def _publish(
     folder: Path, name: str, hyperparameters: Params, origin: Mapping[str, Any] | None
 ) -> None:
-    """Put the files into the folder: all of them, or none."""
     missing = [path for path in folder.parents if not path.exists()]
     staged = folder.parent / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
     try:

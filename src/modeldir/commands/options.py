@@ -87,7 +87,6 @@ def add_slot_options(group: argparse._ArgumentGroup) -> None:
 
 
 def has_preload(arguments: argparse.Namespace) -> bool:
-    """Return whether trials may be forked from a process that has imported their modules."""
     if arguments.cold and arguments.warm:
         raise SearchError("--warm --cold: say one of them", state="Nothing was started.")
     return not arguments.cold

@@ -54,7 +54,6 @@ class Parser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong and what to type; exit with 2."""
         from modeldir._system.text import wrapped  # noqa: PLC0415
         from modeldir.commands.messages import print_lines, print_stderr  # noqa: PLC0415 - not for help
 
@@ -78,7 +77,6 @@ class Parser(argparse.ArgumentParser):
         return self._choice(*wrong.groups()) if wrong else []
 
     def _near(self, words: Sequence[str]) -> list[str]:
-        """Return a hint for each unknown option that resembles a known one."""
         known = [option for option in self._option_string_actions if option.startswith("--")]
         ours = takewhile(lambda word: word != "--", words)
         names = [found[0] for word in ours if (found := re.match(r"--[\w-]+", word))]
@@ -93,7 +91,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def _option_like(name: str, known: Sequence[str]) -> str | None:
-    """Return the option that was probably meant, compared without its dashes."""
     options = {option[2:]: option for option in known}
     wanted = name[2:].replace("_", "-").lower()
     meant = _OTHER_WORDS.get(wanted)

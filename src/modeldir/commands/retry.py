@@ -150,7 +150,6 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
 
 
 def _why_afresh(folder: Path) -> str:
-    """Return why a trial cannot continue from its last weights."""
     if not experiment.has_weights(folder):
         return "it left no weights"
     if not attempts.last_weights(folder):

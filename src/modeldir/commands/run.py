@@ -63,7 +63,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def meant(words: Sequence[str]) -> str | None:
-    """Return a hint if a command was typed without `--` before it."""
     if "--" in words or len(words) < 2:  # noqa: PLR2004 - a folder and a command
         return None
     folder, *rest = [word for word in words if word not in {"-q", "--quiet", "--resume"}]
@@ -82,7 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
-    """Return the attempt to start, and a note on where it is recorded."""
     one = experiment.Experiment(arguments.dir)
     hyperparameters = one.params()
     here = Path.cwd()
@@ -143,7 +141,6 @@ def _waits(last: attempts.Attempt) -> str:
 
 
 def _command(words: list[str] | None, here: Path, folder: Path) -> str:
-    """Return the command after `--`, else the project's, else the latest attempt's."""
     if words:
         return shlex.join(words)
     project = projects.settings(here)
@@ -261,7 +258,6 @@ def _end(supervisor: int, interrupts: int) -> None:
 
 
 def _result(start: Start) -> int:
-    """Return the exit code to pass on; print why, if the run did not end by itself."""
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
     if attempt.end is None:

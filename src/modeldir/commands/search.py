@@ -179,7 +179,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
-    """Make the search and do what the options say; returns the exit code."""
     search = _search(arguments)
     command = shlex.join(arguments.command) if arguments.command else search.plan.command
     if command is None:
@@ -237,7 +236,6 @@ def _search(arguments: argparse.Namespace) -> Search:
 
 
 def _note_of_launched(search: Path) -> Iterator[str]:
-    """Yield a note if a launcher started the earlier workers of this search."""
     from modeldir.search import worker_registry  # noqa: PLC0415
 
     options = worker_registry.options_of(search) or []
@@ -311,7 +309,6 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
-    """Return conditions, zipped names, configurations to try first and constraints for `Search`."""
     from modeldir.space import cli_syntax as text  # noqa: PLC0415
 
     if len(files) + bool(arguments.point) > 1:
@@ -331,7 +328,6 @@ def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[
 
 
 def _values_of(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
-    """Return the values of an option that may be repeated, or `none`, which removes all."""
     if words is None or list(words) == ["none"]:
         return None if words is None else "none"
     return [read(word) for word in words]

@@ -155,7 +155,6 @@ def _metrics(scores: experiment.Scores) -> str:
 
 
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
-    """Return each hyperparameter's value; `0.1 -> 0.5` if the latest attempt used another."""
     columns = (Column("hyperparameter", "name"), Column("value"))
     flat = plain_values.flatten(values or {})
     rows = tuple(
@@ -168,7 +167,6 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
 
 
 def _against(row: ExperimentRow, read: Read) -> str:
-    """Return how it differs from its base and from the best trial of its search."""
     if not any((row.path / name).is_file() for name in ("trial.json", "origin.json")):
         return ""  # it has no base
     from modeldir.commands.diff import against  # noqa: PLC0415 - only if there is a base

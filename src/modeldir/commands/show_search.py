@@ -64,7 +64,6 @@ def search_text(tree: Tree) -> str:
 
 
 def _plan(folder: Path) -> dict[str, Any]:
-    """Return `search.json` unchecked; if it cannot be read, the tree has a warning about it."""
     path = folder / "search.json"
     if not path.exists():
         return {}
@@ -112,12 +111,10 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
 
 
 def _limit(value: object) -> str:
-    """Return a limit as it is typed; a pruner may have options."""
     return as_typed(value) if isinstance(value, dict) else str(value)
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:
-    """Return the sampler as it is typed; if `auto` chose it, also why."""
     chosen = plan.get("auto")
     if isinstance(chosen, dict):
         return f"{value_text(chosen.get('sampler'))}, by auto: {value_text(chosen.get('why'))}"
@@ -205,7 +202,6 @@ def _progress(row: ExperimentRow) -> str:
 
 
 def _named(label: str, trials: Sequence[tuple[ExperimentRow, str | None]]) -> Iterator[Entry]:
-    """Yield the trials of one status, each with a few words; at most `MOST` of them."""
     for index, (row, words) in enumerate(trials[:MOST]):
         yield "" if index else label, f"{row.name}  {words or ''}".rstrip()
     if len(trials) > MOST:

@@ -77,13 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _asked_text(member: worker_registry.RegisteredWorker, job: str | None) -> str:
-    """Return which worker was asked; a worker in a job by the job's id."""
     seen = "" if member.alive else ", which cannot be seen from here"
     return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
 
 
 def _cancelled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
-    """Cancel jobs that run no worker yet; yield lines about them."""
     problems = cancel(folder, [job.ref for job in jobs])
     if jobs and not problems:
         yield f"cancelled: {', '.join(f'job {job.name}' for job in jobs)}"
@@ -119,7 +117,6 @@ def _ask(
 
 
 def _stop_experiment(folder: Path, *, now: bool) -> int:
-    """Interrupt an experiment and wait for its end."""
     last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
         raise FolderError(

@@ -174,7 +174,6 @@ def _throttles(launcher: launchers.Launcher) -> bool:
 
 
 def _problems(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
-    """Yield problems of the command line, except those of the launcher's own options."""
     for option, launcher in LAUNCHER_OPTIONS.items():
         if launcher != name and getattr(arguments, option, None) is not None:
             yield Problem(f"--{option.replace('_', '-')}: goes with --on {launcher}", None)
@@ -229,7 +228,6 @@ def check_numbers(arguments: argparse.Namespace) -> None:
 
 
 def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> list[str]:
-    """Return the command of a job that is one more worker of the search."""
     words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
     words += ["-j", arguments.jobs, *_worker_options(arguments)]
     if arguments.one_job_per_trial:
@@ -247,7 +245,6 @@ def _worker_options(arguments: argparse.Namespace) -> list[str]:
 
 
 def remembered_options(name: str, arguments: argparse.Namespace) -> list[str]:
-    """Return the options with which the search is resumed on the same machines."""
     words = ["--detach"] if arguments.detach else ["--on", name]
     for option in LAUNCHER_OPTIONS:
         if getattr(arguments, option, None) is not None:
@@ -319,7 +316,6 @@ def _stop_first(search: Path) -> str:
 def _single_worker(
     there: Sequence[LaunchedJob], search: Path
 ) -> worker_registry.RegisteredWorker | None:
-    """Return the worker on this machine, if there is exactly one."""
     here = [*manual_workers_here(search), *(each.member for each in there)]
     return here[0] if len(here) == 1 else None
 
@@ -327,7 +323,6 @@ def _single_worker(
 def started_text(
     jobs: Sequence[JobRef], name: str, search: Path, called: str = "worker"
 ) -> Iterator[str]:
-    """Yield the jobs that were started, by the ids that their launcher gave them."""
     if name == "local":
         yield from (f"worker {job.job} runs without this terminal" for job in jobs)
         return
@@ -358,7 +353,6 @@ def _has_workers(outcome: LaunchResult) -> bool:
 
 
 def _problem_text(outcome: LaunchResult, search: Path) -> str:
-    """Return why some workers were not started, which ones were, and what to do."""
     problem, started = outcome.problem, len(outcome.started)
     head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"
     again = (

@@ -123,7 +123,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _form(arguments: argparse.Namespace) -> str:
-    """Return the form: the one that was named, else that of the file's ending."""
     stem, ending = os.path.splitext(arguments.output or "")
     form = arguments.format or (ENDINGS.get(ending.lower()) if ending else "table")
     if form is None:
@@ -186,7 +185,6 @@ def after(results: Results) -> str:
 
 
 def _report(results: Results, path: str) -> Path:
-    """Write the report of the table's experiments, with each repeat; returns its path."""
     from modeldir.results.report import write_tree_report  # noqa: PLC0415 - only where one is wanted
 
     assert results.chosen is not None  # `synthesize` has read it

@@ -177,7 +177,6 @@ class Watch:
         return all(each.is_over or (self._has_several and each.is_idle) for each in snapshots)
 
     def take_events(self) -> Iterator[tuple[str, Path, Event]]:
-        """Yield the events since the last call: a trial's name, its folder, and the event."""
         from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - not for --help
 
         for folder, each in self._watched.items():
@@ -189,7 +188,6 @@ class Watch:
         return path.relative_to(self.folder).as_posix() if self._has_several else event.name
 
     def _find(self) -> None:
-        """Find new searches and experiments, without looking into those that are known."""
         from modeldir.monitor.experiment import ExperimentMonitor  # noqa: PLC0415 - not for --help
         from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - likewise
 
@@ -228,7 +226,6 @@ class Watch:
                 yield f"nobody works on it yet: {worker_registry.resume_command(each.folder)}"
 
     def foot(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
-        """Yield how each stands at the end, and what to type next."""
         searches = [each for each in snapshots if isinstance(each, SearchSnapshot)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
@@ -240,7 +237,6 @@ class Watch:
             yield f"next: modeldir show {quoted(self.folder)}"
 
     def _next(self, searches: Sequence[SearchSnapshot]) -> str:
-        """Return the next command: resume what remains, else retry what failed, else compare."""
         left = [each for each in searches if each.to_run]
         if left:
             return worker_registry.resume_command(left[0].folder)

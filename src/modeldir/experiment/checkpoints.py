@@ -215,7 +215,6 @@ def _is_plain(leaf: Any) -> bool:
 
 
 def _write_npz(path: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write arrays like `numpy.savez`, which cannot save an array named `file`."""
     from zipfile import ZipFile  # noqa: PLC0415 - only with weights
 
     import numpy as np  # noqa: PLC0415 - heavy
@@ -315,7 +314,6 @@ def _unreadable(path: Path, error: BaseException) -> CheckpointError:
 
 @contextlib.contextmanager
 def _saving(path: Path) -> Iterator[None]:
-    """Raise an error that says what could not be written, and that nothing was lost."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError when the disk is full

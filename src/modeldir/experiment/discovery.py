@@ -114,7 +114,6 @@ def _list_or_error(path: str) -> Folder | tuple[str, OSError]:
 
 
 def _is_environment(folder: Folder) -> bool:
-    """Whether a folder is an environment made by venv, virtualenv or conda."""
     return "pyvenv.cfg" in folder.files or "conda-meta" in folder.folders
 
 

@@ -158,7 +158,6 @@ def _nearest(path: Path) -> Path | None:
 
 
 def params_file(folder: str | os.PathLike[str]) -> Path | None:
-    """Return the file that makes a folder an experiment, or None."""
     for name in PARAMS_NAMES:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
@@ -198,7 +197,6 @@ def is_search(folder: str | os.PathLike[str]) -> bool:
 
 
 def is_experiment(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder is an experiment: it holds hyperparameters and is no search."""
     try:
         return kind_of(discovery.list_folder(os.fspath(folder))) == "experiment"
     except OSError:
@@ -217,7 +215,6 @@ class FileRoles(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def file_roles(names: tuple[str, ...]) -> FileRoles:
-    """Classify the files of a folder by their names; most folders of a tree have the same."""
     attempt = max(attempts.numbers([*names]), default=0)
     kinds = [kind for name in sorted(names) if (kind := metric_files.classify(name)) is not None]
     return FileRoles(
@@ -233,7 +230,6 @@ def file_roles(names: tuple[str, ...]) -> FileRoles:
 
 
 def has_output(names: list[str]) -> bool:
-    """Return whether the names in a folder show that something ran: metrics, weights, a log."""
     return any(map(attempts.is_output, names))
 
 
@@ -374,7 +370,6 @@ def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -
 
 
 def scores_in(folder: str | os.PathLike[str], roles: Sequence[tuple[str, str]]) -> Scores:
-    """Return the metrics in some files, each given with its field of `Scores`, by preference."""
     found: dict[str, dict[str, float]] = {}
     problems: list[str] = []
     best_is_broken = False

@@ -89,7 +89,6 @@ def _exception_line(lines: list[str]) -> str | None:
 
 
 def _message_after(lines: list[str]) -> str:
-    """Return the next line if a message begins with a heading, as in PyTorch's load_state_dict."""
     following = lines[0] if lines else ""
     return " " + following.strip() if following.strip() and following[0].isspace() else ""
 
@@ -112,7 +111,6 @@ def failure_class(line: str | None) -> str:
 
 
 def is_fork_error(line: str | None) -> bool:
-    """Return whether the line says that a process must not be a fork."""
     return _FORK_ERROR in (line or "")
 
 

@@ -68,7 +68,6 @@ def _known(value: object) -> str:
 
 
 def _is_launcher(name: str) -> bool:
-    """Return whether a package offers a launcher of this name."""
     from modeldir._system import plugins  # noqa: PLC0415 - only for an unknown table
 
     return name in plugins.offered("modeldir.launchers")

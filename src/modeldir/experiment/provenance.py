@@ -74,7 +74,6 @@ def _python_files(folder: str) -> Iterator[str]:
 
 
 def _is_other(folder: str) -> bool:
-    """Return whether a folder is an experiment or an environment."""
     names = ("params.json", "pyvenv.cfg")
     return any(os.path.lexists(os.path.join(folder, name)) for name in names)
 
@@ -102,7 +101,6 @@ def git_commit(folder: Path) -> str | None:
 
 
 def packages(prefix: str = sys.prefix) -> dict[str, str]:
-    """Return the packages in an environment, name to version, from the names of its folders."""
     found: dict[str, str] = {}
     for folder in _site_packages(prefix):
         with contextlib.suppress(OSError):
@@ -126,7 +124,6 @@ def _site_packages(prefix: str) -> list[str]:
 
 
 def environment() -> dict[str, Any]:
-    """Return the content of `environment.json`: interpreter, platform, installed packages."""
     import platform  # noqa: PLC0415 - seldom needed
 
     return {**interpreter(), "platform": platform.platform(), "packages": packages()}

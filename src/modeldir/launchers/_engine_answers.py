@@ -154,7 +154,6 @@ def _open(
     *,
     ask: bool,
 ) -> list[JobRef]:
-    """Return the jobs of a launcher that it is to be asked about."""
     wanted = [job for job in jobs if known.get(job.token, UNKNOWN).alive is not False]
     again = [job for job in jobs if not job.job] if ask else []
     if getattr(launcher, "revives", False) and (wanted or ask):
@@ -237,7 +236,6 @@ _ahead: dict[Path, float] = {}
 
 
 def _saved(path: Path) -> _SavedAnswers:
-    """Return the last answers: our own, unless another process has written newer ones."""
     version, own = stamp(path), _own.get(path)
     if own is not None and own.version == version:
         return own

@@ -44,7 +44,6 @@ def round_file(search: Path, number: int) -> Path:
 
 
 def write_records(search: Path, jobs: Iterable[JobRef], facts: Mapping[str, Any]) -> None:
-    """Write a record of each job that a launcher is about to be asked for."""
     me = processes.process()
     who = {
         "asked": timestamps.utc_now(),
@@ -57,7 +56,6 @@ def write_records(search: Path, jobs: Iterable[JobRef], facts: Mapping[str, Any]
 
 
 def record_started(search: Path, ref: JobRef) -> None:
-    """Add to a job's record that its launcher started it, and the id that it got."""
     path = record_file(search, ref.token)
     found = reading.read_object(path)
     files.write_json(path, {**found, **ref.to_json(), "started": timestamps.utc_now()})

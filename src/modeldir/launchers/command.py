@@ -117,7 +117,6 @@ class CommandLauncher:
         return filled(word, job=job, token=token, output=str(output_of(self._search, token)))
 
     def _id_in(self, *printed: Path) -> str:
-        """Return the job's id; empty if none is found. The job was submitted anyway."""
         for text in map(_text, printed):
             found = _matched(self._job_id, text) if self._job_id else last_word(text)
             if is_job_id(found):
@@ -162,7 +161,6 @@ class CommandLauncher:
         return JobState(answer.code == 0)
 
     def _words_for(self, template: str | None, job: JobRef) -> list[str] | None:
-        """Return the command line for one job; None if it needs an id that is not known."""
         if template is None or ("{job}" in template and not job.job):
             return None
         return [self._filled(word, job.token, job.job) for word in shlex.split(template)]
@@ -198,7 +196,6 @@ class CommandLauncher:
 
 
 def ids(jobs: Sequence[JobRef]) -> str:
-    """Return the ids of jobs for a message."""
     known = [job.job for job in jobs if job.job]
     without = len(jobs) - len(known)
     return ", ".join([*known, *([f"{without} without an id"] if without else [])])

@@ -55,7 +55,6 @@ class LaunchedJob:
 
     @property
     def counts(self) -> bool:
-        """Whether it is, or may be, a worker that takes trials."""
         return self.state.alive is not False and not self.is_leaving
 
 

@@ -161,7 +161,6 @@ def job_id(token: str) -> str:
 
 
 def entrypoint(worker: Sequence[str], here: str | Path, output: Path) -> str:
-    """Return the shell command that runs a worker from a folder and keeps its output."""
     return _ENTRYPOINT.format(
         here=shlex.quote(str(here)), output=shlex.quote(str(output)), worker=shlex.join(worker)
     )

@@ -218,7 +218,6 @@ class SlurmLauncher:
         return {job: queue.state(job, self._owner(job)) for job in jobs}
 
     def _queue(self, jobs: Sequence[JobRef]) -> Queue | None:
-        """Return the queue of the users who submitted these jobs; None without an answer."""
         users = ",".join(sorted({str(self._owner(job)) for job in jobs}))
         try:
             answer = self._run("squeue", "-h", "-r", "-t", "all", "-u", users, "-o", FORMAT)
@@ -332,7 +331,6 @@ class _Piece:
         return self.first if self.first + len(self.tokens) > self.largest else 0
 
     def array(self, at_once: int | None) -> str | None:
-        """Return the value of `--array`; None at a site without arrays."""
         if not self.in_array:
             return None
         start = self.first - self.offset
@@ -369,7 +367,6 @@ def _is_full(answer: _Answer) -> bool:
 
 
 def _refusal(answer: _Answer) -> CommandError:
-    """Return the error for jobs that Slurm did not accept."""
     said = _quoted(answer.said)
     if answer.code is None or _AWAY.search(answer.said):
         return LauncherBusy(f"Slurm does not answer:\n{said}")

@@ -35,8 +35,6 @@ _FOR_EVER = re.compile(
 
 
 class Queue:
-    """The jobs of a user in the queue: by their number, and by the token in their name."""
-
     def __init__(self, text: str) -> None:
         self.by_number: dict[str, _Line] = {}
         self.by_token: dict[str, _Line] = {}

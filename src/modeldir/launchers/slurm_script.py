@@ -184,7 +184,6 @@ def script(  # noqa: PLR0913 - what a batch script is made of
 
 
 def _end(wanted: SbatchOptions, worker: Sequence[str], base: str) -> list[str]:
-    """Return the last lines of the script, which start the worker."""
     words = shlex.join(with_token(worker, f"{base}_INDEX"))
     head, _, tail = words.partition(f" --job {base}_INDEX")
     lines = [

@@ -38,7 +38,6 @@ class WorkerCounts:
 
     @property
     def are_there(self) -> bool:
-        """Whether a worker is, or may be, there."""
         return bool(self.run or self.wait or self.left or self.unseen)
 
 

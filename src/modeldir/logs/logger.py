@@ -148,7 +148,6 @@ class Log:
             self._method.note(how)
 
     def take_over(self, earlier: Log) -> None:
-        """Continue where another log was, and finish its file."""
         method, moved = earlier._method, False
         if method is not None and self._capture == earlier._capture:
             moved = method.move(self._descriptor, self._settings)
@@ -223,7 +222,6 @@ class Log:
             self._method.finish()
 
     def _report_unread(self) -> None:
-        """Log the hyperparameters that nothing read, but not after an error."""
         if os.getpid() == self._pid and self._rank == 0 and not self._failed:
             import logging  # noqa: PLC0415 - it is loaded by now
 
@@ -265,7 +263,6 @@ def _open_log(path: str) -> int:
 
 
 def _cannot_open(path: str, error: OSError) -> FolderError:
-    """Return the error that says why `path` cannot be the log, and what to type."""
     folder = os.path.dirname(path) or "."
     first = f"{path or 'an empty path'} cannot be the log:"
     if os.path.isdir(path):

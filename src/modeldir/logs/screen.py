@@ -57,8 +57,6 @@ class Unfinished(str):
 
 
 class _ScreenRow:
-    """One row of the screen, and what the file already has of it."""
-
     __slots__ = (
         "_pieces", "_text", "continues", "drawn", "in_file", "left_at", "length", "live", "redrawn",
     )  # fmt: skip
@@ -179,7 +177,6 @@ class Screen:
         return lines
 
     def drain(self) -> list[str]:
-        """Return all rows that the file lacks, and count them as written."""
         return self.visible(commit=True)
 
     def replay(self) -> str:
@@ -222,7 +219,6 @@ class Screen:
 
     @property
     def busy(self) -> bool:
-        """Whether the next text would continue a row that is on the screen."""
         here = self._rows[self._row].length or self._cut or self._column
         return bool(here) or self._row < len(self._rows) - 1
 

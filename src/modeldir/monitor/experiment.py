@@ -130,7 +130,6 @@ class LiveTraining:
             self._every *= 2
 
     def _read_scores(self) -> None:
-        """Read the metric files of a script that writes no `metrics.jsonl`."""
         scores = experiment.scores(self.folder)
         latest = scores.last or scores.best
         if latest and dict(latest) != dict(self._latest):
@@ -147,7 +146,6 @@ class LiveTraining:
         return metric_files.validation_value(self._latest, name)
 
     def names(self) -> list[str]:
-        """Return the names of the latest step's metrics, those of the training set last."""
         return sorted(self._latest, key=lambda name: name.startswith("train"))
 
     def curve(self, name: str) -> tuple[float, ...]:
@@ -162,8 +160,6 @@ class LiveTraining:
 
 
 class ExperimentMonitor:
-    """One experiment; each call of `update` returns how it stands now."""
-
     def __init__(
         self, folder: Path, *, lines: int = 5, now: Callable[[], float] = time.time
     ) -> None:
@@ -271,7 +267,6 @@ def _values(folder: Path) -> dict[str, Any]:
 
 
 def _lines_at_end(data: bytes, count: int) -> tuple[str, ...]:
-    """Return the last lines of an output as a terminal would show them, without colors."""
     text = data.decode("utf-8", "replace")
     lines = [COLOR.sub("", line).rstrip("\r\n") for line in rendered(text)]
     return tuple([line for line in lines if line.strip()][-count:])

@@ -55,8 +55,6 @@ class Line:
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a frame in columns and rows, and the encoding of its stream."""
-
     columns: int = 80
     rows: int = 24
     encoding: str = "utf-8"
@@ -123,7 +121,6 @@ class Layout:
         self.widths: dict[str, int] = {}
 
     def begin(self, columns: int) -> None:
-        """Begin a frame of a width."""
         if columns != self.columns:
             self.columns, self.widths = columns, {}
 
@@ -304,7 +301,6 @@ def _workers(search: SearchSnapshot) -> Iterable[str]:
 
 
 def _progress(search: SearchSnapshot, shape: Shape, elsewhere: int) -> str:
-    """Return how far the search is. If there is no room, the last parts are left out."""
     text = progress_text(search, elsewhere)
     if search.elapsed is not None:
         text += f", {duration_text(search.elapsed)} so far"
@@ -392,7 +388,6 @@ def _bounds(values: Iterable[float]) -> tuple[float | None, float | None]:
 
 
 def _picked(values: Sequence[float], most: int) -> Sequence[float]:
-    """Return at most `most` values, evenly spread, with the first and the last."""
     if len(values) <= most:
         return values
     return [values[index * (len(values) - 1) // (most - 1)] for index in range(most)]

@@ -49,7 +49,6 @@ class Canvas:
         self._write(clear + text)
 
     def above(self, text: str, *, color: str = "", colored: int = 0) -> None:
-        """Print text above the lines, with its first `colored` characters in a color."""
         if color and self._has_color:
             text = f"\x1b[{color}m{text[:colored]}{_PLAIN}{text[colored:]}"
         text = text.replace("\n", "\r\n")
@@ -85,7 +84,6 @@ class Canvas:
 
 
 def _size_of(stream: IO[str]) -> tuple[int, int]:
-    """Return a terminal's columns and rows, else those of the environment."""
     try:
         columns, rows = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError, AttributeError):

@@ -33,8 +33,6 @@ _READ_EVERY = 0.5
 
 @dataclass(frozen=True)
 class ShownTrial:
-    """A trial to print: its name, its folder, and when it began (monotonic seconds)."""
-
     name: str
     folder: Path
     began: float
@@ -64,8 +62,6 @@ class Progress(Protocol):
 
 
 class View(Progress, Protocol):
-    """A progress that also shows searches and experiments that other processes run."""
-
     def stepped(self, trial: ShownTrial, words: str) -> None:
         """Report that an experiment has reached a step; `words` are its number and metrics."""
 
@@ -120,7 +116,6 @@ class PlainProgress:
     def close(self) -> None: ...
 
     def _write(self, text: str) -> None:
-        """Write a line. If the reader has left (`| head`), write nothing from now on."""
         if self._stream is None:
             return
         try:

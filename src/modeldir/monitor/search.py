@@ -63,7 +63,6 @@ class _WatchedTrial:
         return self.status.state in ENDED
 
     def update(self) -> bool:
-        """Read the trial if it may have changed; return whether its status has changed."""
         if self._still_runs():
             return False
         changed = self._seen.changed(stamp(self.folder))
@@ -272,7 +271,6 @@ class SearchMonitor:
         return {name: value for name, value in flat.items() if name not in inactive}
 
     def _find_varied(self) -> tuple[str, ...]:
-        """Return the hyperparameters of the search, else those that differ between trials."""
         if self._inventory.plan.space.domains:
             return tuple(self._inventory.plan.space.domains)
         values_of: dict[str, set[str]] = {}
@@ -284,7 +282,6 @@ class SearchMonitor:
     def _best_and_recent(
         self, metric: Ranked | None
     ) -> tuple[tuple[str, float] | None, list[float]]:
-        """Return the best trial, and the seconds that the latest trials took."""
         if self._best_and_times is None or self._best_and_times[0] != metric:
             known = self._trials.values()
             trials = ((each.record, each.status.state, each.scores) for each in known)
@@ -312,7 +309,6 @@ class SearchMonitor:
         return estimate(seconds, ages, remaining + waiting, max(slots, len(rows)))
 
     def _elapsed(self) -> float | None:
-        """Return the seconds since the first of the present workers came."""
         began = [unix_time(each.started) for each in self._members]
         since = min((moment for moment in began if moment is not None), default=None)
         return None if since is None else max(0.0, self._now() - since)

@@ -76,7 +76,6 @@ class SearchSnapshot:
 
     @property
     def ended(self) -> int:
-        """How many trials have ended, successfully or not."""
         return sum(self.states.get(state, 0) for state in ENDED)
 
     @property
@@ -86,7 +85,6 @@ class SearchSnapshot:
 
     @property
     def to_run(self) -> int:
-        """How many trials the next worker would run."""
         made = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.WAITING, 0)
         new = 0 if self.goal is not None else self.remaining or 0
         return made + new + self.to_retry

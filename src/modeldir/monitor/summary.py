@@ -105,7 +105,6 @@ def _front(search: Search, results: Results) -> Iterator[str]:
 
 
 def _next(search: Search, outcome: WorkerOutcome) -> str:
-    """Return what to type next: read why trials failed, resume, or compare."""
     path, again = quoted(search.path), worker_registry.resume_command(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         classes = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
@@ -226,7 +225,6 @@ def _nothing_ran(search: Search) -> str:
 
 
 def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
-    """Return a note if the repeats of every configuration have the same metrics."""
     if search.plan.repeats <= 1:
         return []
     groups = results.by_configuration()
@@ -236,7 +234,6 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
 
 
 def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list[str]:
-    """Return a note if a search has no metrics at all, or always the same ones."""
     seen = [
         tuple(sorted(each.scores.items()))
         for each in results.counted

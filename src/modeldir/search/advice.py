@@ -67,7 +67,6 @@ def advice(
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:
-    """Return the sampler's name: that which `auto` chose, without its options."""
     chosen = plan.get("auto")
     name = chosen.get("sampler") if isinstance(chosen, dict) else plan.get("sampler")
     name = next(iter(name), None) if isinstance(name, dict) else name  # {"tpe": {"startup": 20}}
@@ -96,7 +95,6 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
 
 
 def _crowded(places: Sequence[float | None], end: float, edge: float) -> bool:
-    """Whether the best is at an end, and the others near it."""
     best = places[0]
     if best is None or abs(best - end) > edge:
         return False

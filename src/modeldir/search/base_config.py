@@ -17,7 +17,6 @@ from modeldir.params import plain_values
 
 
 def load_base(folder: Path) -> dict[str, Any]:
-    """Load the base config of a search."""
     found = params_file(folder)
     if found is None:
         raise SearchError(
@@ -41,7 +40,6 @@ def _how_to_begin(folder: Path) -> str:
 
 
 def _what_is_there(folder: Path) -> str:
-    """Say why there is no base config."""
     if folder.is_dir():
         return "holds no params.json"
     return "is a file; the folder is asked for" if folder.exists() else "no such folder"

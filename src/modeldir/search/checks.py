@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def check_untrained(folder: Path) -> None:
-    """Refuse a folder in which something was trained: it would be in no table any more."""
     if attempts.latest(folder) is None and not experiment.has_metrics(folder):
         return
     there, apart = quoted(folder), quoted(f"{folder}_search")

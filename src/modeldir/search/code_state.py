@@ -29,19 +29,15 @@ class CodeState:
         self._commits: dict[Path, tuple[float, str | None]] = {}
 
     def code(self, folder: Path) -> str | None:
-        """Return the hash of the code in a project's folder."""
         return _kept(self._codes, folder, lambda it: provenance.code_hash(it, self._digests))
 
     def commit(self, folder: Path) -> str | None:
-        """Return the commit that a project's folder is at."""
         return _kept(self._commits, folder, provenance.git_commit)
 
     def program(self, command: str | None) -> str | None:
-        """Find the program that a command starts on PATH."""
         return None if command is None else _kept(self._programs, command, trial_command.program_of)
 
     def setting(self, wanted: plan.Plan, folder: Path) -> dict[str, Any]:
-        """Return all of it for a plan, as run files keep it."""
         return {
             "code": self.code(folder),
             "program": self.program(wanted.command),
@@ -53,7 +49,6 @@ class CodeState:
 def _kept(
     known: dict[_K, tuple[float, str | None]], key: _K, look: Callable[[_K], str | None]
 ) -> str | None:
-    """Return what was found for a key, looked for again when it is too old."""
     now = time.monotonic()
     if key not in known or now - known[key][0] > _KEPT:
         known[key] = (now, look(key))

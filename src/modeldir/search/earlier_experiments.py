@@ -71,7 +71,6 @@ def _rows(
 
 
 def _counted(count: int, total: int, verb: str) -> str:
-    """Say how many of some experiments count."""
     others = total - count
     left = f"; {others} outside this space or of another base" if others else ""
     return f"{count} experiment{'' if count == 1 else 's'} {verb}{left}"

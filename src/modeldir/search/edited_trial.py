@@ -59,7 +59,6 @@ def make(
 def _configuration(
     plan: Plan, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the configuration of the new trial: what is active in it now, and what was set."""
     decided = plan.space.decided(plain_values.flatten(hyperparameters))
     if decided is None:
         return {**record.point, **values}

@@ -44,7 +44,6 @@ class Importance:
 
     @property
     def interval(self) -> tuple[float | None, float, float]:
-        """The share with its interval, for tables."""
         return self.share, self.low, self.high
 
 
@@ -63,7 +62,6 @@ def importances(
 
 
 def importance(name: str, values: Sequence[object], metric: Sequence[float | None]) -> Importance:
-    """Return the importance of one hyperparameter, by the trials that have it and the metric."""
     pairs = [
         (value, score)
         for value, score in zip(values, metric, strict=True)

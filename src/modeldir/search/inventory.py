@@ -31,8 +31,6 @@ from modeldir.search.trials import Trials
 
 @dataclass(frozen=True)
 class PresentTrial:
-    """A trial that is there, with its folder, and its hyperparameters by dotted name."""
-
     record: TrialRecord
     folder: Path
     flat: Mapping[str, Any]
@@ -162,7 +160,6 @@ class Inventory:
     # -- Which trials there are --------------------------------------------------------------------
 
     def _begin_again(self) -> None:
-        """Read the trials as they are now, also those that no claim names."""
         repeats = self.plan.checked is not None and self.plan.checked.repeats > 1
         names = (*self.plan.space.domains, *([SEED] if repeats else []))
         for _ in range(3):
@@ -193,7 +190,6 @@ class Inventory:
         )
 
     def _know(self) -> None:
-        """Note the trials that are there, and how many of them the plan counts."""
         self.there = {each.record.number: each for each in self._found()}
         aside = (plain_values.flatten(record.hyperparameters) for record in self._trials.aside())
         flats = (*(each.flat for each in self.there.values()), *aside)

@@ -188,7 +188,6 @@ class Trial:
         return end
 
     def _set(self, variables: Mapping[str, str | None]) -> None:
-        """Set environment variables, noting what they replace."""
         replaced = {name: os.environ.get(name) for name in variables}
         for name, value in variables.items():
             if value is None:

@@ -85,7 +85,6 @@ class Observations:
     # -- Adding ------------------------------------------------------------------------------------
 
     def add(self, record: TrialRecord) -> Configuration | None:
-        """Note a trial. One with another base config is not the plan's, and is left out."""
         flat = plain_values.flatten(record.hyperparameters)
         point = point_of(self._plan, self._base, flat)
         if point is None:
@@ -145,12 +144,10 @@ class Observations:
     # -- Counting ----------------------------------------------------------------------------------
 
     def records(self) -> list[TrialRecord]:
-        """Return all trials that were noted, also those whose folders are gone since."""
         every = self._configurations.values()
         return [record for each in every for record in each.members.values()]
 
     def configurations(self) -> list[Configuration]:
-        """Return the plan's configurations with trials, in the order of their first trials."""
         every = self._configurations.values()
         counted = (each for each in every if each.members.keys() & self.counted)
         return sorted(counted, key=lambda each: min(each.members))
@@ -183,7 +180,6 @@ class Observations:
     # -- Telling the sampler -----------------------------------------------------------------------
 
     def tell(self) -> None:
-        """Tell the sampler what is new."""
         self.add_new()
         due, self._open = self._open, set()
         if self.learns:
@@ -253,7 +249,6 @@ class Observations:
     def _mean(
         self, seen: list[tuple[str, Mapping[str, float], Mapping[str, Any]]]
     ) -> dict[str, float]:
-        """Return the mean metrics of the completed repeats, or of all if none has completed."""
         complete = [values for state, values, _ in seen if state == attempts.COMPLETED and values]
         complete = complete or [values for _, values, _ in seen if values]
         names = [name for name, _ in self._plan.objectives if all(name in v for v in complete)]

@@ -43,7 +43,6 @@ def propose(plan: Plan, observations: Observations, number: int) -> NewTrial | N
 
 
 def is_enough(plan: Plan, observations: Observations) -> bool:
-    """Whether the plan has all its configurations, each with all its repeats."""
     if plan.trials is None or observations.missing_repeat() is not None:
         return False
     return observations.count() >= plan.trials
@@ -58,13 +57,11 @@ def remarks(plan: Plan, notes: Mapping[str, Any]) -> dict[str, Any]:
 def _first_repeat(
     plan: Plan, point: Mapping[str, Any], origin: Mapping[str, Any], notes: Mapping[str, Any]
 ) -> NewTrial:
-    """Describe the first trial of a configuration."""
     if plan.repeats <= 1:
         return NewTrial(dict(point), origin, notes)
     return replace(_repeat(plan, point, plan.seeds[0], origin), notes=notes)
 
 
 def _repeat(plan: Plan, point: Mapping[str, Any], seed: int, origin: Mapping[str, Any]) -> NewTrial:
-    """Describe the trial of a configuration with one of the plan's seeds."""
     number = plan.seeds.index(seed) + 1
     return NewTrial({**point, SEED: seed}, {**origin, "repeat": number}, {})

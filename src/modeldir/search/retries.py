@@ -65,7 +65,6 @@ class Retries:
         return [record for record in failed if not self._code_changed(record)]
 
     def _may_retry(self, record: TrialRecord) -> bool:
-        """Whether a trial has failed less often than the plan retries."""
         if not self._plan.retries:
             return False
         folder, last = self._trials.path(record), self._trials.status(record).attempt

@@ -133,7 +133,6 @@ def as_typed(written: object) -> str:
 def repeat_problems(
     raw: Mapping[str, Any], parsed: space.Space, base: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Find what keeps a plan from training each configuration with several seeds."""
     repeats = raw.get("repeats")
     if not isinstance(repeats, int) or isinstance(repeats, bool):
         return
@@ -162,7 +161,6 @@ def seeds(repeats: int, base: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def folder_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find what is wrong with the lists of other folders."""
     for key in ("learn_from", "reuse"):
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) and each for each in value):

@@ -206,7 +206,6 @@ class Scheduler:
             pruning.fill_rungs(self._plan_file, self.trials)
 
     def take_in_all(self) -> None:
-        """Take in all trials that are there, and tell the sampler of them."""
         self.trials.refresh()
         self.trials.adopt()
         self.tell_sampler()
@@ -267,12 +266,10 @@ class Scheduler:
         return max(0, total - len(made) - elsewhere)
 
     def _has_open(self) -> bool:
-        """Whether a trial runs, or is to run."""
         left = map(self.trials.status, self.trials.statuses.unfinished())
         return any(status.state in attempts.UNFINISHED for status in left)
 
     def waiting(self) -> list[str]:
-        """Return the names of trials that were interrupted or have not run yet."""
         return [r.name for r in self.trials if self.trials.status(r).state in _STARTS]
 
     def left(self) -> int | None:

@@ -370,7 +370,6 @@ class Search:
 def _points(
     given: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None,
 ) -> Any:
-    """Return configurations as a list, or the name of a CSV file that has them."""
     if isinstance(given, os.PathLike):
         return os.fspath(given)
     return [given] if isinstance(given, Mapping) else _listed(given)
@@ -388,7 +387,6 @@ def _listed(values: Iterable[Any] | str | None) -> Any:
 
 
 def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | None:
-    """Return folders as a plan has them, relative to the search's."""
     if given is None or given == plan.NONE:
         return given  # type: ignore[return-value] # the word is a string
     several = [given] if isinstance(given, (str, os.PathLike)) else given

@@ -134,7 +134,6 @@ def _scripts_hint(cwd: Path) -> str | None:
 
 
 def _only_submits(program: str) -> str:
-    """Say that a program only submits a job, and what to type instead."""
     where = "--on slurm --workers 8"
     if program != "sbatch":
         where = f"--on command --submit '{program} ... {{worker}}' --workers 8"
@@ -173,5 +172,4 @@ def _as_argument(value: object) -> str:
 
 
 def placeholders(command: str) -> frozenset[str]:
-    """Return the names that a command takes as arguments."""
     return frozenset(re.findall(_PLACEHOLDER, command))

@@ -107,7 +107,6 @@ class EndReports:
         self._log.ended(shown, status.state, words)
 
     def _settle_metric(self, record: TrialRecord) -> None:
-        """Choose the metric to rank by, now that a trial shows which ones there are."""
         try:
             chosen = self._search.scheduler.settle_metric(record)
         except (ModeldirError, OSError) as error:

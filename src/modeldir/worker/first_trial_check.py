@@ -40,7 +40,6 @@ class FirstTrialCheck:
 
     @property
     def is_pending(self) -> bool:
-        """Whether other trials have to wait for the first one."""
         return bool(self._unproven)
 
     def variables(self, record: TrialRecord) -> dict[str, str]:
@@ -171,7 +170,6 @@ def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] 
 
 
 def _metrics_in(folder: Path) -> set[str]:
-    """Return the validation metrics in a trial's folder, from its steps and its files."""
     steps = metric_files.validation_metrics(
         dict(metric_files.numbers_in(experiment.last_step(folder)))
     )

@@ -97,13 +97,11 @@ class Slots:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The resources of each trial, for the record."""
         share = {"gpus_per_trial": self._share} if self._share else {}
         return {"jobs": self.count, **share, **self._thread_facts()}
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that are the same for all trials."""
         return self._thread_variables()
 
     def take(self, command: Sequence[str] = ()) -> Seat | None:
@@ -270,7 +268,6 @@ def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto |
 
 
 def _share(wanted: float | None, jobs: int | Auto, found: visible_gpus.Gpus) -> float:
-    """Return how many GPUs a trial gets; 0: modeldir does not assign GPUs."""
     there = len(found.gpus)
     if wanted is None:
         if not there:

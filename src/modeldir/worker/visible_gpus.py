@@ -60,7 +60,6 @@ class Gpus:
 
 
 def are_given(environment: Mapping[str, str]) -> bool:
-    """Whether a variable says which GPUs these processes may use."""
     return any(name in environment for name in (CUDA, HIP, ROCR))
 
 

@@ -45,7 +45,6 @@ class WorkerLog:
             os.close(self._descriptor)
 
     def message(self, text: str) -> None:
-        """Show a message, and note it."""
         self._show.message(text)
         self.note(text)
 
@@ -58,7 +57,6 @@ class WorkerLog:
         self.note(f"{status} {trial.name}  {words}")
 
     def note(self, text: str) -> None:
-        """Append a line to the log file, and show nothing."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):  # a full disk must not end a search
                 line = f"{utc_now()} {text}\n"

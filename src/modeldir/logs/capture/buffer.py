@@ -118,11 +118,9 @@ class RingBuffer:
 
     @property
     def behind(self) -> bool:
-        """Whether the passthrough lacks anything."""
         return self.head > self.taken
 
     def next(self) -> memoryview:
-        """Return the next bytes for the passthrough."""
         start = self.taken % SIZE
         return self._bytes[start : start + min(self.head - self.taken, _MOST_AT_ONCE)]
 
@@ -157,7 +155,6 @@ class RingBuffer:
         return self._pieces(self.head, self.taken + SIZE)
 
     def _pieces(self, start: int, end: int) -> list[memoryview]:
-        """Return the memory between two positions, in two pieces if it wraps around the end."""
         first, size = start % SIZE, end - start
         ahead = min(size, SIZE - first)
         pieces = [self._bytes[first : first + ahead]] if ahead else []
@@ -189,8 +186,6 @@ class Written:
 
 
 class _MissingLines:
-    """A log file that takes only the lines that it does not have yet."""
-
     def __init__(self, file: LogFile, written: Written) -> None:
         self._file, self._written = file, written
 

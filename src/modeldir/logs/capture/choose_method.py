@@ -52,7 +52,6 @@ def choose_method(how: str, descriptor: int, settings: LogSettings, rank: int) -
 
 
 def _are_streams_replaced() -> bool:
-    """Return whether what Python prints goes elsewhere than to descriptors 1 and 2."""
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if stream is not None and stream.fileno() not in {1, 2}:
@@ -97,6 +96,5 @@ def _is_supervised(rank: int) -> bool:
 
 
 def _is_inherited(path: str) -> bool:
-    """Return whether a parent has this very log open, and captures what is printed here."""
     log = inherited_log()
     return bool(log) and files.same_file(log, path)

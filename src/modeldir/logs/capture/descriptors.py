@@ -285,7 +285,6 @@ class Capture:
         return True
 
     def close(self, how: str) -> None:
-        """Put descriptors 1 and 2 back as they were. In a forked child do nothing."""
         if os.getpid() != self._pid:
             return
         flush_streams()
@@ -343,7 +342,6 @@ class Capture:
     # -- Ending --
 
     def _close_all(self) -> None:
-        """Close all that is ours. Descriptors 1 and 2 are restored already."""
         self._close_socket()
         with contextlib.suppress(ValueError, TypeError):
             if signal.getsignal(signal.SIGURG) == self._on_signal:
@@ -369,7 +367,6 @@ class Capture:
 
 
 def marks() -> list[str]:
-    """Return the device and inode of descriptors 1 and 2, for `is_marked` in a child."""
     return [_mark(descriptor) for descriptor in _OUTPUT]
 
 

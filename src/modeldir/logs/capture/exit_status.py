@@ -40,7 +40,6 @@ class WatchedProcess:
         return (self._stat() or " ").startswith("Z")
 
     def exit_status(self) -> str:
-        """Return how it ended, as the log's last line says it: `clean`, `exit 3`, ..."""
         status = self._wait_status()
         if status != 0 and self.noted.startswith("exception"):
             return self.noted

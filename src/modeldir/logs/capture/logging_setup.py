@@ -54,8 +54,6 @@ class LoggingSetup:
 
 
 class _PrintingHandler(logging.Handler):
-    """Prints records to the present `sys.stderr`, unless another handler prints them."""
-
     def __init__(self, level: int) -> None:
         super().__init__(level)
         self._others: list[logging.Handler] = []

@@ -237,8 +237,6 @@ class SupervisedCapture(CaptureMethod):
 
 
 class FileCapture(CaptureMethod):
-    """Lets descriptors 1 and 2 lead into the file, like `> train.log`."""
-
     def __init__(self, descriptor: int) -> None:
         descriptors.flush_streams()
         self._saved = {number: os.dup(number) for number in (1, 2)}
@@ -270,12 +268,10 @@ def is_captured() -> bool:
 
 
 def inherited_log() -> str:
-    """Return the log that a parent has open and that captures what is printed here, else ""."""
     return os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0] if is_captured() else ""
 
 
 def mark_for_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
-    """Let processes that are started from here know the log; see `inherited_log`."""
     if marks is None:
         _, _, old = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
         marks = old.split(",")

@@ -49,7 +49,6 @@ class Passthrough:
 
     @property
     def full(self) -> bool:
-        """Whether the training process has to wait for it."""
         return not self._ring.room and not self.stopped
 
     @property

@@ -89,7 +89,6 @@ class _ChannelReader:
         self.ring.feed_done(self.transcript.unfinished, self.file.size)
 
     def pass_on(self) -> None:
-        """Pass on what was read, which the file has by now."""
         if self.passthrough is None:
             self.ring.take_all()
         else:
@@ -151,8 +150,6 @@ class _ChannelReader:
 
 
 class _LogWriter:
-    """The loop over channels, passthroughs, the socket and the end of the training process."""
-
     def __init__(self, control: socket.socket) -> None:
         self._control: socket.socket | None = control
         self._received, self._descriptors = b"", list[int]()
@@ -186,7 +183,6 @@ class _LogWriter:
         self._woken = time.monotonic()
 
     def _ready(self) -> list[int]:
-        """Wait; return the descriptors that can be read or written."""
         poller = select.poll()
         if self._control is not None:
             poller.register(self._control, select.POLLIN)

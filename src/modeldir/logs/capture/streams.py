@@ -41,7 +41,6 @@ class Streams:
                        for handler in logging.root.handlers if stream.adopt(handler)]  # fmt: skip
 
     def warn(self, message: str) -> None:
-        """Print a message that does not go into the file."""
         self._file.mute.on = True
         try:
             with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -184,8 +184,6 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 class _Loader:
-    """A loader that returns the hidden module. In all else it is the module's own loader."""
-
     def __init__(self, finder: _DeferredFinder, batch: Batch, known: ModuleSpec) -> None:
         self._finder, self._batch, self._known = finder, batch, known
 

@@ -90,7 +90,6 @@ class SavedImports:
 
 
 def find(folder: Path, script: Script) -> SavedImports | None:
-    """Return the valid list of a script that a search in this folder is going to run."""
     kept = read(folder)
     if kept is None or not kept.is_of(script):
         kept = _find_saved(script)

@@ -248,12 +248,10 @@ class Preloading:
 
     @property
     def spawners(self) -> list[PreloadSpawner]:
-        """All import processes whose supervisors may still report."""
         return self._process.spawners
 
     @property
     def descriptors(self) -> list[int]:
-        """Descriptors that become readable when there is something to check."""
         return self._process.descriptors
 
     @property
@@ -385,7 +383,6 @@ class Preloading:
         return PreloadSpawner(interpreter_of(self._words), environment, self._cwd)
 
     def _hear(self) -> None:
-        """Read what has become of the imports."""
         try:
             answer = self._process.answer()
         except OSError:
