@@ -26,15 +26,6 @@ HELP = (
 )
 EXAMPLE = "modeldir retry experiments/learning_rate --only out-of-memory --set batch_size=16"
 
-_CLASSES = (
-    failures.ERROR,
-    failures.OUT_OF_MEMORY,
-    failures.NAN,
-    failures.NO_METRIC,
-    failures.TIME_LIMIT,
-    failures.KILLED,
-)
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
@@ -44,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "dir", nargs="+", metavar="DIR", help="a search, or trials of one (also completed ones)"
     )
     parser.add_argument(
-        "--only", metavar="CLASS", help="only this class of failure: " + ", ".join(_CLASSES)
+        "--only",
+        metavar="CLASS",
+        help="only this class of failure: " + ", ".join(failures.CLASSES),
     )
     parser.add_argument(
         "--set",
@@ -61,8 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Mark the trials, or make new ones, and print what to type next."""
-    if arguments.only is not None and arguments.only not in _CLASSES:
-        hint = did_you_mean(arguments.only, list(_CLASSES)) or "known: " + ", ".join(_CLASSES)
+    known = failures.CLASSES
+    if arguments.only is not None and arguments.only not in known:
+        hint = did_you_mean(arguments.only, known) or "known: " + ", ".join(known)
         raise SearchError(f"--only {arguments.only}: no such class of failure\n  {hint}")
     _check_pruned(arguments)
     search, wanted = _wanted(

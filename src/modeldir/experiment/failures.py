@@ -14,6 +14,7 @@ NAN = "nan"
 NO_METRIC = "no-metric"
 TIME_LIMIT = "time-limit"
 KILLED = "killed"
+CLASSES = (ERROR, OUT_OF_MEMORY, NAN, NO_METRIC, TIME_LIMIT, KILLED)
 
 FIXED_BY_CODE = frozenset({ERROR, NO_METRIC})
 """Classes that a change of the code may fix; such trials run again after one."""

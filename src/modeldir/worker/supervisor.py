@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import start_program
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, failures
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
 from modeldir.worker import gpu_leases, outcome
@@ -496,7 +496,7 @@ class _Attempt:
     def _keep_time(self) -> None:
         now, limit = self.awake.now, self.start.time_limit
         if limit is not None and self.intent is None and now >= limit:
-            self._stop("time-limit", f"ran longer than {limit:g} s")
+            self._stop(failures.TIME_LIMIT, f"ran longer than {limit:g} s")
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = None
             _signal_group(self.child, signal.SIGKILL)
