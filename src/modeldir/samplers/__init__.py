@@ -193,6 +193,11 @@ def learns(sampler: Sampler) -> bool:
     return bool(getattr(sampler, "learns", True))
 
 
+def is_adaptive(name: str) -> bool:
+    """Return whether the sampler of this name uses the trials' values; a custom one may."""
+    return name not in _BUILT_IN or bool(getattr(_factory(name), "learns", True))
+
+
 def follows(sampler: Sampler) -> bool:
     """Return whether a sampler uses the values of running trials.
 

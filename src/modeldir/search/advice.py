@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from modeldir import samplers
 from modeldir.metrics.objective import Direction, better
 from modeldir.search.importance import importances
 from modeldir.search.statistics import quantile
@@ -29,8 +30,6 @@ _TOP = 3
 
 _LOGARITHMIC = frozenset({"log_uniform", "log_int"})
 _RANGES = _LOGARITHMIC | {"uniform", "int"}
-_BY_CHANCE = frozenset({"random", "sobol"})
-"""Samplers that do not learn: what they found first says nothing about what they find next."""
 _BOTH_SIDES_95 = 0.975
 
 
@@ -194,7 +193,7 @@ def _hardly_matters(
     names = " and ".join(each.name for each in small[:_TOP])
     most = max(each.high for each in small[:_TOP])
     verb = "hardly matters: it explains" if len(small) == 1 else "hardly matter: each explains"
-    learns = sampler is not None and sampler not in _BY_CHANCE | {"grid"}
+    learns = sampler is not None and samplers.is_adaptive(sampler)
     where = f" among what {sampler} tried" if learns else ""
     yield (
         f"{names} {verb} at most {most:.0%} of {metric}{where} ({len(ranked)} trials, 95% interval)"
@@ -209,12 +208,12 @@ def _more_trials(
 ) -> Iterator[str]:
     """Say whether more trials would help. A grid has no more."""
     ordered = sorted(known, key=lambda each: (each.number is None, each.number or 0))
-    if len(ordered) < ENOUGH or sampler in {None, "grid"}:
+    if len(ordered) < ENOUGH or sampler is None or sampler == "grid":
         return
-    if sampler in _BY_CHANCE:
-        yield _by_chance(ordered, metric)
-    else:
+    if samplers.is_adaptive(sampler):
         yield from _trend(ordered, metric)
+    else:
+        yield _by_chance(ordered, metric)
 
 
 def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:

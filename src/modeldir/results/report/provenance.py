@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldir import samplers
 from modeldir._system import reading
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
@@ -32,8 +33,8 @@ _LIBRARIES = (
     "torch", "tensorflow", "jax", "flax", "keras", "numpy", "scipy", "scikit-learn", "pandas",
     "transformers", "lightning", "pytorch-lightning", "xgboost", "lightgbm", "optuna",
 )  # fmt: skip
-_NOT_ADAPTIVE = frozenset({"random", "grid", "sobol", "points"})
-"""Samplers that ignore results. All others, also custom ones, favor what was good before."""
+_GIVEN = "points"
+"""The origin of a configuration that the plan tries first; no sampler proposed it."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,14 @@ def origin(found: ExperimentRow) -> Origin:
     return Origin(found.path.name, record, trial)
 
 
-def adaptive_samplers(samplers: Iterable[str | None]) -> list[str]:
+def adaptive_samplers(found: Iterable[str | None]) -> list[str]:
     """Return the samplers that chose trials by the values of earlier ones."""
-    names = dict.fromkeys(each for each in samplers if each)
-    return [encoding.short(name) for name in names if name.partition(":")[0] not in _NOT_ADAPTIVE]
+    names = dict.fromkeys(each for each in found if each)
+    return [
+        encoding.short(name)
+        for name in names
+        if name != _GIVEN and samplers.is_adaptive(name.partition(":")[0])
+    ]
 
 
 def provenance(
