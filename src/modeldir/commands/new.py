@@ -283,12 +283,13 @@ def _publish(
         for parent in missing:
             with contextlib.suppress(OSError):
                 parent.rmdir()
-        if isinstance(error, OSError):
-            raise FolderError(
-                f"{folder} cannot be made: {error.strerror}", state=_NOTHING
-            ) from error
-        if isinstance(error, ParamsError):  # the message must not name the temporary folder
-            raise ParamsError(str(error).replace(str(staged), str(folder))) from error
+        cause = error.__cause__ if isinstance(error, ParamsError) else error
+        if isinstance(cause, OSError):
+            why = f"{folder} cannot be made: {cause.strerror}"
+            raise FolderError(why, state=_NOTHING) from error
+        if isinstance(error, ParamsError):  # its message names the temporary folder
+            what = f"{folder / name} cannot be saved:"
+            raise ParamsError(what, error.problems, error.state) from error
         raise
 
 
