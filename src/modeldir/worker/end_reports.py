@@ -71,7 +71,7 @@ class EndReports:
         outcome = WorkerOutcome(
             Counter(rules.ended.values()),
             tuple(name for name, state in rules.ended.items() if state == attempts.FAILED),
-            rules.problem,
+            None if rules.problem is None else rules.problem.without_state(),
             stopped=stopped,
             limited=rules.is_limited,
             elsewhere=_count(attempts.RUNNING, map(trials.status, trials.statuses.unfinished())),
@@ -86,12 +86,12 @@ class EndReports:
     def why_left(self, registration: worker_registry.Registration, urgency: int) -> str:
         """Return why this worker leaves, in a few words, for the record of its job."""
         if self._rules.problem is not None:
-            return self._rules.problem.partition("\n")[0]
+            return self._rules.problem.summary
         if urgency:
             by = registration.asked_by
             return f"asked to stop by {by}" if by else "asked to stop by a signal"
         if self._rules.reason is not None:
-            return self._rules.reason.partition("\n")[0]
+            return self._rules.reason
         if self._rules.has_started_all:
             return "it has started its share"
         return "nothing was left to start"

@@ -12,7 +12,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modeldir.errors import ModeldirError
+from modeldir.errors import ModeldirError, SearchError
 from modeldir.experiment import attempts, failures
 from modeldir.experiment.experiment import Status
 from modeldir.worker import texts
@@ -53,7 +53,7 @@ class StopRules:
         """How many trials this worker has started."""
         self.ended: dict[str, str] = {}
         """How trials ended, by name: a trial that ran twice counts once."""
-        self.problem: str | None = None
+        self.problem: ModeldirError | None = None
         """An error that the user has to fix."""
         self.reason: str | None = None
         """Why no more trials are started, although nothing is wrong."""
@@ -109,22 +109,20 @@ class StopRules:
             and self._all_have_same_error()
         ):
             line = status.last_line or status.reason or "no output"
-            self.stop(texts.same_error(count, line))
+            self.stop(texts.same_error(count, line), texts.FIX_FIRST)
 
-    def stop(self, why: str, *, limited: bool = True) -> None:
+    def stop(self, why: str, hint: str = "", *, limited: bool = True) -> None:
         """Start no more. Not `limited`: the next command would not start more either."""
         if self.reason is None and self.problem is None:
             self.reason, self.is_limited = why, limited
-            self._log.message(
-                why + (texts.still_running(count) if (count := len(self._running)) else "")
-            )
+            running = len(self._running)
+            self._log.message(why + hint + (texts.still_running(running) if running else ""))
 
     def stop_for(self, error: ModeldirError | OSError) -> None:
         """Start no more: the user has to fix something. Running trials continue."""
         if isinstance(error, OSError):
-            self.problem = texts.cannot_write(self._search.path, error.strerror)
-        else:
-            self.problem = error.without_state()
+            error = SearchError(texts.cannot_write(self._search.path, error.strerror))
+        self.problem = error
 
     def _all_have_same_error(self) -> bool:
         """Whether all trials that ended here failed with one error, and no trial ever went well."""

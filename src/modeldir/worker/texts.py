@@ -11,6 +11,7 @@ from modeldir._system.durations import duration_text
 TIME_LIMIT_REACHED = "the time limit is over: no more trials are started"
 JOB_TIME_IS_UP = "the time of this job is nearly over"
 NOTHING_RECORDED = "nothing was recorded: its folder was removed, or cannot be written"
+FIX_FIRST = "\n  fix it, then run the command again; to continue without a fix, just run it again"
 
 
 def still_running(count: int) -> str:
@@ -36,10 +37,7 @@ def too_many_failures(count: int) -> str:
 
 
 def same_error(count: int, line: str) -> str:
-    return (
-        f"stopped: the first {count} trials failed with the same error: {line}\n"
-        "  fix it, then run the command again; to continue without a fix, just run it again"
-    )
+    return f"stopped: the first {count} trials failed with the same error: {line}"
 
 
 def long_trial(name: str, seconds: float) -> str:

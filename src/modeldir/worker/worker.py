@@ -16,7 +16,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from modeldir.errors import ModeldirError
+from modeldir.errors import ModeldirError, SearchError
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor import progress
 from modeldir.monitor.summary import WorkerOutcome
@@ -386,7 +386,7 @@ class Worker:
     def _stop_if_misused(self, problem: str | None) -> None:
         """End what runs if the first trial shows that the search makes no sense."""
         if problem is not None and self._rules.problem is None:
-            self._rules.problem = problem
+            self._rules.problem = SearchError(problem)
             self._requests.signal_all(signal.SIGTERM)
 
     # -- Ends --------------------------------------------------------------------------------------
