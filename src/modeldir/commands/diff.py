@@ -89,9 +89,7 @@ def _of_one(folder: Path) -> str:
 
 
 def against(folder: Path, read: Read) -> str:
-    """Return how an experiment differs from its base and the best trial of its search, if there is
-    one.
-    """
+    """Return how an experiment differs from its base and the best trial of its search, if any."""
     try:
         before = _before(folder, read)
         return compared([*before, _read(folder, "here")]) if before else ""

@@ -245,9 +245,7 @@ def follow_all(
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Return the names to print before the lines: in a narrow terminal, numbers, after a list of
-    them.
-    """
+    """Return the names to print before the lines: in a narrow terminal, listed numbers."""
     from modeldir._system.terminal import width_here  # noqa: PLC0415 - see above
     from modeldir._system.text import text_width, visible  # noqa: PLC0415 - see above
 

@@ -28,9 +28,7 @@ Entry = tuple[str, object]
 
 
 def print_stderr(message: str) -> None:
-    """Print a message on standard error, wrapped between words in a terminal, control characters
-    escaped.
-    """
+    """Print on standard error, wrapped in a terminal, control characters escaped."""
     print_lines(text.folded(message, width_of_messages()))
 
 

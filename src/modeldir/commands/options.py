@@ -59,9 +59,7 @@ class NamesIn:
 def add_ranking_options(
     parser: argparse._ActionsContainer, purpose: str, *, by_name: bool = False
 ) -> None:
-    """Add `--maximize` and `--minimize`, and with `by_name` `--metric`, whose direction is
-    inferred.
-    """
+    """Add `--maximize` and `--minimize`; with `by_name` also `--metric`, its direction inferred."""
     ranked = parser.add_mutually_exclusive_group()
     if by_name:
         inferred = f"{purpose} METRIC; modeldir infers whether high or low is better"
@@ -110,9 +108,7 @@ def live_terminal() -> str | None:
 
 
 def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
-    """Return the slots that the command line asks for; `own` is the token of the job that owns the
-    GPUs.
-    """
+    """Return the slots that the command line asks for; a job `own` (its token) owns the GPUs."""
     from modeldir.worker.slots import Slots  # noqa: PLC0415 - it may look for GPUs
 
     jobs = number_of("-j", arguments.jobs, int)

@@ -117,9 +117,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
 def _latest_known(
     folder: Path, script: str, observer: heartbeat.Observer
 ) -> attempts.Attempt | None:
-    """Return the latest attempt; of one on another host wait at most 2 minutes to know if it still
-    runs.
-    """
+    """Return the latest attempt; on another host, wait 2 minutes to know if it still runs."""
     last, is_announced = attempts.latest(folder, script), False
     while last is not None and last.end is None and attempts.has_heartbeat(last):
         if attempts.is_alive(last, observer) is not None:

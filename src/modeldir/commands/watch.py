@@ -147,9 +147,7 @@ def _print_event(view: View, name: str, folder: Path, event: Event) -> None:
 
 
 class Watch:
-    """The searches and experiments below a folder; an error if there is nothing that can be
-    watched.
-    """
+    """The searches and experiments below a folder; an error if there are none."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         if not folder.is_dir():
@@ -171,9 +169,7 @@ class Watch:
         return [each.update() for each in self._watched.values()]
 
     def is_over(self, snapshots: Sequence[Snapshot]) -> bool:
-        """Return whether nothing more will happen. A single experiment that has not begun is waited
-        for.
-        """
+        """Return whether nothing more will happen. One experiment that has not begun may yet."""
         return all(each.is_over or (self._has_several and each.is_idle) for each in snapshots)
 
     def take_events(self) -> Iterator[tuple[str, Path, Event]]:

@@ -187,9 +187,7 @@ def _ask_every(launcher: launchers.Launcher) -> float:
 
 
 def _left_since(search: Path, path: Path, tokens: Iterable[str]) -> list[str]:
-    """Return the jobs whose workers left after the last answers, or so shortly before that the
-    engine may still have listed them.
-    """
+    """Return the jobs whose workers have left since the engine may have listed them last."""
     try:
         asked = os.stat(path).st_mtime
     except OSError:

@@ -63,9 +63,7 @@ class LaunchedJob:
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """The result of `launch_missing`; `problem` says why some of the `missing` were not
-    started.
-    """
+    """The result of `launch_missing`; `problem` says why some `missing` were not started."""
 
     there: tuple[LaunchedJob, ...]
     started: tuple[JobRef, ...] = ()

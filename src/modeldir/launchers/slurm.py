@@ -146,9 +146,7 @@ class SlurmLauncher:
         return int(found[1]) if found else _USUAL_ARRAY
 
     def _submit(self, worker: Sequence[str], piece: _Piece) -> _Answer:
-        """Submit a piece with sbatch. The command line overrides what the script has of the first
-        piece.
-        """
+        """Submit a piece with sbatch; the command line overrides the script of the first piece."""
         path = jobs_folder(self._search) / f"{piece.base}.sh"
         array = piece.array(self._options.at_once)
         words = ["sbatch", "--parsable"]
@@ -309,9 +307,7 @@ def job_environment(variables: Mapping[str, str], options: Mapping[str, Any]) ->
 
 @dataclass(frozen=True)
 class _Piece:
-    """Jobs that are submitted together: `first` is the first one's index, `largest` the site's
-    limit.
-    """
+    """Jobs submitted together: `first` is the first one's index, `largest` the site's limit."""
 
     tokens: Sequence[str]
     first: int

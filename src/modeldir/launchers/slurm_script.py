@@ -50,9 +50,7 @@ _LEAST_NOTICE, _USUAL_NOTICE, _MOST_NOTICE = 60, 120, 300
 
 @dataclass(frozen=True)
 class SbatchOptions:
-    """Options of sbatch by their long names (None for one without a value), and lines to run
-    before.
-    """
+    """Options of sbatch by their long names (None: without a value), and lines to run before."""
 
     options: Mapping[str, str | None] = field(default_factory=dict)
     setup: tuple[str, ...] = ()

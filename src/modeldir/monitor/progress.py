@@ -39,9 +39,7 @@ class ShownTrial:
 
 
 class Progress(Protocol):
-    """Receiver of the events that a worker reports; it calls `tick` every `interval` seconds, if
-    any.
-    """
+    """Receiver of the events that a worker reports; `tick` is called every `interval` seconds."""
 
     interval: float | None
 
@@ -248,7 +246,5 @@ class LiveProgress:
         self._widest = max([self._widest, *(text_width(visible(name)) for name in names)])
 
     def _written(self, text: str) -> str:
-        """Wrap a message between words, and escape control characters; a command to copy stays one
-        line.
-        """
+        """Wrap a message between words and escape control characters, but no command to copy."""
         return _writable("\n".join(folded(text, self._canvas.shape().columns)), self._stream)

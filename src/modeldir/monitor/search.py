@@ -109,9 +109,7 @@ def _listed(folder: Path) -> list[str] | None:
 
 
 def _loop_of(folder: Path, names: list[str] | None) -> processes.Process | None:
-    """Return the process of a Python loop or script (no worker) that may start a trial after this
-    one.
-    """
+    """Return the process of a Python loop (no worker) that may start a trial after this one."""
     last = attempts.latest(folder, names=names)
     if last is None or last.record.get("supervisor"):
         return None

@@ -115,9 +115,7 @@ class SearchSnapshot:
 
 @dataclass(frozen=True)
 class ExperimentSnapshot:
-    """How one experiment stands at one moment; `age` is the seconds since it began, or that it
-    took.
-    """
+    """How one experiment stands; `age` is the seconds since it began, or that it took."""
 
     folder: Path
     status: experiment.Status

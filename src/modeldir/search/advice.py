@@ -35,9 +35,7 @@ _BOTH_SIDES_95 = 0.975
 
 @dataclass(frozen=True)
 class Tried:
-    """A configuration that counts; with several repeats `value` is their mean, with its
-    `deviation`.
-    """
+    """A configuration that counts; with repeats `value` is their mean, with its `deviation`."""
 
     name: str
     number: int | None

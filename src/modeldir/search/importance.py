@@ -32,9 +32,7 @@ Sums: TypeAlias = "list[list[float]]"
 
 @dataclass(frozen=True)
 class Importance:
-    """The importance of one hyperparameter: `share` from 0 to 1, None where there are too few
-    trials.
-    """
+    """The importance of one hyperparameter: `share` is from 0 to 1, or None for too few trials."""
 
     name: str
     share: float | None

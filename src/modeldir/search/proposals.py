@@ -18,9 +18,7 @@ from modeldir.search.plan import Plan
 
 @dataclass(frozen=True)
 class NewTrial:
-    """A trial that should be made: its configuration, its `origin` (for `trial.json`), sampler's
-    notes.
-    """
+    """A trial that should be made: its configuration, its `origin` and its sampler's notes."""
 
     point: dict[str, Any]
     origin: Mapping[str, Any]

@@ -29,9 +29,7 @@ class Choice:
 def chosen(
     raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem], *, to_run: bool = True
 ) -> Choice:
-    """Return the sampler that a plan names; a grid where all combinations of lists are wanted; or
-    `auto`.
-    """
+    """Return the sampler that a plan names, else a grid if all is listed, else that of `auto`."""
     name, options, wrong = named(raw.get("sampler"))
     # A custom sampler may be importable only where the search runs.
     wrong += samplers.name_problems(name) if name and (to_run or ":" not in name) else []

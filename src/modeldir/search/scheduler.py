@@ -93,9 +93,7 @@ class Scheduler:
     # -- The next trial ----------------------------------------------------------------------------
 
     def next_trial(self, busy: frozenset[int] = frozenset()) -> Turn | None:
-        """Return the trial that should run next, its folder made, not of the numbers `busy`; or
-        None.
-        """
+        """Return the trial, none of the `busy` numbers, that should run next, its folder made."""
         if (ready := self._made_ahead()) is not None:
             return ready
         with self._lock.held():
@@ -228,11 +226,7 @@ class Scheduler:
         self._numbered = check_names(self._plan_file.folder, self.trials, fits=fits)
 
     def settle_metric(self, record: TrialRecord) -> tuple[str, objective.Direction] | None:
-        """Choose the metric by what a trial wrote, if none is chosen yet, and write it to the plan.
-
-        Returns:
-            A new choice.
-        """
+        """Choose the metric by what a trial wrote, if none is chosen; return a new choice."""
         if self._has_metric():
             return None
         chosen = objective.choose(list(self.trials.validation(record)))

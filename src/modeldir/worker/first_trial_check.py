@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 class FirstTrialCheck:
-    """The names that are still unproven in a search (none unless `wanted`), and the trial to prove
-    them.
-    """
+    """The names that are still unproven in a search, and the trial that can prove them."""
 
     def __init__(self, search: Search, *, wanted: bool) -> None:
         self._search = search

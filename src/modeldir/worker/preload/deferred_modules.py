@@ -163,9 +163,7 @@ class _DeferredFinder:
         return min((f"{variable} was changed" for variable in names), default="")
 
     def _hidden(self, batch: Batch) -> str | None:
-        """Return a module instead of which the script would find another one by now, in its own
-        folder.
-        """
+        """Return a module instead of which the script would find its own by now."""
         path = [each for each in sys.path if isinstance(each, str)]  # as an import has it
         for name, module in batch.modules.items():
             spec = getattr(module, "__spec__", None)

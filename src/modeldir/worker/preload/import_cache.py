@@ -37,11 +37,7 @@ class Script:
 
     @property
     def state(self) -> str:
-        """The state of the code.
-
-        The script's own file is added: in an experiment's folder, or above the project, it is not
-        part of the project's code.
-        """
+        """The state of the code, with the script's own file: that may lie outside the project."""
         own = b"" if "-m" in self.words else reading.read_bytes(Path(self.cwd, self.words[-1]))
         return f"{self.code} {zlib.crc32(own or b''):08x}"
 

@@ -231,9 +231,7 @@ class PreloadedModules:
         self._fresh: dict[str, ModuleType] = {}
 
     def add(self, learned: ImportList) -> None:
-        """Import the modules of a list (perhaps a longer one) that are not imported yet, if they
-        can be.
-        """
+        """Import the modules of a (perhaps longer) list that are not imported yet."""
         import gc  # noqa: PLC0415 - only in a process for warm trials
         import importlib.util  # noqa: PLC0415 - before any module is hidden
         import random  # noqa: F401, PLC0415 - its state is looked at
