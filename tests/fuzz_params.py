@@ -17,9 +17,9 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
 from modeldir.params import formats
-from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.json_values import to_json_values
 from modeldir.params.strict_json import dumps, holds, loads, parse_value
 

@@ -81,8 +81,8 @@ def test_a_pipe_a_device_a_socket_and_a_folder_are_refused_at_once(
             "zero": "it is a device, not a regular file",
             "socket": "it is a socket, not a regular file",
             ".": "it is a folder, not a file",
-            "a\0b": "this cannot be a path",
-            "\ud800": "this cannot be a path",
+            "a\0b": "embedded null byte",
+            "\ud800": "half a character in the path",
         }.items():
             with pytest.raises(OSError) as told:  # noqa: PT011 - the text is compared below
                 reading.read(name)
@@ -115,11 +115,11 @@ def test_a_file_above_its_limit_is_refused_with_its_size(tmp_path: Path) -> None
     path = tmp_path / "run.json"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(OSError, match=r"1,048,576\.0 MB, and a file of modeldir may have 8"):
+    with pytest.raises(OSError, match=r"1,048,576\.0 MB, and a file of modeldir may have 32"):
         reading.read(path)
     assert reading.read_lines(path) == []
     assert reading.problem(path) == (
-        f"{path}: cannot be read: it has 1,048,576.0 MB, and a file of modeldir may have 8"
+        f"{path}: cannot be read: it has 1,048,576.0 MB, and a file of modeldir may have 32"
     )
     assert len(reading.tail(path, 100)) == 100
 
@@ -180,8 +180,10 @@ def test_nesting_is_bounded(opening: str) -> None:
 
 
 def test_many_brackets_beside_each_other_are_no_nesting() -> None:
-    """A list of a thousand lists is two deep."""
+    """A list of a thousand lists is two deep; a million lists are too many for memory."""
     assert reading.loads("[" + "[1]," * 1000 + "[1]]") == [[1]] * 1001
+    with pytest.raises(ValueError, match="more than 500,000 brackets"):
+        reading.loads("[" + "[]," * 1_000_000 + "[]]")
 
 
 def test_half_of_a_character_becomes_one_that_can_be_printed() -> None:

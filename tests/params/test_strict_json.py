@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeldir._system import files
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
-from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.strict_json import (
     dumps,
     has_comments,

@@ -31,22 +31,23 @@ _MB = 1 << 20
 class Kind(NamedTuple):
     """A kind of file: its name in errors, and how many bytes of it are read at most.
 
-    The limits are in `docs/files.md`. A parsed JSON file needs up to 40 times its size in memory.
+    The limits are in `docs/files.md`. They keep a command below 500 MB of memory.
     """
 
     name: str
     limit: int
 
 
-PARAMS = Kind("a params file", 4 * _MB)
+PARAMS = Kind("a params file", 16 * _MB)
 YAML = Kind("a YAML file", 1 * _MB)
 TOML = Kind("a TOML file", 1 * _MB)
-RECORD = Kind("a file of modeldir", 8 * _MB)
+RECORD = Kind("a file of modeldir", 32 * _MB)
 SCORES = Kind("a metrics file", 4 * _MB)
 LINES = Kind("a file of metrics lines", 256 * _MB)
 TABLE = Kind("a file of points", 16 * _MB)
 TEXT = Kind("a plain file", 16 * _MB)
 FOREIGN = Kind("a file of another tool", 64 * _MB)
+RESULTS = Kind("a table of results", 256 * _MB)
 ANY_SIZE = Kind("a file", 1 << 63)
 """For what is read in pieces: logs, weights that are copied."""
 
@@ -54,6 +55,8 @@ LONGEST_LINE = 1 * _MB
 """A longer line of a file of lines is skipped."""
 MAX_DEPTH = 100
 """Nested brackets in a file. Nobody needs more, and every interpreter's stack allows this many."""
+MOST_BRACKETS = 500_000
+"""All brackets in a JSON file: each takes up to 100 times its size in memory."""
 
 _SHORT = 4096
 _STALE_READS = 3
@@ -74,8 +77,10 @@ def open_regular(path: str | os.PathLike[str], kind: Kind = ANY_SIZE) -> tuple[i
     """
     try:
         descriptor = os.open(path, _FLAGS)
-    except ValueError:  # NUL, or half of a surrogate pair
-        raise OSError(errno.EINVAL, "this cannot be a path", os.fspath(path)) from None
+    except ValueError as error:
+        half = isinstance(error, UnicodeError)
+        reason = "half a character in the path" if half else "embedded null byte"
+        raise OSError(errno.EINVAL, reason, os.fspath(path)) from None
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise _not_regular(stat.S_IFSOCK, path) from None
@@ -92,13 +97,13 @@ def open_regular(path: str | os.PathLike[str], kind: Kind = ANY_SIZE) -> tuple[i
     return descriptor, status
 
 
-def open_stream(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file of any size, e.g. a log, to be read in pieces.
+def open_stream(path: str | os.PathLike[str], kind: Kind = ANY_SIZE) -> BinaryIO:
+    """Open a regular file, e.g. a log, to be read in pieces.
 
     Raises:
         OSError: as `open_regular`.
     """
-    return os.fdopen(open_regular(path)[0], "rb")
+    return os.fdopen(open_regular(path, kind)[0], "rb")
 
 
 def read(path: str | os.PathLike[str], kind: Kind = RECORD) -> bytes:
@@ -222,15 +227,19 @@ def loads(data: bytes | str) -> Any:
     """
     text = data if isinstance(data, str) else data.decode()
     text = text.removeprefix("\ufeff")
+    brackets = text.count("{") + text.count("[")
+    if brackets > MOST_BRACKETS:
+        raise ValueError(TOO_MANY)
     try:
         value = json.loads(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    if text.count("{") + text.count("[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+    if brackets > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise ValueError(_TOO_DEEP)
     return _without_halves(value) if "\\u" in text and re.search(_MAYBE_HALF, text) else value
 
 
+TOO_MANY = f"more than {MOST_BRACKETS:,} brackets"
 _TOO_DEEP = f"more than {MAX_DEPTH} brackets inside each other"
 _MAYBE_HALF = r"\\u[dD][89a-fA-F]"
 _HALF = "[\ud800-\udc7f\udd00-\udfff]"
@@ -304,11 +313,7 @@ def read_lines(path: str | os.PathLike[str], kind: Kind = LINES) -> list[dict[st
 
 def lines(path: str | os.PathLike[str], kind: Kind = LINES) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a file of lines, in constant memory; see `read_lines`."""
-    try:
-        descriptor, _ = open_regular(path, kind)
-    except OSError:
-        return
-    with contextlib.suppress(OSError), os.fdopen(descriptor, "rb") as file:
+    with contextlib.suppress(OSError), open_stream(path, kind) as file:
         for piece in _pieces(file, LONGEST_LINE):
             yield from objects(piece)
 

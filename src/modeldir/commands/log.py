@@ -180,7 +180,7 @@ def _below(folder: Path) -> str:
 
 
 def _copy(path: Path, tail: int | None) -> None:
-    with open(path, "rb") as file:
+    with reading.open_stream(path) as file:
         file.seek(0 if tail is None else tail_begin(file, tail))
         while piece := file.read(CHUNK):
             sys.stdout.buffer.write(piece)
@@ -322,7 +322,7 @@ def _follow_file(  # noqa: PLR0913 - what to read and how to print it
 ) -> Generator[None, None, bool]:
     """Print one file as it grows; True if the run has ended, False if the file was moved away."""
     reader = Reader()
-    with open(path, "rb") as file:
+    with reading.open_stream(path) as file:
         if tail is not None:
             file.seek(tail_begin(file, tail))
         while True:
@@ -410,7 +410,10 @@ def _ends(path: Path) -> bool:
 def _last_head(path: Path) -> re.Match[bytes] | None:
     """Return the first line of the last session in modeldir's log."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            reading.open_stream(path) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             place = data.rfind(b"\n" + _HEAD, max(0, len(data) - _FAR)) + 1  # else its first line
             return _SESSION.match(data[place : place + 4096])
     except (OSError, ValueError):  # an empty file cannot be mapped

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from modeldir._system import reading
 from modeldir.logs.screen import MAX_LINE, Continuation, Screen
 
 CHUNK = 65_536
@@ -49,7 +50,7 @@ class Reader:
 
 def lines_of(path: Path, start: int = 0) -> Iterator[str]:
     reader = Reader()
-    with open(path, "rb") as file:
+    with reading.open_stream(path) as file:
         file.seek(start)
         while piece := file.read(CHUNK):
             yield from reader.feed(piece)
@@ -86,7 +87,7 @@ def _line_begin(path: Path, place: int) -> int:
     """Return where the first line after a position begins; 0 if there is none."""
     if place <= 0:
         return 0
-    with open(path, "rb") as file:
+    with reading.open_stream(path) as file:
         file.seek(place)
         while piece := file.read(CHUNK):
             found = piece.find(b"\n")

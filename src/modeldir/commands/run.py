@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat
+from modeldir._system import files, heartbeat, reading
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
@@ -297,7 +297,7 @@ class _Console:
         if not (self._show and self._begun):
             return
         try:
-            with contextlib.suppress(FileNotFoundError), open(self._path, "rb") as file:
+            with contextlib.suppress(FileNotFoundError), reading.open_stream(self._path) as file:
                 file.seek(self._offset)
                 while piece := file.read(1 << 16):
                     self._offset += len(piece)

@@ -8,6 +8,7 @@ import. No pickle is ever loaded.
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -96,8 +97,9 @@ def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[
 def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
     values: list[LoggedValue] = []
     try:
-        with open(path, newline="", encoding="utf-8", errors="replace") as file:
-            for index, row in enumerate(csv.DictReader(file)):
+        with reading.open_stream(path, reading.FOREIGN) as file:
+            text = io.TextIOWrapper(file, "utf-8", "replace", newline="")
+            for index, row in enumerate(csv.DictReader(text)):
                 cells = dict(metric_files.numbers_in({k: v for k, v in row.items() if k}))
                 step, time, numbers = logged_step(cells, index)
                 values += [(name, step, time, value) for name, value in numbers.items()]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modeldir._system import reading
 from modeldir.exchange.foreign_files import (
     Problems,
     load_values,
@@ -123,12 +124,8 @@ def _overridden(path: Path, hyperparameters: Mapping[str, Any]) -> Iterator[tupl
 
 def _strings(path: Path) -> list[str]:
     """Return the items of a YAML list of strings, the only form that Hydra writes."""
-    try:
-        text = path.read_text("utf-8", "replace")
-    except OSError:
-        return []
     items = []
-    for line in text.splitlines():
+    for line in (reading.read_bytes(path) or b"").decode("utf-8", "replace").splitlines():
         if line.startswith("- "):
             item = line[2:].strip()
             items.append(item[1:-1].replace("''", "'") if item[:1] == item[-1:] == "'" else item)

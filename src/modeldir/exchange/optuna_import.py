@@ -6,11 +6,11 @@ is made from the distributions of the trials, so a search can continue the study
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system import reading
 from modeldir.errors import FolderError
 from modeldir.exchange import optuna_storage, sqlite
 from modeldir.exchange.foreign_files import Problems
@@ -46,8 +46,8 @@ def _is_storage(path: Path) -> bool:
     if sqlite.is_database(path):
         return {"studies", "trials"} <= sqlite.tables(path)
     try:
-        with open(path, "rb") as file:
-            line = json.loads(file.readline(_LONGEST_FIRST_LINE))
+        with reading.open_stream(path) as file:
+            line = reading.loads(file.readline(_LONGEST_FIRST_LINE))
     except (OSError, ValueError):
         return False
     return isinstance(line, dict) and "op_code" in line and "worker_id" in line

@@ -45,9 +45,9 @@ def opened(path: Path) -> Iterator[BaseStorage]:
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a journal. The last one may be torn, and is ignored then."""
-    data = (reading.read_bytes(path) or b"").splitlines(keepends=True)
+    data = (reading.read_bytes(path, reading.FOREIGN) or b"").splitlines(keepends=True)
     complete = [line for line in data if line.strip() and line.endswith(b"\n")]
-    lines = [json.loads(line) for line in complete]
+    lines = [reading.loads(line) for line in complete]
     if not lines or not all(isinstance(line, dict) and "op_code" in line for line in lines):
         raise ValueError(f"{path} is no journal of Optuna's")
     return lines

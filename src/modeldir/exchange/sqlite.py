@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from modeldir._system import reading
+
 HEAD = b"SQLite format 3\0"
 
 
 def is_database(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
+        with reading.open_stream(path) as file:
             return file.read(len(HEAD)) == HEAD
     except OSError:
         return False

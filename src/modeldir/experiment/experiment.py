@@ -432,10 +432,8 @@ def last_step(folder: Path) -> dict[str, Any]:
 
 
 def _line(line: bytes) -> dict[str, Any]:
-    import json  # noqa: PLC0415 - seldom needed
-
     try:
-        value = json.loads(line)
+        value = reading.loads(line)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from modeldir._system import reading
-from modeldir.params.json_errors import MAX_DEPTH
+from modeldir._system.reading import MAX_DEPTH
 
-_USUAL_SIZE, _LARGEST = 4096, 1 << 20
+_LARGE = reading.Kind("a file for the quick reader", 1 << 20)
 _EXACT = 2**53
 """Integers up to this size are exact as floats."""
-# O_NONBLOCK: the file may have been replaced by a pipe since the folder was listed.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def read_object(path: str) -> dict[str, Any]:
@@ -53,22 +50,8 @@ def read_metrics(path: str) -> dict[str, float] | None:
 
 
 def _read(path: str) -> bytes | None:
-    try:
-        descriptor = os.open(path, _FLAGS)
-    except OSError:
-        return None
-    try:
-        data = os.read(descriptor, _USUAL_SIZE)
-        if len(data) == _USUAL_SIZE:
-            while more := os.read(descriptor, _LARGEST):
-                data += more
-                if len(data) > _LARGEST:
-                    return None
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return data
+    data = reading.read_short(path)
+    return reading.read_bytes(path, _LARGE) if data is None else data
 
 
 def _parse(data: bytes, scan: Callable[[str, int], tuple[Any, int]]) -> dict[str, Any] | None:

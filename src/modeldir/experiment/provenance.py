@@ -49,7 +49,7 @@ def code_hash(project: Path, known: Digests | None = None) -> str | None:
             known.clear()
             return None
         digest.update(os.path.relpath(path, project).encode("utf-8", "surrogateescape") + b"\0")
-        text = reading.read_bytes(path) or b""
+        text = reading.read_bytes(path, reading.TEXT) or b""
         if path not in known or known[path][0] != text:
             known[path] = text, sha256(text).digest()
         digest.update(known[path][1])

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modeldir._system import reading
 from modeldir.errors import CommandError
 
 USUAL = "http://127.0.0.1:8265"
@@ -227,7 +228,7 @@ def _token() -> str:
         return token.strip()
     path = os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
     try:
-        return Path(path).expanduser().read_text().strip()
+        return reading.read(Path(path).expanduser(), reading.RECORD).decode().strip()
     except (OSError, RuntimeError, UnicodeError):  # no file, no home folder, not UTF-8
         return ""
 

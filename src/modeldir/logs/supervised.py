@@ -101,7 +101,7 @@ class _OpenLog:
     def copy(self, console: str | os.PathLike[str], until: int | None) -> bool:
         """Copy the console up to an offset, or to its end; return whether there were any bytes."""
         start, now = self._read, _changed(console)
-        with contextlib.suppress(OSError), open(console, "rb", buffering=0) as file:
+        with contextlib.suppress(OSError), reading.open_stream(console) as file:
             file.seek(start)
             while data := file.read(
                 _PIECE if until is None else max(0, min(_PIECE, until - self._read))

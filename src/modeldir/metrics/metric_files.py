@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import MetricsError
 
@@ -64,10 +64,7 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, float]:
     Strings that are numbers count ("0.97", "nan"), and integers stay integers (epoch 3, not 3.0).
     """
     try:
-        # Without O_NONBLOCK, opening a pipe of that name would wait until something writes to it.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb", buffering=0) as file:
-            data = file.readall() or b""
+        data = reading.read(path, reading.SCORES)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -159,7 +156,7 @@ def _object_of(data: bytes, path: str) -> dict[str, object]:
     if not data.strip():
         raise MetricsError(f"{path}: is empty")
     try:
-        value = json.loads(data)
+        value = reading.loads(data)
     except json.JSONDecodeError as error:
         reason = error.msg[0].lower() + error.msg[1:]
         raise MetricsError(
@@ -167,7 +164,7 @@ def _object_of(data: bytes, path: str) -> dict[str, object]:
         ) from error
     except UnicodeDecodeError as error:
         raise MetricsError(f"{path}: is not text in UTF-8: byte {error.start}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MetricsError(f"{path}: is not JSON that can be read: {error}") from error
     if not isinstance(value, dict):
         kind = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}

@@ -6,7 +6,6 @@ each running trial. The rule: read only what is new, and write nothing.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -110,8 +109,8 @@ class LiveTraining:
 
     def _read_line(self, line: bytes) -> None:
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
+            value = reading.loads(line)
+        except ValueError:
             return  # torn, or written by another tool
         if not isinstance(value, dict):
             return
@@ -273,7 +272,7 @@ def _lines_at_end(data: bytes, count: int) -> tuple[str, ...]:
 
 
 def _bytes_from(path: Path, begin: int) -> bytes:
-    with suppress(OSError), open(path, "rb") as file:
+    with suppress(OSError), reading.open_stream(path) as file:
         file.seek(begin)
         return file.read(MOST_READ)
     return b""

@@ -69,17 +69,22 @@ def _ending(shown: str) -> str:
 
 def _bytes(shown: str) -> bytes:
     try:
-        with open(shown, "rb") as file:
-            return file.read()
+        return reading.read(shown, _kind(shown))
     except FileNotFoundError:
         raise broken(shown, "no such file", _what_is_there(shown)) from None
     except IsADirectoryError:
         inside = os.path.join(shown, "params.json")
         hint = f"did you mean {inside!r}?" if os.path.isfile(inside) else None
         raise broken(shown, "expected a file, found a folder", hint) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise broken(shown, f"cannot be read: {reason}") from None
+    except OSError as error:
+        raise broken(shown, f"cannot be read: {error.strerror}") from None
+
+
+def _kind(shown: str) -> reading.Kind:
+    return _KINDS[notation(shown)]
+
+
+_KINDS = {"json": reading.PARAMS, "yaml": reading.YAML, "toml": reading.TOML}
 
 
 def _what_is_there(shown: str) -> str | None:
@@ -192,7 +197,8 @@ def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str
 
 
 def _current(shown: str) -> str:
-    return (reading.read_bytes(shown) or b"").decode(errors="replace").replace("\r\n", "\n")
+    data = reading.read_bytes(shown, _kind(shown)) or b""
+    return data.decode(errors="replace").replace("\r\n", "\n")
 
 
 def _comments_lost(shown: str) -> ParamsError:

@@ -14,13 +14,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-MAX_DEPTH = 100
-"""Nested brackets in a file. Nobody needs more, and every interpreter's stack allows this many."""
 
 TOO_DEEP = f"more than {MAX_DEPTH} brackets inside each other"
 SMALLEST = 'the smallest example: {"learning_rate": 0.001}'

@@ -10,8 +10,8 @@ import math
 from enum import Enum
 from typing import Any, NamedTuple
 
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
-from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.nested import Plain, is_path, is_section, plain_scalar
 
 _SHORT = 10**18

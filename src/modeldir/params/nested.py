@@ -11,8 +11,8 @@ import sys
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
-from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList
 
 if TYPE_CHECKING:

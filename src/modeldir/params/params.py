@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from modeldir._system import files
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import MissingParam, ParamsError, did_you_mean
 from modeldir.params.formats import Loaded, notation, read, write
-from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import (
     SCALAR_TYPES,

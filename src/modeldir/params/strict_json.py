@@ -12,7 +12,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from modeldir.params.json_errors import MAX_DEPTH, STRING, mistakes, not_an_object, refuse_depth
+from modeldir._system.reading import MAX_DEPTH, MOST_BRACKETS, TOO_MANY
+from modeldir.params.json_errors import STRING, broken, mistakes, not_an_object, refuse_depth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,10 @@ def loads(
     """
     if comments:
         text = without_comments(text)
-    if text.count("{") + text.count("[") > MAX_DEPTH:
+    brackets = text.count("{") + text.count("[")
+    if brackets > MOST_BRACKETS:
+        raise broken(shown, TOO_MANY)
+    if brackets > MAX_DEPTH:
         refuse_depth(text, shown)
     forms: dict[str, str] = {}
     try:

@@ -449,7 +449,7 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
     """Write the table into its folder, and yield the files."""
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
         path, data = folder / name, text.encode()
-        there = reading.read_bytes(path) or b""
+        there = reading.read_bytes(path, reading.RESULTS) or b""
         if there == data:  # the folder keeps its modification time
             yield path
             continue

@@ -15,6 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modeldir._system import reading
 from modeldir.errors import SpaceError, did_you_mean
 from modeldir.params import equality
 from modeldir.params.plain_values import parse_value
@@ -62,7 +63,7 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return reading.read(path, reading.TABLE).decode("utf-8-sig")
     except OSError as error:
         told = [(str(error.strerror or error).lower(), _neighbor(path))]
         raise SpaceError(f"{path} cannot be read as points:", told) from None

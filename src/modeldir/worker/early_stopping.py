@@ -232,7 +232,7 @@ class _Printed:
 
     def _new_lines(self) -> list[str]:
         lines: list[str] = []
-        with contextlib.suppress(OSError), open(self._console, "rb") as file:
+        with contextlib.suppress(OSError), reading.open_stream(self._console) as file:
             file.seek(self._offset)
             while piece := file.read(_PIECE):
                 end = piece.rfind(b"\n") + 1

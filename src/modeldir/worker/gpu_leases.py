@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modeldir._system import reading
 from modeldir.errors import SearchError
 
 FOLDER_VARIABLE = "MODELDIR_RUNTIME_DIR"
@@ -359,10 +360,11 @@ def _claim(path: str) -> Claim | None:
     The file's time is that of the monotonic clock, which all processes of this machine share.
     """
     try:
-        with open(path, "rb") as file:
-            if _now() - os.fstat(file.fileno()).st_mtime_ns > _FRESH * 1e9:
+        descriptor, status = reading.open_regular(path, reading.RECORD)
+        with os.fdopen(descriptor, "rb") as file:
+            if _now() - status.st_mtime_ns > _FRESH * 1e9:
                 return None
-            value: Any = json.load(file)
+            value: Any = reading.loads(file.read())
         return Claim(tuple(value["names"]), int(value["count"]), int(value["units"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -12,6 +12,7 @@ import os
 import struct
 import time
 
+from modeldir._system import reading
 from modeldir.logs.logfile import LINE, LogFile, encoded
 from modeldir.logs.transcript import Transcript
 
@@ -169,7 +170,7 @@ class Written:
 
     def __init__(self, name: str, since: int, *, stamp: bool) -> None:
         end = b""
-        with contextlib.suppress(OSError), open(name, "rb") as file:
+        with contextlib.suppress(OSError), reading.open_stream(name) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(since, size - _MOST_WRITTEN))
             end = file.read(_MOST_WRITTEN)

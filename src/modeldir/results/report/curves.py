@@ -7,7 +7,6 @@ and of many trials those of the best ones and of some spread over the rest.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system import reading
 from modeldir.metrics import metric_files
 from modeldir.metrics.metric_files import logged_step
 from modeldir.results.report import encoding
@@ -90,8 +90,8 @@ def read_curves(folder: Path) -> dict[str, dict[float, float]]:
 def _parsed_lines(path: Path) -> Iterator[dict[str, Any]]:
     for raw in _raw_lines(path):
         try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError):  # torn, or not written by modeldir
+            value = reading.loads(raw)
+        except ValueError:  # torn, or not written by modeldir
             continue
         if isinstance(value, dict):
             yield value
@@ -100,11 +100,13 @@ def _parsed_lines(path: Path) -> Iterator[dict[str, Any]]:
 def _raw_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file, evenly thinned out if there are too many."""
     try:
-        with open(path, "rb") as file:
-            size, first = os.fstat(file.fileno()).st_size, file.readline(1 << 20)
+        with reading.open_stream(path, reading.LINES) as file:
+            size, first = os.fstat(file.fileno()).st_size, file.readline(reading.LONGEST_LINE)
             stride = max(1, round(size / max(1, len(first)) / _MOST_LINES))
             yield first
-            for count, line in enumerate(file, 1):
+            count = 0
+            while line := file.readline(reading.LONGEST_LINE):
+                count += 1
                 if count % stride == 0:
                     yield line
     except OSError:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from modeldir._system import reading
 from modeldir.worker.preload.deferred_modules import Changes, DeferredModules, changed_environment
 
 
@@ -138,7 +139,7 @@ class ImportReport:
         return self._as_learned(self._facts)
 
     def _new_lines(self) -> list[bytes]:
-        with open(self.path, "rb") as file:
+        with reading.open_stream(self.path) as file:
             file.seek(self._read)
             whole, end, _ = file.read().rpartition(b"\n")  # the last one may be half written
         self._read += len(whole) + len(end)
