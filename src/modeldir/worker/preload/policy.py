@@ -2,7 +2,7 @@
 
 `worker.py` asks a `Preloading` how each attempt starts. The first trial records its imports; if
 that is worth it, a process does them ahead. Nothing depends on preloading: whatever goes wrong,
-trials start as plain commands. What must not be forked: `guards.py`; hanging forks: `probation.py`.
+trials start as plain commands. Reasons against forks: `guards.py`; hanging forks: `probation.py`.
 """
 
 from __future__ import annotations
