@@ -202,3 +202,69 @@ def test_stop_signals_no_process_that_another_user_s_file_names(guest: Guest) ->
         assert "another user" in said.err, said
         assert mine.poll() is None
         mine.kill()
+
+
+# -- Code that a plan names ------------------------------------------------------------------------
+
+LOOKS = (
+    "show theirs",
+    "show theirs/learning_rate_0.1",
+    "watch theirs",
+    "synthesize theirs",
+    "synthesize theirs --html report.html",
+    "best theirs",
+    "diff theirs/learning_rate_0.1 theirs/learning_rate_0.2",
+    "log theirs/learning_rate_0.1",
+    "plot theirs -o figure.svg",
+    "export theirs --to csv -o exported",
+    "stop theirs",
+    "stop theirs --now",
+    "retry theirs/learning_rate_0.1",
+    "retry theirs/learning_rate_0.2 --set learning_rate=0.5",
+)
+"""Commands that only look, and `stop` and `retry`."""
+
+
+@pytest.mark.parametrize("line", LOOKS)
+def test_no_code_that_a_plan_names_is_imported(guest: Guest, line: str) -> None:
+    """A pruner and a sampler from the folder one stands in are named, and not imported."""
+    auto = {"sampler": "evil:S", "why": ""}
+    guest.plan(pruner="evil:E", sampler="evil:S", auto=auto, trials=5, maximize="accuracy")
+    said = guest.says(*line.split())
+    assert not guest.ran
+    assert "evil" not in said.err
+    if line == "show theirs":
+        assert "pruner evil:E" in said.out, said
+
+
+def test_a_search_imports_what_its_plan_names(guest: Guest) -> None:
+    """A command that runs trials does import it, and says what is wrong with it."""
+    guest.plan(pruner="evil:E", trials=5, maximize="accuracy")
+    said = guest.says("search", "theirs")
+    assert "imported" in guest.ran
+    assert "evil has no class 'E'" in said.err
+    assert "ran" not in guest.ran
+
+
+def test_an_installed_plugin_is_not_taken_from_here(guest: Guest) -> None:
+    """A module in the current folder does not take the place of an installed package."""
+    installed = guest.path / "site"
+    for name, text in (("evil.py", "E = dict\n"), ("evil-1.0.dist-info/METADATA", "Name: evil\n")):
+        (installed / name).parent.mkdir(parents=True, exist_ok=True)
+        (installed / name).write_text(text)
+    entry = "[modeldir.launchers]\nevil = evil:E\n"
+    (installed / "evil-1.0.dist-info/entry_points.txt").write_text(entry)
+    guest.job("evil", {})
+    start = (
+        "import sys; sys.path.remove(''); from modeldir.commands import main; main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", start, "stop", "theirs"],
+        cwd=guest.path,
+        env={**guest.project.environment, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not guest.ran
+    assert "Traceback" not in done.stderr, done.stderr

@@ -58,10 +58,10 @@ class PluginKind:
         """
         place = self.built_in.get(name)
         if place is None:
-            place = name if self.takes_class and ":" in name else self._offered(name)
+            place = name if self.takes_class and is_own_class(name) else self._offered(name)
         module_name, _, attribute = place.partition(":")
         try:
-            module = _import(module_name)
+            module = _import(module_name, from_here=place == name)
         except Exception as error:
             kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
             hint = "is it installed, or its folder on PYTHONPATH?"
@@ -103,9 +103,17 @@ def unknown_options(options: Mapping[str, Any], known: Sequence[str]) -> Iterato
             yield name, did_you_mean(name, known) or "known: " + (", ".join(known) or "none")
 
 
-def _import(name: str) -> ModuleType:
-    """Import a module. Modules of the user's project are found in the current folder."""
-    added = "" not in sys.path
+def is_own_class(name: str) -> bool:
+    """Whether a plugin's name is "package.module:Class".
+
+    To load it is to run code that a plan names. So only commands that run trials do.
+    """
+    return ":" in name
+
+
+def _import(name: str, *, from_here: bool) -> ModuleType:
+    """Import a module; one of the user's project is found in the current folder."""
+    added = from_here and "" not in sys.path
     if added:
         sys.path.insert(0, "")
     try:

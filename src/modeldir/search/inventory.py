@@ -109,7 +109,7 @@ class Inventory:
         if self.plan.total is None:
             return None
         checked = self.plan.checked
-        is_over = checked is not None and plan.is_over(checked, self._counted)
+        is_over = checked is not None and plan.is_over(checked, self._counted, to_run=False)
         if is_over and attempts.UNFINISHED.isdisjoint(states):
             return 0
         return max(0, self.plan.total - self._counted)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import pruners, samplers, space
-from modeldir._system import reading
+from modeldir._system import plugins, reading
 from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.search.base_config import load_base
@@ -157,13 +157,15 @@ def total(plan: Plan) -> int | None:
     return plan.repeats * min(limits) if limits else None
 
 
-def is_over(plan: Plan, made: int) -> bool:
+def is_over(plan: Plan, made: int, *, to_run: bool = True) -> bool:
     """Whether no other trial can come although `total` is not reached.
 
     That is so for a population that was complete once, when none of its `made` trials runs or
-    waits: none is left to copy.
+    waits: none is left to copy. Without `to_run`, no class that the plan names is imported.
     """
-    if plan.pruner is None or not pruners.replaces(plan.pruner):
+    if plan.pruner is None or (plugins.is_own_class(plan.pruner.kind) and not to_run):
+        return False
+    if not pruners.replaces(plan.pruner):
         return False
     from modeldir.samplers.pbt import POPULATION  # noqa: PLC0415 - only for a population
 

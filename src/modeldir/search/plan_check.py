@@ -49,7 +49,8 @@ def check(  # noqa: PLR0913 - what a message has to name
         where: the plan's file, as the user named it.
         project: the settings of `modeldir.toml`.
         head: the first line of a message, by default that the file cannot be searched.
-        to_run: False to show the plan only: then a package that its sampler needs may be missing.
+        to_run: False to show the plan only: then a package that its sampler needs may be missing,
+            and no class that the plan names is imported.
 
     Raises:
         SearchError: listing every problem at once.
@@ -82,7 +83,7 @@ def check(  # noqa: PLR0913 - what a message has to name
     choice = sampler_check.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampler_check.repeat_problems(whole, parsed, base)]
     problems += [*sampler_check.folder_problems(whole)]
-    pruner = _pruner(whole, choice, problems)
+    pruner = _pruner(whole, choice, problems, to_run=to_run)
     if problems:
         raise SearchError(head or f"{where} cannot be searched:", problems)
     repeats = whole.get("repeats") or 1
@@ -232,12 +233,16 @@ def _seconds(limit: str | float | None) -> float | None:
 
 
 def _pruner(
-    raw: Mapping[str, Any], choice: sampler_check.Choice, problems: list[Problem]
+    raw: Mapping[str, Any],
+    choice: sampler_check.Choice,
+    problems: list[Problem],
+    *,
+    to_run: bool,
 ) -> pruners.Setting | None:
     """Return the pruner that the plan names, or that comes with the sampler `pbt`."""
     named = raw.get("pruner")
     is_named = isinstance(named, (str, dict))  # `_wrong_values` reports other types
-    setting, wrong = pruners.setting_of(named) if is_named else (None, [])
+    setting, wrong = pruners.setting_of(named, to_run=to_run) if is_named else (None, [])
     if choice.name == "pbt":
         if setting is not None or wrong:
             hint = "take the other out: --pruner none"

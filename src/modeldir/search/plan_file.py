@@ -47,8 +47,8 @@ class PlanFile:
             there, base = plan.read_plan(folder), base_config.load_base(folder)
             self.given = plan.with_points(given, there, base, Path())
         self._rebase = rebase
-        # Without a change the plan may be shown where its sampler is not installed.
-        self._is_given = any(self.given.values())
+        # Whoever only shows the plan need not have its sampler, and must not import its code.
+        self._to_run = any(self.given.values())
         self.changes: list[str] = []
         self.load(self.given)
 
@@ -77,7 +77,7 @@ class PlanFile:
         self.ignored = frozenset(project.get("ignore", ()))
         where = str(self.folder / plan.FILE)
         try:
-            return plan_check.check(raw, self.base, where, project, to_run=self._is_given)
+            return plan_check.check(raw, self.base, where, project, to_run=self._to_run)
         except SearchError:
             if written is None or written == raw:
                 raise
@@ -86,6 +86,12 @@ class PlanFile:
         return plan_check.check(
             raw, self.base, where, project, f"{self.folder} cannot be searched as asked:"
         )
+
+    def check_to_run(self) -> None:
+        """Check the plan with the code and the packages that it needs; later ones likewise."""
+        if not self._to_run:
+            self._to_run = True
+            self.plan = self._checked(self.plan.written)
 
     def has_changed(self) -> bool:
         """Whether the file was changed since this object read or wrote it."""

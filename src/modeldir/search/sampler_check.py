@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldir import samplers, space
+from modeldir._system.plugins import is_own_class
 from modeldir.errors import Problem
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED, parse_value
@@ -32,7 +33,7 @@ def chosen(
     """Return the sampler that a plan names, else a grid if all is listed, else that of `auto`."""
     name, options, wrong = named(raw.get("sampler"))
     # A custom sampler may be importable only where the search runs.
-    wrong += samplers.name_problems(name) if name and (to_run or ":" not in name) else []
+    wrong += samplers.name_problems(name) if name and (to_run or not is_own_class(name)) else []
     problems += wrong
     if wrong or not parsed.domains:
         return Choice(name or "")
@@ -76,7 +77,7 @@ def _refused(
     to_run: bool,
 ) -> Iterator[Problem]:
     """Find what keeps a sampler from a space; to show a plan, a missing package is no problem."""
-    if not to_run and ":" in name:
+    if not to_run and is_own_class(name):
         return
     for problem in samplers.find_problems(name, parsed, found, options):
         if to_run or not isinstance(problem, samplers.MissingPackage):

@@ -161,6 +161,7 @@ class Search:
                 be too long.
             CommandError: when the command cannot run a trial.
         """
+        self.plan_file.check_to_run()
         news = [f"plan: {change}" for change in self.plan_file.changes]
         news += self.plan_file.use_command(command, typed=typed) if command is not None else []
         self.scheduler.take_in_all()
@@ -198,6 +199,7 @@ class Search:
         """
         from modeldir.search.preview import preview  # noqa: PLC0415 - only for --dry-run
 
+        self.plan_file.check_to_run()
         self.trials.refresh(make=False)
         self.trials.adopt(claim=False)
         self._check_metric()
