@@ -1,10 +1,8 @@
-"""Decides whether the best configuration of a search beats its base config and the others.
+"""Decide whether the best configuration of a search beats its base config and the others.
 
-The command `confirm` calls it after the runs of `finalists`. Start reading at `measure`.
-`to_words` writes the answer. Rule that must not break: only the new runs count. The best one was
-chosen by other runs, so the choice among many needs no correction. Several questions to the same
-runs do need one: all intervals together hold with 95 % (Bonferroni), so at most 5 % of all
-confirmations wrongly say "beats". The test is Student's, with the runs of one seed as a pair.
+`confirm` calls `measure` after the runs of `finalists`. The rule: only the new runs count. All
+intervals together hold with 95 % (Bonferroni), so at most 5 % of all confirmations wrongly say
+"beats". The test is Student's, with the runs of one seed as a pair.
 """
 
 from __future__ import annotations
@@ -36,10 +34,7 @@ _OPEN = frozenset({attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED})
 
 @dataclass(frozen=True)
 class Measured:
-    """A configuration with the values of its new runs by seed.
-
-    Runs with the `failed` seeds have no value. Runs with the `open` seeds have not ended.
-    """
+    """A configuration with the values of its new runs by seed; some failed or have not ended."""
 
     point: Point
     values: Mapping[int, float]
@@ -53,10 +48,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """All configurations with their new runs, in the order of the search: its best one is first.
-
-    `level` is the confidence level of each interval. All of them together hold with 95 %.
-    """
+    """All configurations with their new runs, in the order of the search: its best is first."""
 
     finalists: Finalists
     measured: tuple[Measured, ...]
@@ -75,7 +67,6 @@ class Confirmation:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every run has ended."""
         return not any(each.open for each in self.measured)
 
     @property
@@ -85,10 +76,7 @@ class Confirmation:
         return not several or any(len(set(values.values())) > 1 for values in several)
 
     def lead(self, other: Measured) -> Interval | None:
-        """Return by how much the first is better than another.
-
-        Only seeds with a value for both count. With fewer than two, the result is None.
-        """
+        """Return by how much the first is better than another; it takes two seeds of both."""
         both = [seed for seed in self.first.values if seed in other.values]
         ours = [self.first.values[seed] for seed in both]
         theirs = [other.values[seed] for seed in both]
@@ -98,11 +86,7 @@ class Confirmation:
 
 
 def measure(chosen: Finalists) -> Confirmation:
-    """Read the runs of some finalists as they are now.
-
-    Raises:
-        FolderError: if their folder does not exist.
-    """
+    """Read the runs of some finalists as they are now."""
     by_key: dict[str, dict[int, ExperimentRow]] = {}
     for found in read_tree(chosen.folder).experiments:
         flat = plain_values.flatten(found.hyperparameters or {})
@@ -206,11 +190,7 @@ def _interval_cell(lead: Interval | None) -> str | None:
 
 
 def number(value: float) -> str:
-    """Write a number with three digits. An interval of a few runs is not more exact.
-
-    >>> number(0.0123456), number(-0.5), number(1234567.0)
-    ('0.0123', '-0.5', '1.23e+06')
-    """
+    """Write a number with three digits. An interval of a few runs is not more exact."""
     return f"{value:.3g}"
 
 
@@ -238,7 +218,6 @@ def answer(found: Confirmation) -> list[str]:
 
 
 def _without_noise(found: Confirmation) -> Iterator[str]:
-    """Explain why there is no test if all seeds of a configuration give the same value."""
     name = found.finalists.metric[0]
     yield (
         f"The {found.finalists.repeats} seeds of each point gave the same {name}: the script does "
@@ -258,7 +237,6 @@ def _failures(found: Confirmation) -> Iterator[str]:
 
 
 def _comparison(found: Confirmation, other: Measured, lead: Interval) -> str:
-    """Return one comparison with the first in a sentence."""
     first, whom = _first(found), _called(found, other)
     seeds = f"with each of {lead.count} seeds"
     if not lead.deviation and not lead.mean:
@@ -294,7 +272,6 @@ def _called(found: Confirmation, other: Measured) -> str:
 
 
 def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iterator[str]:
-    """Name the configuration to take, if it is not the best one of the search."""
     beats = [each for each, lead in shown if lead.deviation and lead.high < 0]
     sign = -1.0 if found.finalists.metric[1] == "maximize" else 1.0
     if beats:
@@ -318,9 +295,5 @@ def _test(found: Confirmation, count: int) -> Iterator[str]:
 
 
 def of(search: Path) -> Confirmation:
-    """Return the confirmation of a search as it stands.
-
-    Raises:
-        SearchError: if the search was never confirmed.
-    """
+    """Return the confirmation of a search as it stands."""
     return measure(finalists.read(search))

@@ -1,9 +1,8 @@
-"""Reads a tree of experiment folders: its experiments, and the metrics that rank them.
+"""Read a tree of experiment folders: its experiments, and the metrics that rank them.
 
-Every command that prints or draws results calls `read_tree`. Start reading there. Rule that must
-not break: nothing is remembered between two calls, and a file that cannot be read never ends the
-reading. It becomes a line in `warnings` and blanks in its row. Finding folders:
-`experiment.discovery`. Reading one folder: `experiment.reader`. Making columns: `table_columns`.
+Every command that prints or draws results calls `read_tree`. The rule: nothing is remembered
+between two calls, and a file that cannot be read becomes a line in `warnings`.
+`experiment.discovery` finds folders, `experiment.reader` reads one.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ _NAMES_OTHER_FILES = frozenset({"reuse", "points"})
 class Tree:
     """All experiments below a folder, sorted by name, and the metrics that rank them.
 
-    `objectives` is empty if no metric is known. `folders` are the folders that were read. If there
-    are several, the names of the experiments are paths below `folder`.
+    If there are several `folders`, the names of the experiments are paths below `folder`.
     """
 
     folder: Path
@@ -54,15 +52,14 @@ class Tree:
 
     @property
     def title(self) -> str:
-        """The names of the folders in a few words."""
         names = [files.absolute(each).name or str(each) for each in self.folders or (self.folder,)]
         return " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
 
     def best(self, metric: tuple[str, objective.Direction] | None = None) -> ExperimentRow | None:
         """Return the best experiment that ended well, by one validation metric, or None.
 
-        Repeats of a configuration are ranked by their mean, and the best repeat is returned. The
-        default is the metric of the plan. If a plan has several, no experiment is best by all.
+        Repeats of a configuration are ranked by their mean, and the best repeat is returned. If a
+        plan has several metrics and none is given, no experiment is best by all.
         """
         if metric is None and len(self.objectives) > 1:
             return None
@@ -71,7 +68,6 @@ class Tree:
         return Experiments(best.members).best(*metric) if metric and best and best.members else best
 
     def points(self) -> list[list[int]]:
-        """Return the indices of the experiments, with repeats of a configuration together."""
         return repeats.groups(
             [
                 repeats.Repeat(os.path.dirname(row.folder), row.hyperparameters, row.repeat)
@@ -117,7 +113,6 @@ class Tree:
 
 
 def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -> ExperimentRow:
-    """Return one row for experiments that differ only in their seed, or only in `over`."""
     if len(members) == 1 and members[0].repeat is None:
         return members[0]
     counted = [each for each in members if repeats.is_ranked(each.status)]
@@ -146,9 +141,7 @@ def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -
 def default_folder() -> Path:
     """Return the folder for commands without one: `experiments`, or the working folder.
 
-    Raises:
-        FolderError: if there is no `experiments` and nothing here looks like an experiment. In a
-            home folder everything would be read, and a table would be written there.
+    In a home folder everything would be read, and a table would be written there: that is an error.
     """
     if os.path.isdir("experiments"):
         return Path("experiments")
@@ -164,12 +157,7 @@ def default_folder() -> Path:
 def read_tree(folder: str | os.PathLike[str], *, metrics_file: str | None = None) -> Tree:
     """Read every experiment in and below a folder. Links are followed; no folder is read twice.
 
-    Args:
-        folder: the folder to read.
-        metrics_file: the name of a file whose metrics replace the validation metrics.
-
-    Raises:
-        FolderError: if the folder does not exist.
+    Metrics in files named `metrics_file` replace the validation metrics.
     """
     return read_trees([folder], metrics_file=metrics_file)
 
@@ -177,11 +165,7 @@ def read_tree(folder: str | os.PathLike[str], *, metrics_file: str | None = None
 def read_trees(
     folders: Sequence[str | os.PathLike[str]], *, metrics_file: str | None = None
 ) -> Tree:
-    """Read several folders as one tree. Names begin with the folder as it was given then.
-
-    Raises:
-        FolderError: if one of them does not exist.
-    """
+    """Read several folders as one tree. Names begin with the folder as it was given then."""
     tops = [os.fspath(folder).rstrip(os.sep) or os.sep for folder in folders]
     for top in tops:
         if not os.path.isdir(top):
@@ -204,10 +188,7 @@ def read_trees(
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Stop the garbage collector for a while.
-
-    Rows contain no reference cycles, and it would visit all of them for every few hundred new ones.
-    """
+    """Stop the garbage collector for a while: rows contain no cycles, and it would visit all."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -218,8 +199,6 @@ def uncollected() -> Iterator[None]:
 
 
 class _Reader:
-    """Reads one or several trees, and collects the settings of their searches."""
-
     def __init__(self, metrics_file: str | None) -> None:
         self.rows: list[ExperimentRow] = []
         self.reused: list[ExperimentRow] = []
@@ -228,7 +207,6 @@ class _Reader:
         self._metrics_file = metrics_file
 
     def read(self, top: str, prefix: str) -> None:
-        """Read every experiment in and below a folder."""
         conditional: dict[str, frozenset[str]] = {}  # by the folder of a search
         found: list[discovery.Folder] = []
         for folder in discovery.walk(top, self._cannot_list):
@@ -264,11 +242,7 @@ class _Reader:
         return plan
 
     def _is_row(self, folder: discovery.Folder) -> bool:
-        """Whether a folder without a plan is a row of the table.
-
-        CS230's script takes each folder that has validation metrics, with hyperparameters or
-        without, so these are rows too.
-        """
+        """Whether a folder is a row: as in CS230's script, any with validation metrics is."""
         if self._metrics_file in folder.files:
             return True
         kind = experiment.kind_of(folder)
@@ -290,7 +264,6 @@ def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRow]:
-    """Read the experiments of other folders that a search counts as done."""
     from modeldir.search import other_folders  # noqa: PLC0415 - only for a plan that reuses
 
     try:
@@ -311,7 +284,6 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRo
 
 
 def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
-    """Yield the metrics that the project's `modeldir.toml` names."""
     from modeldir.experiment import project  # noqa: PLC0415 - only if no plan decides
 
     try:

@@ -1,8 +1,7 @@
 """The experiments of a table: each as a row, and what all of them have in one column.
 
-`experiment_tree` makes them, `table_columns` and the plots use them. Start reading at
-`Experiments`. Rule that must not break: each column is in the order of the rows, with None where a
-row has no value. How one folder is read: `experiment.reader`. How a table is laid out: `table`.
+`experiment_tree` makes them, `table_columns` and the plots use them; start at `Experiments`. The
+rule: each column is in the order of the rows, with None where a row has no value.
 """
 
 from __future__ import annotations
@@ -28,10 +27,9 @@ _NONE: frozenset[str] = frozenset()
 class ExperimentRow(NamedTuple):
     """One experiment, or several of them in one row.
 
-    `name` is the path below the folder that the table is of, with "/" on every system. `members`
-    are the repeats of a configuration if they share one row: its scores are their means then.
-    `inactive` are hyperparameters that this configuration does not use, because their condition in
-    the search space does not hold. See `reader.ExperimentRecord` for the other fields.
+    `name` is the path below the table's folder, with "/" on every system. `members` are repeats
+    that share the row: its scores are their means. `inactive` are hyperparameters whose condition
+    in the search space does not hold. See `reader.ExperimentRecord` for the other fields.
     """
 
     folder: str
@@ -50,10 +48,7 @@ class ExperimentRow(NamedTuple):
     def of(
         cls, record: ExperimentRecord, name: str, conditional: frozenset[str] = _NONE
     ) -> ExperimentRow:
-        """Make the row of an experiment.
-
-        `conditional` are the hyperparameters of its search that have a condition.
-        """
+        """Make the row of an experiment; `conditional` are the names that have a condition."""
         inactive = _NONE
         if conditional and record.active is not None:
             inactive = conditional - record.active
@@ -73,14 +68,12 @@ class ExperimentRow(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The experiment's folder."""
         return Path(self.folder)
 
     def used(self) -> Mapping[str, object] | None:
         """Return the hyperparameters by dotted name, as the last attempt used them.
 
-        A value that differs from the one in `params.json` is marked. Inactive hyperparameters are
-        left out.
+        A value that differs from the one in `params.json` is marked. Inactive ones are left out.
         """
         if self.hyperparameters is None:
             return None
@@ -117,11 +110,9 @@ class Experiments(Sequence[ExperimentRow]):
 
     @classmethod
     def by_name(cls, rows: Sequence[ExperimentRow]) -> Experiments:
-        """Sort rows by their names."""
         return cls(map(rows.__getitem__, _order_by_name([row.name for row in rows])))
 
     def only(self, chosen: Iterable[bool]) -> Experiments:
-        """Return the rows for which `chosen` is true."""
         return Experiments(compress(self._rows, chosen))
 
     def __len__(self) -> int:
@@ -147,7 +138,6 @@ class Experiments(Sequence[ExperimentRow]):
         return [*map(attrgetter(field), self._rows)]
 
     def status_column(self, field: str) -> list[Any]:
-        """Return one field of the `Status` of each row."""
         return [*map(attrgetter(field), self.column("status"))]
 
     def used(self) -> Mapping[str, list[Any]]:
@@ -168,7 +158,6 @@ class Experiments(Sequence[ExperimentRow]):
         return known
 
     def ranked(self, metric: str) -> list[float | None]:
-        """Return `ExperimentRow.value` of each row."""
         values = self.scores("validation").get(metric, [None] * len(self))
         return [
             value if state in RANKED and value == value else None  # noqa: PLR0124 - NaN is no rank
@@ -206,8 +195,7 @@ _DIGITS = str.maketrans("123456789", "000000000")
 def _order_by_name(names: Sequence[str]) -> list[int]:
     """Return the indices that sort the names as `order_of` does.
 
-    If all names have the same form (`trial_000001`), sorting the strings gives the same order
-    and is ten times as fast.
+    If all names have the same form (`trial_000001`), sorting strings is ten times as fast.
     """
     forms = {*"\0".join(names).translate(_DIGITS).split("\0")}
     if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03

@@ -1,8 +1,7 @@
-"""Chooses rows of a table by a condition: `learning_rate > 0.001 and model_version == "baseline"`.
+"""Choose rows of a table by a condition: `learning_rate > 0.001 and model_version == "baseline"`.
 
-`synthesize --where` calls it. Start reading at `Filter`. Rule that must not break: a condition
-never runs Python; `space.expressions` evaluates it. This module resolves the names of columns
-(dots, backticks, `metric@last`) and decides about rows without a value.
+`synthesize --where` calls it. The rule: a condition never runs Python; `space.expressions`
+evaluates it. This module resolves the names of columns and decides about rows without a value.
 """
 
 from __future__ import annotations
@@ -35,16 +34,10 @@ class Filter:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns in the condition, as the user typed them."""
         return self.constraint.names
 
 
 def parse(text: str) -> Filter:
-    """Parse a condition.
-
-    Raises:
-        ModeldirError: if it cannot be read. The error says where, and what to write.
-    """
     constraint = Constraint(_PIECE.sub(_as_python, text), lenient=True)
     found = Filter(text, constraint)
     try:
@@ -61,13 +54,7 @@ def _as_python(found: re.Match[str]) -> str:
 
 
 def matching(found: Filter, rows: Sequence[Mapping[str, object]]) -> list[bool]:
-    """Return for each row whether the condition holds.
-
-    It does not hold for a row with values of another type, e.g. a string instead of a number.
-
-    Raises:
-        ModeldirError: if it fits the values of no row.
-    """
+    """Return for each row whether the condition holds; not for values of another type."""
     answers: list[bool] = []
     problem: ConstraintError | None = None
     count = 0

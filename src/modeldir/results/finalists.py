@@ -1,10 +1,8 @@
-"""Chooses the configurations that `modeldir confirm` trains again, and makes their search.
+"""Choose the configurations that `modeldir confirm` trains again, and make their search.
 
-They are the best few configurations of a search and its base config, with new seeds. `prepare`
-makes an ordinary search of them in `DIR/confirm`, so it can be continued and watched. Start reading
-at `choose`, then `prepare`. Rule that must not break: `confirm.json` records the choice before any
-of the new runs begins, and everything that walks a tree skips a folder that contains it. Whether
-the best one really wins: `confirmation`.
+They are the best few of a search and its base config, with new seeds. `prepare` makes an ordinary
+search of them in `DIR/confirm`. The rule: `confirm.json` records the choice before any of the new
+runs begins, and everything that walks a tree skips a folder that contains it.
 """
 
 from __future__ import annotations
@@ -44,8 +42,7 @@ _KEPT = ("command", "read", "resume", "trial_time_limit", "retries")
 class Point:
     """A configuration that is compared.
 
-    `flat` are its hyperparameters by dotted name. `value` is its score in the search, None for a
-    base config that was never tried. `number` is the number of its trial.
+    `value` is its score in the search, None for a base config that was never tried.
     """
 
     name: str
@@ -60,16 +57,12 @@ class Point:
 
     @property
     def title(self) -> str:
-        """The name in a table."""
         return f"{self.name} ({BASE})" if self.is_base and self.name != BASE else self.name
 
 
 @dataclass(frozen=True)
 class Finalists:
-    """The chosen configurations in the order of the search, and the metric that ranks them.
-
-    The base config is one of them, or the last if it was never tried.
-    """
+    """The chosen configurations in the order of the search; a base that was never tried is last."""
 
     search: Path
     metric: tuple[str, objective.Direction]
@@ -86,7 +79,6 @@ class Finalists:
 
 
 def key_of(flat: Mapping[str, Any]) -> str:
-    """Return a key that is equal for hyperparameters that differ only in the seed."""
     return plain_values.canonical_hash(
         {name: value for name, value in flat.items() if name != SEED}
     )
@@ -99,20 +91,10 @@ def choose(
     repeats: int | None = None,
     metric: tuple[str, objective.Direction] | None = None,
 ) -> Finalists:
-    """Choose the best configurations of a search, its base config, and new seeds.
+    """Choose the best configurations of a search, its base config, and new seeds; write nothing.
 
-    Nothing is written.
-
-    Args:
-        search: the folder of the search.
-        top: the number of best configurations. The default is the number of the last time, else 3.
-        repeats: the number of seeds, never fewer than the last time. The default is 5.
-        metric: the metric that ranks them, if the plan has several.
-
-    Raises:
-        SearchError: if there is nothing to compare, or no seed that could differ.
-        FolderError: if the folder does not exist.
-        ParamsError: if the base config cannot be read.
+    The default of `top` is that of the last time, else 3. `repeats` is never less than the last
+    time.
     """
     _refuse_numbers(search, top, repeats)
     tree = read_tree(search)
@@ -137,7 +119,6 @@ def _refuse_numbers(search: Path, top: int | None, repeats: int | None) -> None:
 
 
 def _refuse_trees(tree: Tree) -> None:
-    """Raise an error for a folder that only contains searches, and name them."""
     if params_file(tree.folder) is not None:
         return
     below = sorted({each.path.parent for each in tree.experiments} - {tree.folder})
@@ -184,10 +165,7 @@ def _metric(
 def _points(
     tree: Tree, base: Mapping[str, Any], metric: tuple[str, objective.Direction], top: int
 ) -> tuple[Point, ...]:
-    """Return the best configurations, each once, and the base config.
-
-    Of two equal ones, the lower trial number comes first.
-    """
+    """Return the best configurations, each once, and the base config."""
     name, direction = metric
     sign = -1.0 if direction == "maximize" else 1.0
     own = (each for each in tree.rows() if os.path.samefile(each.path.parent, tree.folder))
@@ -229,10 +207,7 @@ def _point(found: ExperimentRow, value: float, base: Mapping[str, Any]) -> Point
 
 
 def _refuse_heirs(tree: Tree, points: Sequence[Point]) -> None:
-    """Raise an error for trials that began with the weights of another trial.
-
-    Their hyperparameters alone do not reproduce them.
-    """
+    """Raise an error for trials that began with another trial's weights: they differ by more."""
     numbers = {point.number for point in points} - {None}
     problems: list[tuple[str, str | None]] = []
     for each in tree.experiments:
@@ -274,13 +249,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
 def prepare(found: Finalists, cwd: Path | None = None) -> Path:
     """Make the search that runs the finalists, or extend the existing one. Return its folder.
 
-    Args:
-        found: the finalists.
-        cwd: where the command runs, if the plan of the search has no `cwd`.
-
-    Raises:
-        SearchError: if the base config changed since the folder was made, or if another folder has
-            this name.
+    The command runs in `cwd` if the plan of the search has none.
     """
     whole = plan.read_plan(found.search)
     raw = {**{key: whole[key] for key in _KEPT if key in whole}, **_space(found)}
@@ -307,7 +276,6 @@ def prepare(found: Finalists, cwd: Path | None = None) -> Path:
 
 
 def _space(found: Finalists) -> dict[str, Any]:
-    """Return the part of a search config that contains exactly these configurations."""
     first = found.points[0].flat
     names = [
         name
@@ -386,11 +354,7 @@ def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
 
 
 def read(search: Path) -> Finalists:
-    """Read the finalists that were chosen for a confirmation.
-
-    Raises:
-        SearchError: if the search was never confirmed.
-    """
+    """Read the finalists that were chosen for a confirmation."""
     folder = search / FOLDER
     record = reading.read_object(folder / CONFIRM)
     if not record:

@@ -1,8 +1,7 @@
 """A metric at a moment of its training: `accuracy@best`, `loss@last`, `accuracy@epoch=10`.
 
-`synthesize` calls it for such columns. Start reading at `parse`. Rule that must not break: a value
-comes from the metric file of the best or the last weights, or else from the recorded steps. It is
-never interpolated.
+`synthesize` calls `parse` for such columns. The rule: a value comes from the metric file of the
+best or the last weights, or else from the recorded steps. It is never interpolated.
 """
 
 from __future__ import annotations
@@ -24,24 +23,18 @@ _AT = ("epoch", "step")
 
 @dataclass(frozen=True)
 class Moment:
-    """One metric at one moment. `number` is the number of an epoch or a step."""
-
     metric: str
     word: str
     number: int | None = None
 
     @property
     def header(self) -> str:
-        """The name of the column, as the user types it."""
         return f"{self.metric}@{self.word}" + ("" if self.number is None else f"={self.number}")
 
     def value(
         self, folder: Path, scores: Scores, direction: objective.Direction | None
     ) -> float | None:
-        """Return the metric at the moment, None if no file contains it.
-
-        Without a direction, the best of the recorded steps is unknown.
-        """
+        """Return the metric at the moment, None if no file contains it."""
         if self.word == "best" and self.metric in scores.best:
             return scores.best[self.metric]
         if self.word == "last" and self.metric in scores.last:
@@ -61,7 +54,6 @@ class Moment:
 
 
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
-    """Yield the metric of each step that has it."""
     for line in reading.read_lines(folder / metric_files.METRICS_LINES):
         value = metric_files.validation_value(dict(metric_files.numbers_in(line)), metric)
         if value is not None:
@@ -69,14 +61,7 @@ def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], f
 
 
 def parse(text: str) -> Moment | None:
-    """Return the moment that a column's name means; None for other names.
-
-    >>> parse("accuracy@epoch=10"), parse("accuracy")
-    (Moment(metric='accuracy', word='epoch', number=10), None)
-
-    Raises:
-        ModeldirError: for an unknown moment.
-    """
+    """Return the moment that a column's name means; None for other names."""
     found = _MOMENT.fullmatch(text)
     if found is None:
         return None

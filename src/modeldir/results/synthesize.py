@@ -1,8 +1,8 @@
-"""Prints and writes one table of all experiments below a folder, the best first.
+"""Print and write one table of all experiments below a folder, the best first.
 
-The command `synthesize`, notebooks and the report call `synthesize`. Start reading there. Rule that
-must not break: `results.md` is never overwritten if it contains more than a table. Reading the
-folders: `experiment_tree`. Making the columns: `table_columns`.
+The command `synthesize`, notebooks and the report call `synthesize`. The rule: `results.md` is
+never overwritten if it contains more than a table. `experiment_tree` reads the folders,
+`table_columns` makes the columns.
 """
 
 from __future__ import annotations
@@ -56,8 +56,6 @@ MOST_ROWS = 50
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows and columns that the caller wants; see `synthesize` for the fields."""
-
     where: str | None = None
     columns: Sequence[str] = ()
     sort: str | None = None
@@ -104,11 +102,7 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
 
 
 def matching(tree: Tree, where: str) -> Tree:
-    """Return the experiments of a tree that satisfy a condition.
-
-    Raises:
-        ModeldirError: if the condition cannot be read, or names an unknown column.
-    """
+    """Return the experiments of a tree that satisfy a condition."""
     return _whole(tree, Choice(where=where)).tree
 
 
@@ -118,7 +112,6 @@ def _moments(names: Sequence[str]) -> list[moments.Moment]:
 
 
 def _matching(tree: Tree, condition: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
-    """Return for each row whether a condition holds."""
     from modeldir.results import filters  # noqa: PLC0415 - as above
 
     table = parts.table_of(list(parts.parts_of(tree, at)))
@@ -265,7 +258,6 @@ class Results:
 
 
 def _is_coloured() -> bool:
-    """Whether the terminal shows colors and the user has not turned them off."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -359,7 +351,6 @@ def _results(
 
 
 def nothing_in(folder: Path) -> str:
-    """Return the message for a folder without experiments."""
     return (
         f"no experiment in {folder}: an experiment is a folder that holds params.json\n"
         "  a project to start from: modeldir init PROJECT"
@@ -375,11 +366,6 @@ def _folders(
 
 
 def _rows(tree: Tree, choice: Choice) -> Tree:
-    """Return the experiments, with those that share a row together.
-
-    Raises:
-        ModeldirError: for a hyperparameter to group over that no experiment has.
-    """
     if choice.group:
         known = dict.fromkeys(name for each in tree.experiments for name in each.used() or {})
         for name in choice.group if tree.experiments else ():
@@ -389,7 +375,6 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
 
 
 def _experiments(tree: Tree, rows: Tree) -> Tree:
-    """Return the experiments of a tree that some rows contain."""
     if not any(rows.experiments.column("members")):
         return rows
     chosen = {each.path for row in rows.experiments for each in (row.members or (row,))}
@@ -399,7 +384,6 @@ def _experiments(tree: Tree, rows: Tree) -> Tree:
 
 
 def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
-    """Return the part of the table that is shown, with its title and its notes."""
     headers = whole.table.headers()
     chosen = headers if choice.all_columns else whole.default_headers
     if choice.columns and whole.tree.experiments:
@@ -425,7 +409,6 @@ def _title(whole: _Whole, choice: Choice, count: int) -> str:
 
 
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
-    """Warn a user who sorts by a test metric."""
     kind = metric_files.classify(metrics_file) if metrics_file else None
     if choice.sort and choice.sort.startswith("test ") and whole.tree.experiments:
         yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
@@ -446,7 +429,6 @@ def _without_file(tree: Tree, name: str) -> Iterator[str]:
 
 
 def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Iterator[Path]:
-    """Write the table into its folder, and yield the files."""
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
         path, data = folder / name, text.encode()
         there = reading.read_bytes(path, reading.RESULTS) or b""
@@ -476,6 +458,5 @@ def _may_replace(name: str, there: bytes) -> bool:
 
 
 def _is_note(line: str) -> bool:
-    """Whether modeldir wrote a line below a table."""
     is_fixed = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
     return is_fixed or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None

@@ -1,8 +1,7 @@
 """A table: columns with headers, and rows that can be sorted and selected.
 
-`table_columns` and several commands make tables. Start reading at `Table`. Rule that must not
-break: every function returns a new table and changes nothing. The values in the columns:
-`table_cells`. A table as text: `table_text`. In other formats: `table_formats`.
+`table_columns` and several commands make tables. The rule: every function returns a new table and
+changes nothing. `table_text` and `table_formats` write it.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ Direction: TypeAlias = Literal["maximize", "minimize"]
 class Column:
     """One column. If the width is limited, columns with the lowest priority are left out first.
 
-    A `time` is in seconds. Formats for people show it as minutes and hours, the `label` instead of
-    the name, and an arrow for the `direction` of a metric. `of` is the header of the column whose
-    standard deviations this one contains: formats for people show them behind the means.
+    A `time` is in seconds. Formats for people show the `label` instead of the name. `of` is the
+    header of the column whose standard deviations this one contains.
     """
 
     name: str
@@ -38,10 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and rows that have a cell for each of them.
-
-    The title is printed above the table. The note (what a mark means, what failed) is below it.
-    """
+    """Columns, and rows that have a cell for each of them; the note is below the table."""
 
     columns: tuple[Column, ...]
     rows: Sequence[tuple[object | None, ...]]
@@ -52,13 +47,12 @@ class Table:
         """Return the name of each column; no two are the same.
 
         A hyperparameter and a metric may have the same name (`loss`). Then the metric keeps it, and
-        the other becomes `loss (hyperparameter)`. `sort` and `select` take these names.
+        the other becomes `loss (hyperparameter)`.
         """
         return _unique(self.columns)
 
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
-        """The cells of each column."""
         if isinstance(self.rows, TableRows):
             return self.rows.cells
         by_column = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.columns)
@@ -71,11 +65,6 @@ class Table:
         return tuple(aligned_texts(cells, column.kind, None) for column, cells in pairs)
 
     def column(self, header: str) -> tuple[object | None, ...]:
-        """Return all cells of one column, from the top.
-
-        Raises:
-            ModeldirError: if there is no such column. The error names the nearest one.
-        """
         return tuple(self.cells[self.index(header)].values)
 
     def at(self, places: Sequence[int]) -> Table:
@@ -88,11 +77,6 @@ class Table:
         return replace(self, rows=rows.at(places))
 
     def index(self, header: str) -> int:
-        """Return the index of a column.
-
-        Raises:
-            ModeldirError: if there is no such column. The error names the nearest one.
-        """
         headers = self.headers()
         if header in headers:
             return headers.index(header)
@@ -127,9 +111,6 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     """Sort the rows by one column. Equal rows keep their order; blanks and NaN come last.
 
     Numbers go before strings. Numbers in strings count as numbers (`run_2` before `run_10`).
-
-    Raises:
-        ModeldirError: if there is no such column.
     """
     bare = table.cells[table.index(header)].bare.values
     if NUMBERS.issuperset(map(type, bare)):  # most columns
@@ -146,11 +127,7 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
 def select(
     table: Table, headers: Iterable[str], *, title: str | None = None, note: str | None = None
 ) -> Table:
-    """Return only these columns, in this order, with another title and note if given.
-
-    Raises:
-        ModeldirError: if there is no such column.
-    """
+    """Return only these columns, in this order, with another title and note if given."""
     places = [table.index(header) for header in headers]
     columns = tuple(table.columns[place] for place in places)
     rows = TableRows.of([table.cells[place] for place in places], len(table.rows))

@@ -1,8 +1,7 @@
 """The cells of a table by column, and their text.
 
-`table` arranges columns into a `Table`, and `table_text` and `table_formats` write it. Start
-reading at `Cells`. Rule that must not break: a column and its texts never change, because several
-tables share them. A cell is a value (a number, a string, a list) and not yet text. None is blank.
+Start at `Cells`. A cell is a value (a number, a string, a list) and not yet text; None is blank.
+The rule: a column and its texts never change, because several tables share them.
 """
 
 from __future__ import annotations
@@ -36,10 +35,7 @@ _SIMPLE = NUMBERS | {str, Name, bool}
 
 
 class Cells:
-    """The values of one column, from the top, and their texts.
-
-    Each is computed once, even if several tables and formats use the column.
-    """
+    """The values of one column, from the top, and their texts, each computed once."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = values
@@ -48,7 +44,6 @@ class Cells:
         return len(self.values)
 
     def at(self, places: Sequence[int]) -> Sequence[Any]:
-        """Return the values at some indices."""
         return [*map(self.values.__getitem__, places)]
 
     @cached_property
@@ -58,14 +53,12 @@ class Cells:
 
     @cached_property
     def bare(self) -> Cells:
-        """The column without marks. Few columns have any."""
         if self.kinds.isdisjoint((Best, Marked)):
             return self
         return Cells([*map(bare_value, self.values)])
 
     @cached_property
     def texts(self) -> Sequence[str]:
-        """`cell_text` of each value."""
         if Marked in self.kinds:
             return [*map(cell_text, self.values)]
         bare, kinds = self.bare, self.bare.kinds
@@ -79,7 +72,6 @@ class Cells:
 
     @cached_property
     def are_numbers(self) -> bool:
-        """Whether there are numbers and nothing else but blanks."""
         bare, kinds = self.bare.values, self.bare.kinds
         if kinds <= _SIMPLE:
             return kinds <= NUMBERS and not kinds <= {type(None)}
@@ -88,7 +80,7 @@ class Cells:
 
 
 class CellsWithBest(Cells):
-    """A column in which some values are `Best`. It shares everything else with the unmarked one."""
+    """A column in which some values are `Best`. It shares the rest with the unmarked one."""
 
     def __init__(self, unmarked: Cells, places: Iterable[int]) -> None:
         self._unmarked, self._places = unmarked, places
@@ -113,8 +105,6 @@ class CellsWithBest(Cells):
 
 
 class _SelectedCells(Cells):
-    """Some cells of a column, or all of them in another order, collected on demand."""
-
     def __init__(self, source: Cells, places: Sequence[int]) -> None:
         self._source, self._places = source, places
 
@@ -144,18 +134,15 @@ class TableRows(Sequence[tuple[Any, ...]]):
 
     @classmethod
     def of(cls, columns: Sequence[Cells], count: int) -> TableRows:
-        """Make `count` rows from whole columns."""
         return cls(columns, range(count))
 
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
-        """The columns, with only the cells of these rows."""
         if self._places == range(len(self._columns[0]) if self._columns else 0):
             return tuple(self._columns)
         return tuple(_SelectedCells(column, self._places) for column in self._columns)
 
     def at(self, places: Sequence[int]) -> TableRows:
-        """Return the rows at some indices, in that order. No index may occur twice."""
         return TableRows(self._columns, [*map(self._places.__getitem__, places)])
 
     def __len__(self) -> int:
@@ -213,7 +200,6 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
 
 
 def metric_text(number: float, digits: int | None) -> str:
-    """Write a metric as in a table: with `digits` decimals, or with every digit."""
     return cell_text(number) if digits is None else _rounded(number, digits)
 
 

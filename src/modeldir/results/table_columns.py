@@ -1,8 +1,7 @@
-"""Makes the columns of a tree's table, and sorts its rows.
+"""Make the columns of a tree's table, and sort its rows.
 
-`synthesize` calls it. Start reading at `parts_of` and `in_order`. Rule that must not break: no
-value of a test metric is marked as the best, because a choice by test metrics spoils the test. The
-values: `experiments`. The table itself: `table`.
+`synthesize` calls `parts_of` and `in_order`. The rule: no value of a test metric is marked as the
+best, because a choice by test metrics spoils the test.
 """
 
 from __future__ import annotations
@@ -47,10 +46,7 @@ class Part:
 
 
 def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
-    """Yield all columns that are not blank, in the order of the table.
-
-    Metrics at `moments` come last.
-    """
+    """Yield all columns that are not blank, in the order of the table; `moments` come last."""
     rows = tree.experiments
     numbers = rows.column("number")
     names = Cells(rows.column("name"))
@@ -81,7 +77,6 @@ OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", "trial"})
 
 
 def _circumstances(rows: Experiments) -> Iterator[Part]:
-    """Yield the columns about the runs themselves, unless they are blank."""
     codes = [code and code[:_CODE] for code in rows.status_column("code")]
     notes = rows.column("note")
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
@@ -103,7 +98,6 @@ def _circumstances(rows: Experiments) -> Iterator[Part]:
 
 
 def _is_blank(cells: Sequence[object]) -> bool:
-    """Whether a column has no value."""
     return cells.count(None) == len(cells)
 
 
@@ -131,7 +125,6 @@ def _deviation(row: ExperimentRow, name: str) -> float | None:
 
 
 def _overridden(row: ExperimentRow) -> str | None:
-    """Describe the values that were replaced: `learning_rate: 0.1 -> 0.5`."""
     flat, given = plain_values.flatten(row.hyperparameters or {}), row.status.given
     changes = (f"{name}: {_written(flat.get(name))} -> {_written(given[name])}" for name in given)
     return ", ".join(changes) or None
@@ -142,10 +135,7 @@ def _written(value: object) -> str:
 
 
 def _hyperparameters(rows: Experiments) -> Iterator[Part]:
-    """Yield a column for each hyperparameter.
-
-    Those that are equal in all experiments are shown only if there is one experiment.
-    """
+    """Yield a column for each hyperparameter; if all are equal, only on request."""
     are_read = [each is not None for each in rows.column("hyperparameters")]
     for name, cells in rows.used().items():
         differ = not all_same(cells if all(are_read) else [*compress(cells, are_read)])
@@ -158,7 +148,6 @@ def _hyperparameters(rows: Experiments) -> Iterator[Part]:
 def _metrics_of(
     tree: Tree, kind: str, prefix: str, priority: int, *, by_default: bool = True
 ) -> Iterator[Part]:
-    """Yield the columns of one kind of metrics, the ranked metrics first."""
     values = tree.experiments.scores(kind)
     ranked = [name for name, _ in tree.objectives]
     for name in [*filter(values.__contains__, ranked), *(n for n in values if n not in ranked)]:
@@ -214,7 +203,6 @@ def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
 
 
 def _descending(table: Table, index: int, tree: Tree) -> bool:
-    """Whether to sort a column from high to low: metrics go best first, all else from low."""
     column = table.columns[index]
     if column.kind != "metric":
         return False
@@ -249,7 +237,6 @@ def in_order(
 
 
 def _front_first(table: Table) -> Table:
-    """Move the Pareto front to the top, if there are several metrics."""
     place = _place_of(table, "pareto", "text")
     if place is None:
         return table
@@ -258,7 +245,6 @@ def _front_first(table: Table) -> Table:
 
 
 def _ended_well_first(table: Table) -> Table:
-    """Move experiments that ended well above those that did not."""
     place = _place_of(table, "status", "status")
     if place is None:
         return table
@@ -303,11 +289,7 @@ def failures_in(rows: Experiments) -> list[str]:
 
 
 def advised(tree: Tree) -> list[str]:
-    """Return advice about one search, in at most three sentences.
-
-    There is none for other trees, for several metrics, and for a confirmation, which has a sharper
-    test of its own.
-    """
+    """Return at most three sentences about one search; a confirmation has a test of its own."""
     plan = reading.read_object(tree.folder / "search.json")
     if not plan or len(tree.objectives) != 1 or (tree.folder / discovery.CONFIRM).exists():
         return []
@@ -317,7 +299,6 @@ def advised(tree: Tree) -> list[str]:
 
 
 def tried(tree: Tree, metric: str) -> list[Tried]:
-    """Return the rows that count and have a metric, in the form that advice needs."""
     from modeldir.search.advice import Tried  # noqa: PLC0415 - few tables have advice
 
     found = []

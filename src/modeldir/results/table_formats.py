@@ -1,15 +1,17 @@
 """A table in the formats of other programs: Markdown, CSV, JSON, LaTeX, HTML, data frames.
 
-`synthesize` and the command of the same name call it. Start reading at `FORMS`. Rule that must not
-break: a value stays text in every format, whatever it contains, so each format escapes its own
-notation. Formats for people (Markdown, LaTeX, HTML) show the best in bold and deviations behind
-their means. Formats for programs have one value per cell, with every digit. Text: `table_text`.
+Start at `FORMS`. The rule: a value stays text in every format, so each escapes its own notation.
+Formats for people (Markdown, LaTeX, HTML) show the best in bold and deviations behind their means;
+formats for programs have one value per cell, with every digit.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
@@ -26,7 +28,7 @@ from modeldir._system.text import (
 )
 from modeldir.errors import ModeldirError
 from modeldir.results.table import Table
-from modeldir.results.table_cells import Cells, Name
+from modeldir.results.table_cells import NUMBERS, Cells, Name
 from modeldir.results.table_text import UNICODE, Shown, shown
 
 if TYPE_CHECKING:
@@ -65,7 +67,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9 .+/:-]*(?:(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_])[A-
 
 
 def _markdown_cell(text: str) -> str:
-    """Escape a string so that Markdown shows it unchanged, in one line."""
     if _PLAIN.fullmatch(text):  # the usual case, which must be fast
         return text
     line = visible(re.sub(r"[\r\n\v\f\x85\u2028\u2029]+", " ", text))
@@ -82,54 +83,34 @@ def to_csv(table: Table) -> str:
     A string that a spreadsheet would run as a formula gets an apostrophe before it. So does a
     string that begins with an apostrophe, so dropping one always gives the value. Numbers stay.
     """
-    head = map(_csv_cell, table.headers())
-    rows = map(",".join, zip(*map(_csv_column, table.cells), strict=True))
-    # In a table with one column, an empty line would not count as a row.
-    lines = [",".join(head), *(rows if len(table.columns) > 1 else (row or '""' for row in rows))]
-    return "\n".join([*lines, ""])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_csv_cell, table.headers()))
+    writer.writerows(zip(*map(_csv_column, table.cells), strict=True))
+    return text.getvalue()
 
 
 def _csv_column(cells: Cells) -> Sequence[str]:
     bare = cells.bare
-    if bare.kinds <= _NUMBERS:
+    if bare.kinds <= NUMBERS:
         return bare.texts
-    if bare.kinds <= {str, Name}:
-        return _csv_texts(bare.values)
+    if bare.kinds <= {str, Name}:  # few of them are different
+        return [*map(cache(_csv_cell), bare.values)]
     return [*map(_csv_cell, bare.values)]
 
 
-def _csv_texts(values: Sequence[str]) -> Sequence[str]:
-    """Return the cells of a column of strings, fast if none of them needs quotes."""
-    whole = " ".join(values)
-    is_plain = whole.isprintable() and "," not in whole and '"' not in whole
-    is_short = max(map(len, values), default=0) <= LONGEST_CSV
-    if is_plain and is_short and {text[:1] for text in values}.isdisjoint(_FORMULA_SIGNS):
-        return values
-    known = {text: _csv_cell(text) for text in {*values}}
-    return [*map(known.__getitem__, values)]
-
-
-_NUMBERS = frozenset({float, int, type(None)})
-"""Types of most cells. Their texts contain neither commas nor quotes."""
-_FORMULA_SIGNS = "'=+-@\uff1d\uff0b\uff0d\uff20"
-_FORMULA = re.compile(rf"[{re.escape(_FORMULA_SIGNS)}](?![0-9.]+$)")
+_FORMULA = re.compile("['=+\\-@\uff1d\uff0b\uff0d\uff20](?![0-9.]+$)")
 """Matches the start of a formula. Some spreadsheets accept the full-width signs too."""
 
 
 def _csv_cell(value: object) -> str:
     value = bare_value(value)
     text = visible(cut(cell_text(value), LONGEST_CSV))
-    text = f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
-    if "," not in text and '"' not in text:  # `visible` has escaped all line breaks
-        return text
-    return '"' + text.replace('"', '""') + '"'
+    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
 
 
 def to_json(table: Table) -> str:
-    """Return a JSON list with an object for each row. A blank is null.
-
-    JSON has no NaN and no infinity, so they become the strings "nan", "inf" and "-inf".
-    """
+    """Return a JSON list with an object for each row. A blank is null, NaN a string."""
     headers = table.headers()
     rows = [dict(zip(headers, map(json_value, row), strict=True)) for row in table.rows]
     # A lone surrogate (from a file name that is not UTF-8) cannot be encoded, but JSON has \udc80.
@@ -237,7 +218,6 @@ def to_html(table: Table) -> str:
 
 
 def to_html_part(table: Table) -> str:
-    """Return the HTML of the table alone, for a notebook."""
     columns = shown(table, digits=DECIMALS, write=_html_text)
     heads = "".join(_html_cell("th", each.label, each) for each in columns)
     rows = [
@@ -275,11 +255,6 @@ def _html_cell(tag: str, text: str, column: Shown) -> str:
 
 
 def to_pandas(table: Table) -> pd.DataFrame:
-    """Return a data frame of pandas with the unchanged values.
-
-    Raises:
-        ModeldirError: if pandas is not installed.
-    """
     try:
         import pandas as pd  # noqa: PLC0415 - an optional package
     except ImportError:
@@ -288,13 +263,7 @@ def to_pandas(table: Table) -> pd.DataFrame:
 
 
 def to_polars(table: Table) -> pl.DataFrame:
-    """Return a data frame of Polars.
-
-    A column of Polars has one type, so mixed values (numbers and strings, lists) become strings.
-
-    Raises:
-        ModeldirError: if Polars is not installed.
-    """
+    """Return a data frame of Polars, in which mixed values (numbers and strings) become strings."""
     try:
         import polars as pl  # noqa: PLC0415 - an optional package
     except ImportError:

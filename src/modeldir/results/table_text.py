@@ -1,7 +1,7 @@
 """A table as aligned text, for terminals and pipes.
 
-Commands call `to_text`. Start reading there. Rule that must not break: without a width no row, no
-column and no digit is lost. Markdown, CSV, JSON, LaTeX and HTML: `table_formats`.
+Commands call `to_text`. The rule: without a width no row, no column and no digit is lost.
+`table_formats` has Markdown, CSV, JSON, LaTeX and HTML.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ _GAP = "  "
 
 @dataclass(frozen=True)
 class Signs:
-    """The symbols beside values. `ASCII` is for terminals that cannot print others."""
-
     best: str = "★"
     plus_minus: str = "±"
     cut: str = "…"
@@ -46,7 +44,6 @@ ASCII = Signs("best", "+-", "~", "(max)", "(min)")
 
 
 def signs_in(encoding: str | None) -> Signs:
-    """Return the symbols that an encoding has."""
     try:
         "★±…↑↓".encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -64,14 +61,8 @@ def to_text(
 ) -> str:
     """Return aligned columns below their headers. Every line ends with a line break.
 
-    Args:
-        table: the table.
-        width: the width of the terminal. Names are cut in the middle or replaced by their numbers,
-            then columns are left out, the lowest priority first. A line says how many. The first
-            column always stays. By default no column and no digit is lost.
-        digits: the number of decimals of metrics. The default is every digit.
-        signs: the symbols beside values.
-        colour: color the best values and the statuses.
+    In a limited `width`, names are cut in the middle or replaced by their numbers, then columns are
+    left out, the lowest priority first. `digits` are the decimals of metrics, by default all.
     """
     texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
     if width is not None and not _fits(texts, width):
@@ -87,7 +78,6 @@ def to_text(
 
 
 def _notes(table: Table, signs: Signs) -> Iterator[str]:
-    """Yield the lines below a table: what the mark of the best means, and the table's note."""
     # The mark of `ASCII` is a word.
     if signs != ASCII and any(Best in each.kinds for each in table.cells):
         yield f"{signs.best}: the best of its column"
@@ -97,10 +87,7 @@ def _notes(table: Table, signs: Signs) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Shown:
-    """One column as people read it: its label, its cells as text, the indices of the best ones.
-
-    Cells of numbers are padded, so their decimal points are aligned if the column is right-aligned.
-    """
+    """One column as people read it. Numbers are padded, so their decimal points are aligned."""
 
     label: str
     cells: Sequence[str]
@@ -186,8 +173,6 @@ def _numbers(values: Sequence[object]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Text:
-    """One column as text: its header, its cells, their styles, and its width."""
-
     header: str
     cells: Sequence[str]
     numeric: bool
@@ -225,7 +210,6 @@ class _Text:
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
-        """The numbers of the rows, which are shorter than their names."""
         return _numbers(self.names)
 
     def narrowed(self, width: int, sign: str) -> _Text:
@@ -243,7 +227,6 @@ class _Text:
         return replace(numbered, is_by_number=True)
 
     def block(self, *, rule: str, colour: bool) -> Block:
-        """Return header, rule and cells."""
         cells = [*self.cells]
         for place, style in self.styles.items() if colour else ():
             text = cells[place].strip()

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from modeldir.params import equality
 from modeldir.search.statistics import quantile
 
 METHOD = (
@@ -95,7 +96,7 @@ def _groups(values: Sequence[object]) -> list[int]:
     """Return the group of each value; one group for all where groups would be too small."""
     most = min(GROUPS, len(values) // PER_GROUP)
     counts: dict[Hashable, int] = {}
-    keys = [_key(value) for value in values]
+    keys = [equality.key(value) for value in values]
     for key in keys:
         counts[key] = counts.get(key, 0) + 1
     if len(counts) <= most:
@@ -110,10 +111,6 @@ def _groups(values: Sequence[object]) -> list[int]:
     frequent = sorted(counts, key=counts.__getitem__, reverse=True)[: most - 1]
     place_of = {key: place for place, key in enumerate(frequent)}
     return [place_of.get(key, most - 1) for key in keys]
-
-
-def _key(value: object) -> Hashable:
-    return (isinstance(value, bool), value if isinstance(value, Hashable) else str(value))
 
 
 def _float(value: object) -> float:

@@ -1,10 +1,7 @@
 """Figures for papers, drawn by matplotlib (the extra `modeldir[plots]`).
 
-    modeldir.plot("experiments/learning_rate", kind="slice").savefig("slice.pdf")
-
-Start at `kinds.plot`. Each kind of figure has a module of its name with a function `draw`. They all
-draw a `FigureData` (`figure_data`) and share colors, limits and ticks (`style`). pyplot is never
-used, so nothing changes in a user's own figures. The interactive page: `modeldir.results.report`.
+Start at `kinds.plot`. Each kind has a module of its name with a function `draw`. They all draw a
+`FigureData` and share a `style`. pyplot is never used, so a user's own figures stay as they are.
 """
 
 from __future__ import annotations

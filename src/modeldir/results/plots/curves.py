@@ -1,8 +1,7 @@
 """Draw learning curves: the metric over the steps, the best in color, the others in gray.
 
-`kinds` calls `draw`. The values are read from `metrics.jsonl` (`report.curves`), for many
-experiments only those of the best and of some others. Repeats of a configuration are their mean
-with a band of one standard deviation. One value per trial: `history`.
+`kinds` calls `draw`. For many experiments only the curves of the best and of some others are read
+(`report.curves`). Repeats of a configuration are their mean with a band of one deviation.
 """
 
 from __future__ import annotations
@@ -32,8 +31,6 @@ _LAST_PART = 0.25
 
 @dataclass(frozen=True)
 class _Curve:
-    """A row's values over the steps. `deviations` are those of its repeats."""
-
     row: int
     steps: tuple[float, ...]
     values: tuple[float, ...]
@@ -121,7 +118,6 @@ def _curve(row: FigureRow, index: int, metric: str) -> _Curve | None:
 
 
 def _steps(repeated: Sequence[Mapping[float, float]]) -> tuple[float, ...]:
-    """Return the steps at which all repeats have a finite value, thinned out."""
     finite = [{s for s, v in each.items() if math.isfinite(v)} for each in repeated]
     common = sorted(set.intersection(*finite)) if finite else []
     points = [(step, repeated[0][step]) for step in common]

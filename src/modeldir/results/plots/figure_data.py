@@ -1,9 +1,7 @@
 """The data of a figure: rows (experiments), axes (hyperparameters) and one metric.
 
-`kinds` calls `read`, and every kind draws the `FigureData` that it returns. The repeats of one
-configuration are one row, with their mean and standard deviation. Which axis is logarithmic and how
-important a hyperparameter is are computed as for the report: `report.axis_scales`,
-`search.importance`.
+`kinds` calls `read`, and every kind draws the `FigureData`. Repeats of one configuration are one
+row. Scales and importances are computed as for the report.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system import reading
 from modeldir._system.shell import quoted
-from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, repeats
@@ -39,10 +36,7 @@ _MOST_CATEGORIES = 12
 
 @dataclass(frozen=True)
 class FigureAxis:
-    """One hyperparameter with a value for each row, None if the row has none.
-
-    `categories` are the values of a hyperparameter that is not a number, in their order.
-    """
+    """One hyperparameter with a value for each row; `categories` if they are no numbers."""
 
     name: str
     values: tuple[Any, ...]
@@ -51,7 +45,6 @@ class FigureAxis:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the values are numbers."""
         return not self.categories
 
     def positions(self) -> list[float]:
@@ -77,13 +70,9 @@ class FigureRow:
 
 @dataclass(frozen=True)
 class FigureData:
-    """All data of a figure.
+    """All data of a figure; the most important hyperparameters first.
 
-    Args:
-        axes: the varying hyperparameters, the most important first.
-        importances: of the hyperparameters, in the same order.
-        adaptive: the samplers that chose trials by the values of earlier ones.
-        labels: of the rows, for a legend.
+    `adaptive` are the samplers that chose trials by the values of earlier ones.
     """
 
     title: str
@@ -97,7 +86,6 @@ class FigureData:
 
     @property
     def values(self) -> list[float]:
-        """The values of the rows that have one."""
         return [row.value for row in self.rows if row.value is not None]
 
     @property
@@ -109,7 +97,6 @@ class FigureData:
 
     @property
     def sign(self) -> float:
-        """The factor that makes the best value the lowest one."""
         return 1.0 if self.direction == "minimize" else -1.0
 
     def best(self) -> int | None:
@@ -118,11 +105,7 @@ class FigureData:
         return objective.best_of(known, self.direction) if self.direction else None
 
     def axes_named(self, names: Sequence[str], most: int) -> list[FigureAxis]:
-        """Return the axes with these names, by default the most important, at most `most`.
-
-        Raises:
-            ModeldirError: if a name does not vary, no row has a value, or nothing varies.
-        """
+        """Return the axes with these names, by default the most important, at most `most`."""
         by_name = {axis.name: axis for axis in self.axes}
         known = ", ".join(by_name) or "none"
         problems: list[tuple[str, str | None]] = [
@@ -141,25 +124,14 @@ class FigureData:
         return [by_name[name] for name in names] if names else list(self.axes[:most])
 
     def check_values(self) -> None:
-        """Check that a row has a value.
-
-        Raises:
-            ModeldirError: if none has one.
-        """
         if not self.values:
             raise self.error((f"no experiment that ended well has {self.metric!r}", None))
 
     def error(self, *problems: tuple[str, str | None]) -> ModeldirError:
-        """Return an error that says why the figure cannot be drawn."""
         return ModeldirError(f"{self.title} cannot be drawn:", problems, _STATE)
 
 
 def read(tree: Tree, metric: str | None = None) -> FigureData:
-    """Return the data of the figures of a tree.
-
-    Raises:
-        ModeldirError: if no experiment has the metric.
-    """
     title = tree.folder.resolve().name or str(tree.folder)
     name, direction = _metric(tree, metric, title)
     found = tree.rows()
@@ -167,7 +139,7 @@ def read(tree: Tree, metric: str | None = None) -> FigureData:
     searches = dict.fromkeys(each.path.parent for each in tree.experiments)
     ranges = axis_scales.declared_ranges(axis_scales.read_plans(searches))
     axes = {axis.name: axis for axis in _axes(found, ranges)}
-    columns = {name: _hashable(axis.values) for name, axis in axes.items()}
+    columns = {name: axis.values for name, axis in axes.items()}
     importances = tuple(importance.importances(columns, [row.value for row in rows]))
     ordered = tuple(axes[each.name] for each in importances)
     adaptive = tuple(adaptive_samplers(_sampler(each) for each in found))
@@ -179,10 +151,6 @@ def _sampler(found: ExperimentRow) -> str | None:
     trial = reading.read_object(found.path / "trial.json") if found.number is not None else {}
     sampler = trial.get("sampler")
     return sampler if isinstance(sampler, str) else None
-
-
-def _hashable(values: Sequence[Any]) -> list[object]:
-    return [str(value) if isinstance(value, (list, dict)) else value for value in values]
 
 
 def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, objective.Direction | None]:
@@ -224,25 +192,24 @@ def _row(found: ExperimentRow, metric: str) -> FigureRow:
 def _axes(
     found: Sequence[ExperimentRow], ranges: Mapping[str, DeclaredRange]
 ) -> Iterator[FigureAxis]:
-    """Yield each hyperparameter that varies, except the random seed."""
     used = [each.used() or {} for each in found]
     for name in dict.fromkeys(name for values in used for name in values if name != SEED):
         values = [encoding.unmarked(each.get(name)) for each in used]
-        if len({_text(value) for value in values}) > 1:
+        if len({encoding.text(value) for value in values}) > 1:
             yield _axis(name, values, ranges.get(name, DeclaredRange()))
 
 
 def _axis(name: str, values: Sequence[object], declared: DeclaredRange) -> FigureAxis:
     known = [value for value in values if value is not None]
     numbers = [float(v) for v in known if encoding.is_number(v) and _is_finite(v)]  # type: ignore[arg-type]
-    texts = {_text(value) for value in known}
+    texts = {encoding.text(value) for value in known}
     if len(numbers) == len(known) or (numbers and len(texts) > _MOST_CATEGORIES):
         kept = tuple(v if encoding.is_number(v) and _is_finite(v) else None for v in values)
         return FigureAxis(name, kept, axis_scales.is_log_hyperparameter(numbers, declared))
-    order = [text for value in declared.options if (text := _text(value)) in texts]
+    order = [text for value in declared.options if (text := encoding.text(value)) in texts]
     categories = (*dict.fromkeys(order), *sorted(texts - {*order}))
     return FigureAxis(
-        name, tuple(None if v is None else _text(v) for v in values), categories=categories
+        name, tuple(None if v is None else encoding.text(v) for v in values), categories=categories
     )
 
 
@@ -253,15 +220,10 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else cell_text(value)
-
-
 def _labels(axes: Sequence[FigureAxis]) -> Iterator[str]:
-    """Yield for each row its values of the three most important hyperparameters."""
     for index in range(len(axes[0].values) if axes else 0):
         yield ", ".join(f"{axis.name} {_short(axis.values[index])}" for axis in axes[:3])
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else encoding.short(_text(value), 20)
+    return f"{value:.3g}" if isinstance(value, float) else encoding.short(encoding.text(value), 20)

@@ -1,7 +1,6 @@
 """Draw the best value so far over the trials or over time, with each trial's own value.
 
-`kinds` calls `draw`. Failed trials are marks on the lower edge. The values over the steps of one
-trial: `curves`.
+`kinds` calls `draw`. Failed trials are marks on the lower edge.
 """
 
 from __future__ import annotations
@@ -72,7 +71,6 @@ def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
 
 
 def _by_number(data: FigureData) -> tuple[list[FigureRow], list[float], str]:
-    """Return the rows in the order of their numbers, their positions, and the axis label."""
     ordered = sorted(data.rows, key=lambda row: (row.number is None, row.number or 0))
     if all(row.number is not None for row in ordered):
         return ordered, [float(row.number or 0) for row in ordered], "trial"

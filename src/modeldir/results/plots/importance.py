@@ -1,7 +1,6 @@
 """Draw hyperparameter importance as bars with confidence intervals.
 
-`kinds` calls `draw`. The numbers are computed by `search.importance`, as for the report; the notes
-below the bars say how far to trust them.
+`kinds` calls `draw`. The notes below the bars say how far to trust the numbers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Draw figures by kind, and save them to files.
 
-`modeldir.plot` calls `plot`, and `modeldir plot` calls `save`. Everything that can be wrong (kind,
-width, name of the file) is checked before the experiments are read. The rule: matplotlib is only
-imported when a figure is drawn. The content of figures: `figure_data`.
+`modeldir.plot` calls `plot`, and `modeldir plot` calls `save`. Everything that can be wrong is
+checked before the experiments are read. The rule: matplotlib is imported only to draw a figure.
 """
 
 from __future__ import annotations
@@ -80,12 +79,8 @@ def save(  # noqa: PLR0913 - the options of `plot`, for several kinds
 ) -> list[Path]:
     """Draw several kinds, write a file for each, and return the paths.
 
-    The options that `plot` has too mean the same here. One kind is written to `path`. Several kinds
-    have their name before the suffix: `figure_slice.pdf`. If a kind cannot be drawn, that is an
-    error, or the reason is added to `skipped`.
-
-    Raises:
-        ModeldirError: as for `plot`, and if the suffix is not .pdf, .svg or .png.
+    One kind is written to `path`; several have their name before the suffix: `figure_slice.pdf`. If
+    a kind cannot be drawn, that is an error, or the reason is added to `skipped`.
     """
     drawers, size = _drawers(kinds), inches(width)
     targets = _targets(folder, kinds, path)
@@ -107,14 +102,7 @@ def save(  # noqa: PLR0913 - the options of `plot`, for several kinds
 
 
 def inches(width: float | str) -> float:
-    """Convert a width to inches.
-
-    >>> inches("7in"), round(inches("85mm"), 2), inches(3.3)
-    (7.0, 3.35, 3.3)
-
-    Raises:
-        ModeldirError: if it is no width, or not one of a figure.
-    """
+    """Convert a width to inches: 7in, 85mm, 3.3."""
     match = re.fullmatch(r"([0-9.]+) *(in|cm|mm|pt|)", str(width).strip())
     try:
         size = float(match[1]) * _UNITS[match[2]] if match else 0.0
@@ -158,11 +146,7 @@ def _targets(
 
 
 def _drawers(kinds: Sequence[str]) -> list[Draw]:
-    """Return the function that draws each kind.
-
-    Raises:
-        ModeldirError: if there is no such kind, or matplotlib is not installed.
-    """
+    """Return the function that draws each kind."""
     for kind in kinds:
         if kind not in KINDS:
             hint = did_you_mean(kind, list(KINDS)) or f"there are {', '.join(KINDS)}"

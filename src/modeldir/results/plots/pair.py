@@ -1,7 +1,6 @@
 """Draw hyperparameters against each other in pairs, with the metric as color.
 
-`kinds` calls `draw`. Only trials are drawn: no surface is fitted between them, because nobody has
-run anything there. One hyperparameter at a time: `slice`.
+`kinds` calls `draw`. Only trials are drawn: no surface is fitted between them.
 """
 
 from __future__ import annotations

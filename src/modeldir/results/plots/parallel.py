@@ -1,7 +1,6 @@
 """Draw parallel coordinates: each trial is a line across all hyperparameters and the metric.
 
-`kinds` calls `draw`. The color of a line is its metric. A trial that lacks a hyperparameter is not
-dropped: its line goes through the mark "none" below that axis.
+`kinds` calls `draw`. A trial that lacks a hyperparameter goes through "none" below that axis.
 """
 
 from __future__ import annotations
@@ -66,7 +65,6 @@ def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
 
 
 def _heights(axis: FigureAxis) -> list[float]:
-    """Return the height between 0 and 1 at which each row crosses an axis."""
     low, high = _range(axis)
     return [_height(value, low, high, log=axis.log) for value in axis.positions()]
 

@@ -1,8 +1,6 @@
 """Draw the metric over each hyperparameter by itself, in small panels.
 
-`kinds` calls `draw`. Categories are columns with some horizontal jitter and their median. The
-repeats of a configuration are one dot with their standard deviation. Two hyperparameters at once:
-`pair`.
+`kinds` calls `draw`. Categories are columns with some horizontal jitter and their median.
 """
 
 from __future__ import annotations

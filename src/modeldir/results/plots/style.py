@@ -1,11 +1,7 @@
-"""How figures look: colors, sizes, limits and ticks.
-
-Every kind of figure calls these functions. Figures are made for print: one column wide, readable
-for color-blind people and in gray. Their content: `figure_data`.
+"""How figures look: colors, sizes, limits and ticks, for print, color-blind people and in gray.
 
 The colors are those of Okabe and Ito (2008). A color that stands for a value is from cividis (Nuñez
-and others, 2018): its lightness rises evenly, so a gray print keeps the order. No difference is
-shown by color alone: lines differ in their dashes, and the best trial has its own mark.
+and others, 2018), so a gray print keeps the order. No difference is shown by color alone.
 """
 
 from __future__ import annotations
@@ -77,7 +73,6 @@ _SETTINGS: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def settings() -> Iterator[None]:
-    """Use these settings while a figure is made or saved. The user's own are restored."""
     defaults: dict[Any, Any] = {
         key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if key != "backend"
     }
@@ -98,18 +93,11 @@ class Paper(Figure):
 
 
 def figure(width: float, height: float) -> Paper:
-    """Return an empty figure of this size in inches. Call it within `settings`."""
     return Paper(figsize=(width, height), layout="constrained")
 
 
 def text(label: str, longest: int = 40) -> str:
-    """Return a label that can be drawn: control characters escaped, a long one cut in the middle.
-
-    Two long labels stay different if their ends are different.
-
-    >>> text("a" * 30, 11)
-    'aaaaa…aaaaa'
-    """
+    """Return a label that can be drawn; a long one is cut in the middle, since ends differ."""
     escaped = visible(label)
     if len(escaped) <= longest:
         return escaped
@@ -118,7 +106,6 @@ def text(label: str, longest: int = 40) -> str:
 
 
 def metric_label(metric: str, direction: str | None, longest: int = 40) -> str:
-    """Return a metric's name with an arrow that points to the better values."""
     arrow = {"maximize": " ↑", "minimize": " ↓"}.get(direction or "", "")
     return text(metric, longest) + arrow
 
@@ -140,18 +127,11 @@ class AxisLimits:
     log: bool = False
 
     def clipped(self, values: Sequence[float]) -> list[float]:
-        """Return the values, moved to the edge if they are outside."""
         return [min(max(value, self.low), self.high) for value in values]
 
 
 def limits(values: Sequence[float], direction: str | None, *, log: bool = False) -> AxisLimits:
-    """Return limits that ignore runs which diverged.
-
-    The best value is always inside, a bad one up to three interquartile ranges from the quartiles.
-
-    >>> limits([0.9, 0.91, 0.92, 0.93, 1e9], "minimize").high < 2
-    True
-    """
+    """Return limits that ignore runs which diverged: bad values three interquartile ranges away."""
     finite = sorted(value for value in values if math.isfinite(value))
     if not finite:
         return AxisLimits(0.0, 1.0)
@@ -186,7 +166,6 @@ def mark_outliers(
 
 
 def mark_best(axes: Axes, x: float, y: float, size: float) -> None:
-    """Mark the best trial by a star."""
     axes.scatter([x], [y], s=size, marker="*", color=ORANGE, edgecolors=BLACK, linewidths=0.5,
                  zorder=4)  # fmt: skip
 
@@ -195,7 +174,6 @@ def mark_best(axes: Axes, x: float, y: float, size: float) -> None:
 
 
 def metric_axis(axes: Axes, label: str, limits: AxisLimits) -> None:
-    """Let the y axis show a metric."""
     ticks = axes.yaxis
     axes.set_ylabel(label)
     if limits.log:
@@ -210,15 +188,7 @@ def metric_axis(axes: Axes, label: str, limits: AxisLimits) -> None:
 def hyperparameter_axis(
     axes: Axes, axis: FigureAxis, *, vertical: bool = False, label: bool = True, room: int = 5
 ) -> None:
-    """Let an axis show a hyperparameter: its scale, its limits, and ticks at a few values.
-
-    Args:
-        axes: matplotlib's axes.
-        axis: the hyperparameter.
-        vertical: whether it is the y axis.
-        label: whether to draw its name.
-        room: how many tick labels there is room for.
-    """
+    """Let an axis show a hyperparameter, with at most `room` tick labels."""
     ticks = axes.yaxis if vertical else axes.xaxis
     set_scale = axes.set_yscale if vertical else axes.set_xscale
     set_limits = axes.set_ylim if vertical else axes.set_xlim
@@ -234,7 +204,6 @@ def hyperparameter_axis(
 
 
 def _range(axis: FigureAxis) -> tuple[float, float]:
-    """Return the limits of an axis: the range of its values with some margin."""
     if not axis.is_numeric:
         return -0.6, len(axis.categories) - 0.4
     known = [each for each in axis.positions() if each == each]  # noqa: PLR0124 - NaN
@@ -266,7 +235,6 @@ def _hyperparameter_ticks(ticks: TickAxis, axis: FigureAxis, room: int) -> None:
 
 
 def labels_fit(distinct: Sequence[float], *, log: bool) -> bool:
-    """Return whether tick labels at these values would not overlap."""
     scaled = [math.log(each) for each in distinct] if log else list(distinct)
     width = scaled[-1] - scaled[0]
     if max(len(number_text(each)) for each in distinct) > 5:  # noqa: PLR2004 - 0.0142048
@@ -275,18 +243,13 @@ def labels_fit(distinct: Sequence[float], *, log: bool) -> bool:
 
 
 def _log_ticks(ticks: TickAxis, low: float, high: float, room: int = 5) -> None:
-    """Set the ticks of a logarithmic axis."""
     ticks.set_major_locator(FixedLocator(log_round_values(low, high, room)))
     ticks.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     ticks.set_minor_formatter(NullFormatter())
 
 
 def log_round_values(low: float, high: float, room: int = 5) -> list[float]:
-    """Return at most `room` round values: 1, 2, 5 if they fit, else 1, 3, else powers of ten.
-
-    >>> log_round_values(16, 1024), log_round_values(1e-7, 0.1, 4)
-    ([30.0, 100.0, 300.0, 1000.0], [1e-07, 1e-05, 0.001, 0.1])
-    """
+    """Return at most `room` round values: 1, 2, 5 if they fit, else 1, 3, else powers of ten."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for digits in ((1, 2, 5), (1, 3), (1,)):
         values = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in digits]
@@ -299,11 +262,7 @@ def log_round_values(low: float, high: float, room: int = 5) -> list[float]:
 
 
 def number_text(value: float) -> str:
-    """Return a number for an axis. An exponent is not raised, so a search in the PDF finds it.
-
-    >>> [number_text(value) for value in (1e-5, 0.05, 256.0, -0.001, 123456.0)]
-    ['1e-5', '0.05', '256', '-0.001', '123456']
-    """
+    """Return a number for an axis. An exponent is not raised, so a search in the PDF finds it."""
     digits = f"{value:.6g}"
     if (abs(value) < 0.001 and value) or abs(value) >= 1e6:  # noqa: PLR2004 - longer than its exponent
         digits = f"{value:.3e}"
@@ -315,7 +274,6 @@ def number_text(value: float) -> str:
 def round_values(
     low: float, high: float, *, log: bool = False, integer: bool = False
 ) -> list[float]:
-    """Return a few round values between two numbers."""
     if log:
         return log_round_values(low, high)
     values = MaxNLocator(4, integer=integer, steps=_STEPS).tick_values(low, high)

@@ -1,9 +1,7 @@
 """The report: a tree of experiments as one HTML file that needs no server and no network.
 
-    modeldir.write_report("experiments/learning_rate", "report.html")
-
 Start at `report_file`. `page_data` collects everything that the page shows, and `page` puts it into
-one file with the styles and scripts of `assets/`. Figures for papers: `modeldir.results.plots`.
+one file with the styles and scripts of `assets/`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Decide the scale of an axis: whether it is logarithmic, and how far it reaches.
 
-Both the report (`columns`) and the figures (`plots.figure_data`) call `is_log_hyperparameter`, so
-a hyperparameter has the same axis everywhere. The search config decides. If it says nothing, the
-distribution of the values does, as for metrics (`looks_logarithmic`).
+The report and the figures call `is_log_hyperparameter`, so a hyperparameter has the same axis
+everywhere. The search config decides, else the distribution of the values.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ _FEWEST_VALUES, _LONGEST_LIST = 3, 12
 
 @dataclass(frozen=True)
 class DeclaredRange:
-    """The range of one hyperparameter in the search configs; `options` are the values of a list."""
-
     log: bool | None = None
     low: float | None = None
     high: float | None = None
@@ -34,7 +31,6 @@ class DeclaredRange:
 
 
 def read_plans(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """Return the search configs of some folders, without those that cannot be read."""
     plans = []
     for folder in folders:
         try:
@@ -74,10 +70,7 @@ def _union(one: DeclaredRange, other: DeclaredRange) -> DeclaredRange:
 
 
 def is_log_hyperparameter(values: Sequence[float], declared: DeclaredRange) -> bool:
-    """Return whether the axis of a numeric hyperparameter is logarithmic.
-
-    A declared range decides, unless a value is zero or negative.
-    """
+    """Return whether the axis is logarithmic: a declared range decides, for values over 0."""
     log = looks_logarithmic(values) if declared.log is None else declared.log
     return log and min(values, default=1) > 0
 
@@ -89,8 +82,6 @@ def looks_logarithmic(values: Sequence[float]) -> bool:
     largest distance to an even spread is compared, as in the Kolmogorov-Smirnov test.
 
     >>> looks_logarithmic([1e-4, 1e-3, 1e-2, 1e-1]), looks_logarithmic([0.001, 0.2, 0.4, 0.7])
-    (True, False)
-    >>> looks_logarithmic([16, 32, 64, 128, 128]), looks_logarithmic([1, 2, 3, 4, 5, 6, 7, 8])
     (True, False)
     """
     ordered = sorted(each for each in values if math.isfinite(each))

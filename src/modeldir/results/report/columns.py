@@ -1,8 +1,7 @@
 """The columns of the page: metrics, times, hyperparameters and facts such as the host.
 
 `page_data` calls `columns` once. A column holds a value for each experiment, in the order of the
-tree, and says what its axis looks like (`axis_scales`). Columns are much smaller than rows: 10,000
-trials of 8 hyperparameters take 1.2 MB, and 0.5 MB compressed. How a value is encoded: `encoding`.
+tree, and says what its axis looks like. Columns are much smaller than rows.
 """
 
 from __future__ import annotations
@@ -41,14 +40,6 @@ def columns(
     ranges: Mapping[str, DeclaredRange],
     hyperparameters: Sequence[Mapping[str, object]],
 ) -> tuple[list[Json], Labels]:
-    """Return all columns and their labels.
-
-    Args:
-        tree: the experiments.
-        origins: of each experiment.
-        ranges: of the hyperparameters, as the search configs declare them.
-        hyperparameters: of each experiment, as used.
-    """
     made = [
         *_metric_columns(tree),
         *_hyperparameter_columns(hyperparameters, ranges),
@@ -123,7 +114,6 @@ def _hyperparameter_columns(
 
 
 def _fact_columns(found: Sequence[ExperimentRow], origins: Sequence[Origin]) -> Iterator[_Column]:
-    """Yield what else may differ, if enough experiments have a value."""
     for name, values, fewest in (
         ("failure", [each.status.failure for each in found], 1),
         ("note", [each.note for each in found], 1),

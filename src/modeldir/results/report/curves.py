@@ -1,8 +1,7 @@
 """Choose the learning curves that go into the page, and thin them out.
 
-`page_data` calls `chosen` and `curves`; `plots.curves` calls `chosen` and `read_curves`. The page
-cannot read files beside it, so it must contain what it shows: all curves of a few trials,
-and of many trials those of the best ones and of some spread over the rest.
+`page_data` and `plots.curves` call it. The page cannot read files beside it, so it must contain
+what it shows: all curves of a few trials, and of many those of the best and of some others.
 """
 
 from __future__ import annotations
@@ -31,12 +30,7 @@ _MOST_LINES = 4000
 
 
 def chosen(ranked: Sequence[int], others: Sequence[int]) -> list[int]:
-    """Return the indices of the trials whose curves are shown.
-
-    Args:
-        ranked: trials with a value, the best first.
-        others: trials without one. They are shown only if all trials are.
-    """
+    """Return the indices of the trials whose curves are shown: all, or the best and some others."""
     if len(ranked) + len(others) <= _SHOW_ALL:
         return sorted([*ranked, *others])
     rest = ranked[_BEST:]
@@ -46,20 +40,11 @@ def chosen(ranked: Sequence[int], others: Sequence[int]) -> list[int]:
 
 
 def has_curve(folder: Path) -> bool:
-    """Return whether an experiment has a `metrics.jsonl`."""
     return os.path.exists(os.path.join(folder, metric_files.METRICS_LINES))
 
 
 def curves(folders: Mapping[int, Path], objectives: Sequence[str]) -> dict[str, Json]:
-    """Encode the curves of some experiments.
-
-    Args:
-        folders: of the experiments, by index.
-        objectives: the metrics that matter most. They come first, then their training metrics.
-
-    Returns:
-        `names` of the metrics, and `of` each experiment the points for each name, or null.
-    """
+    """Encode the curves of some experiments by index: `names`, and the points `of` each."""
     read = {index: read_curves(folder) for index, folder in folders.items()}
     known = dict.fromkeys(name for by_name in read.values() for name in by_name)
     training = [f"train/{name}" for name in objectives]
@@ -74,10 +59,7 @@ def curves(folders: Mapping[int, Path], objectives: Sequence[str]) -> dict[str, 
 
 
 def read_curves(folder: Path) -> dict[str, dict[float, float]]:
-    """Read `metrics.jsonl`: by metric, the value at each step. Validation and training only.
-
-    If a step was logged twice, after a restart, the later value is kept.
-    """
+    """Read the value at each step by metric, validation and training only; the last one counts."""
     by_name: dict[str, dict[float, float]] = {}
     for index, line in enumerate(_parsed_lines(folder / metric_files.METRICS_LINES)):
         step, _, values = logged_step(line, index)

@@ -1,9 +1,7 @@
 """Encode values for the page: short numbers, short strings, columns.
 
-`columns` and the other modules of the report call this for everything that they put into the page.
 Numbers have six digits. A long string is cut and says how long it was, and control characters are
-escaped. A column is a list of numbers, or a list of strings with an index for each experiment.
-Whether a column's axis is logarithmic: `axis_scales`.
+escaped. A column is a list of numbers, or of strings with an index for each experiment.
 """
 
 from __future__ import annotations
@@ -25,22 +23,13 @@ _MOST_WORDS = 3
 
 
 def short(text: str, longest: int = LONGEST) -> str:
-    """Cut a string and say how long it was.
-
-    >>> short("a" * 5000, 10)
-    'aaaaaaaaaa… (5,000 characters)'
-    """
     if len(text) <= longest:
         return visible(text)
     return f"{visible(text[:longest])}… ({len(text):,} characters)"
 
 
 def number(value: float) -> float | int | str:
-    """Encode a number with six digits. JSON has no NaN or infinity, so they become strings.
-
-    >>> number(0.123456789), number(3), number(float("nan")), number(2.0)
-    (0.123457, 3, 'nan', 2)
-    """
+    """Encode a number with six digits. JSON has no NaN or infinity, so they become strings."""
     if isinstance(value, int):
         return value if abs(value) < _LARGEST_EXACT else float(f"{value:.{_DIGITS}g}")
     if not math.isfinite(value):
@@ -55,7 +44,6 @@ def is_number(value: object) -> bool:
 
 
 def numbers(values: Iterable[float | None]) -> list[Json]:
-    """Encode a column of numbers. None becomes null."""
     return [None if value is None else _any_number(value) for value in values]
 
 
@@ -73,8 +61,8 @@ def categories(values: Sequence[object], order: Sequence[object] = ()) -> dict[s
     """
     rank: dict[str, int] = {}
     for value in order:
-        rank.setdefault(_text(value), len(rank))
-    texts = [None if value is None else _text(value) for value in values]
+        rank.setdefault(text(value), len(rank))
+    texts = [None if value is None else text(value) for value in values]
     used = {text for text in texts if text is not None}
     ordered = [*(text for text in rank if text in used), *sorted(used - rank.keys())]
     index = {text: i for i, text in enumerate(ordered)}
@@ -84,7 +72,8 @@ def categories(values: Sequence[object], order: Sequence[object] = ()) -> dict[s
     }
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """Return a value as a cell has it; a string stays as it is."""
     return value if isinstance(value, str) else cell_text(value)
 
 
@@ -98,12 +87,12 @@ def column(values: Sequence[object], order: Sequence[object] = ()) -> dict[str, 
     """Encode a column of hyperparameters, as numbers or as categories.
 
     It is a column of numbers if most values are numbers, or if there are at most three different
-    strings among them ("auto", null). These strings then stay strings.
+    strings among them ("auto", null).
     """
     plain = [unmarked(value) for value in values]
     found = [value for value in plain if is_number(value)]
     words = [value for value in plain if value is not None and not is_number(value)]
-    few_words = len(set(found)) > _MOST_WORDS and len(set(map(_text, words))) <= _MOST_WORDS
+    few_words = len(set(found)) > _MOST_WORDS and len(set(map(text, words))) <= _MOST_WORDS
     if found and (few_words or len(found) > len(words)):
         return {"v": [_cell(value) for value in plain]}
     return categories(plain, [unmarked(value) for value in order])
@@ -112,15 +101,11 @@ def column(values: Sequence[object], order: Sequence[object] = ()) -> dict[str, 
 def _cell(value: Any) -> Json:
     if value is None:
         return None
-    return _any_number(value) if is_number(value) else short(_text(value))
+    return _any_number(value) if is_number(value) else short(text(value))
 
 
 def labels(names: Sequence[str]) -> list[str]:
-    """Return a different label for each column.
-
-    >>> labels(["loss", "accuracy", "loss"])
-    ['loss', 'accuracy', 'loss #2']
-    """
+    """Return a different label for each column: `loss`, `loss #2`."""
     labels: list[str] = []
     used: set[str] = set()
     for name in names:

@@ -1,8 +1,7 @@
 """Group the failed experiments by error, with the last lines that they printed.
 
-`page_data` calls `failed` and `reasons`, and `modeldir show` calls `last_lines`. Trials that failed
-with the same error are one group, and a few of them show their last lines. Which class an error
-belongs to was recorded when the run ended: `experiment.failures`.
+`page_data` calls `failed` and `reasons`, and `modeldir show` calls `last_lines`. The class of an
+error was recorded when the run ended: `experiment.failures`.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ _LOGS = ("console.log", "train.log")
 def failed(found: Sequence[ExperimentRow]) -> list[Json]:
     """Return the groups of experiments that failed with the same error, the largest first.
 
-    Each has its `class`, the `words` of the error, the indices `of` its experiments, and in `tails`
-    the last lines of some of them by index.
+    `tails` are the last lines of a few of them by index.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for index, each in enumerate(found):
@@ -68,7 +66,6 @@ def last_lines(folder: Path) -> list[str]:
 
 
 def reasons(found: Sequence[ExperimentRow]) -> Mapping[str, Json]:
-    """Return a column with the reason why each experiment did not complete."""
     no_reason = {attempts.COMPLETED, attempts.UNRECORDED, attempts.WAITING}
     return encoding.categories([
         None if each.status.state in no_reason else each.status.last_line or each.status.reason

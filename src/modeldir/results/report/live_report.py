@@ -1,8 +1,7 @@
 """A report that is written again while trials end, for `modeldir watch --html`.
 
-`commands.watch` makes a `LiveReport`, calls `trial_ended` for each trial and `refresh` each time it
-has looked at the folder. Writing must never slow down the machine: there are at least five seconds
-between two reports, and writing takes at most 5 % of the time. One report: `report_file`.
+Writing must never slow down the machine: there are at least five seconds between two reports, and
+writing takes at most 5 % of the time.
 """
 
 from __future__ import annotations
@@ -25,9 +24,6 @@ class LiveReport:
     """A report of a folder that is kept up to date. It is written at once.
 
     `problem` is the message of the last report if it could not be written, else None.
-
-    Raises:
-        FolderError: if the first report cannot be written.
     """
 
     def __init__(
@@ -46,16 +42,12 @@ class LiveReport:
         self._write()
 
     def trial_ended(self) -> None:
-        """Note that the written report is out of date."""
         self._is_outdated = True
 
     def refresh(self, *, last: bool = False) -> None:
-        """Write the report again if it is out of date and the time has come.
+        """Write the report again if it is out of date and the time has come, or it is the `last`.
 
         A full disk does not end the watch: the error is kept in `problem`.
-
-        Args:
-            last: write it now in any case.
         """
         if not last and (not self._is_outdated or self._clock() < self._next):
             return

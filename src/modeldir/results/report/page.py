@@ -2,7 +2,7 @@
 
 `report_file` calls `page`. Nothing in the data can be taken for markup: `packed` escapes or
 compresses it. The page may run only its own scripts and styles, identified by their hashes, and may
-not use the network. Without scripts it shows a table. The data: `page_data`.
+not use the network. Without scripts it shows a table.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _MOST_ROWS, _MOST_COLUMNS = 20, 10
 
 
 def page(data: Mapping[str, Json]) -> str:
-    """Return the whole page."""
     style, script = _asset("report.css"), _script()
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
@@ -98,7 +97,6 @@ def _table(data: Mapping[str, Json]) -> str:
 
 
 def _best(data: Mapping[str, Json]) -> list[int]:
-    """Return the indices of the best experiments, or of the first ones without a ranked metric."""
     everything = range(data["n"])
     if not data["objectives"]:
         return list(everything[:_MOST_ROWS])

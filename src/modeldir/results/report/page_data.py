@@ -1,8 +1,7 @@
 """Collect everything that the page shows, as one object that JSON can hold.
 
-`report_file` calls `page_data`. Each part has a module: `columns`, `curves`, `failures`,
-`provenance`, and `search.importance`. The page itself sorts, filters and draws (`assets/*.js`), so
-no order here matters but that of the experiments. How the object gets into the file: `page`.
+`report_file` calls `page_data`. Each part has a module. The page itself sorts, filters and draws
+(`assets/*.js`), so no order here matters but that of the experiments.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from modeldir._system.timestamps import unix_time, utc_now
 from modeldir.errors import ModeldirError
 from modeldir.experiment import discovery
 from modeldir.metrics import objective
+from modeldir.params.equality import all_same
 from modeldir.params.plain_values import SEED
 from modeldir.results import confirmation, finalists
 from modeldir.results.report import axis_scales, columns, curves, encoding, failures, provenance
@@ -37,13 +37,9 @@ _MOST_WARNINGS, _LONGEST_LINE = 50, 400
 def page_data(
     tree: Tree, target: Path, where: str | None = None, group: Sequence[str] = ()
 ) -> dict[str, Json]:
-    """Return the data of the page about a tree.
+    """Return the data of the page at `target` about a tree that `where` selected.
 
-    Args:
-        tree: the experiments.
-        target: the path of the page, to which links are relative.
-        where: the condition by which the experiments were selected.
-        group: hyperparameters. Experiments that differ only in these count as repeats.
+    Experiments that differ only in the hyperparameters of `group` count as repeats.
     """
     found = tree.experiments
     rows = tree.grouped(group) if group else tree.rows()
@@ -115,7 +111,6 @@ def _paths(tree: Tree) -> dict[str, str]:
 
 
 def _confirmations(searches: Iterable[Path]) -> Iterator[list[str]]:
-    """Yield the lines of `modeldir confirm` for each search that has been confirmed."""
     for folder in searches:
         if not (folder / finalists.FOLDER / discovery.CONFIRM).is_file():
             continue
@@ -133,7 +128,6 @@ def _warnings(tree: Tree) -> list[str]:
 
 
 def _groups(found: Sequence[ExperimentRow], rows: Sequence[ExperimentRow]) -> list[int] | None:
-    """Return for each experiment the index of its group of repeats; None without repeats."""
     if len(rows) == len(found):
         return None
     index = {member.path: i for i, row in enumerate(rows) for member in (row.members or (row,))}
@@ -155,10 +149,8 @@ def _importances(
     Repeats are no independent evidence about other hyperparameters, so `rows` holds their means.
     """
     names = dict.fromkeys(name for values in used for name in values if name not in ignored)
-    values_of = {
-        name: [_hashable(encoding.unmarked(values.get(name))) for values in used] for name in names
-    }
-    varying = {name: values for name, values in values_of.items() if len(set(values)) > 1}
+    values_of = {name: [encoding.unmarked(each.get(name)) for each in used] for name in names}
+    varying = {name: values for name, values in values_of.items() if not all_same(values)}
     by_metric = {}
     for metric, _ in tree.objectives:
         if ("metric", metric) not in labels:
@@ -178,10 +170,6 @@ def _importances(
     }
 
 
-def _hashable(value: object) -> object:
-    return str(value) if isinstance(value, (list, dict, tuple)) else value
-
-
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
@@ -198,27 +186,18 @@ def _curves(tree: Tree) -> dict[str, Json]:
 
 
 def ranked_indices(tree: Tree) -> list[int]:
-    """Return the indices of the experiments with a ranked value, the best first.
-
-    With several metrics, the experiments of the Pareto front come first.
-    """
+    """Return the indices of the experiments with a value: the Pareto front, then the best."""
     if tree.metric is None:
         return []
     name, direction = tree.metric
     sign = -1.0 if direction == "maximize" else 1.0
     values = [(each.value(name), index) for index, each in enumerate(tree.experiments)]
-    front = _front(tree)
+    front = set()
+    if len(tree.objectives) > 1:  # with one metric there is a best experiment and no front
+        each_value = [[row.value(name) for name, _ in tree.objectives] for row in tree.experiments]
+        scored = [(values, index) for index, values in enumerate(each_value)]
+        front = set(objective.pareto_front(scored, tree.objectives))
     keys = [
         (index not in front, sign * value, index) for value, index in values if value is not None
     ]
     return [index for _, _, index in sorted(keys)]
-
-
-def _front(tree: Tree) -> set[int]:
-    if len(tree.objectives) < 2:  # noqa: PLR2004 - one metric has a best experiment and no front
-        return set()
-    scored = [
-        ([each.value(name) for name, _ in tree.objectives], index)
-        for index, each in enumerate(tree.experiments)
-    ]
-    return set(objective.pareto_front(scored, tree.objectives))

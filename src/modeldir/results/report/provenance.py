@@ -1,8 +1,7 @@
 """Provenance of the results: commands, code versions, hosts, library versions, dates.
 
-`page_data` calls `origin` for each experiment and `provenance` once. Everything is read from
-`run.json`, `trial.json` and `environment.json`. The current machine is never examined, because a
-report is often made on another one. Recording these files: `experiment.provenance`.
+`page_data` calls it. Everything is read from `run.json`, `trial.json` and `environment.json`. The
+current machine is never examined, because a report is often made on another one.
 """
 
 from __future__ import annotations
@@ -39,13 +38,7 @@ _GIVEN = "points"
 
 @dataclass(frozen=True)
 class Origin:
-    """Record of how one experiment was made.
-
-    Args:
-        name: of its folder.
-        record: the run file of its latest attempt.
-        trial: the content of `trial.json`.
-    """
+    """Record of how one experiment was made: its latest run file and its `trial.json`."""
 
     name: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -72,13 +65,11 @@ class Origin:
 
     @property
     def sampler(self) -> str | None:
-        """The sampler that proposed the trial."""
         value = self.trial.get("sampler")
         return value if isinstance(value, str) else None
 
     @property
     def host(self) -> str | None:
-        """The host that it ran on."""
         for key in ("process", "supervisor"):
             process = self.record.get(key)
             if isinstance(process, dict) and isinstance(process.get("host"), str):
@@ -87,7 +78,6 @@ class Origin:
 
 
 def origin(found: ExperimentRow) -> Origin:
-    """Read the origin of an experiment."""
     attempt, trial = found.status.attempt, {}
     record = attempts.read(found.path, attempt).record if attempt else {}
     if found.number is not None:
@@ -156,7 +146,6 @@ def _setting(value: object) -> str | None:
 
 
 def _libraries(searches: Iterable[Path]) -> Iterator[str]:
-    """Yield the versions of well-known libraries that the searches recorded."""
     seen: dict[str, None] = {}
     for folder in searches:
         packages = reading.read_object(folder / "environment.json").get("packages")

@@ -1,8 +1,7 @@
 """Write the report of a folder as one HTML file.
 
 `modeldir.write_report` and `modeldir synthesize --html` come here; `live_report` calls it again and
-again. An earlier report is replaced as a whole, so a browser shows the old one or the new one. The
-content of the page: `page_data`.
+again. An earlier report is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -45,17 +44,7 @@ def write_tree_report(
     where: str | None = None,
     group: Sequence[str] = (),
 ) -> Path:
-    """Write the report of a tree that has been read already.
-
-    Args:
-        tree: the experiments.
-        path: by default `report.html` in the tree's folder.
-        where: the condition by which the experiments were selected, for the title.
-        group: hyperparameters. Experiments that differ only in these are one row, as repeats are.
-
-    Raises:
-        FolderError: if the file cannot be written.
-    """
+    """Write the report of a tree that has been read already; see `page_data`."""
     from modeldir.results.report import page, page_data  # noqa: PLC0415 - slow to import
 
     target = Path(path) if path is not None else tree.folder / _FILE_NAME
