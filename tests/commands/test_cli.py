@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from laboratory import THREE, Project
+from laboratory import THREE, Project, let_it_be_long_ago
 from modeldir import __version__, commands
 from modeldir.errors import SearchError
 from modeldir.results import plots
@@ -174,6 +174,7 @@ def test_a_command_loads_no_library_that_it_does_not_need(line: str, tmp_path: P
 def test_show_of_a_search_reads_each_of_its_trials_once(project: Project) -> None:
     """One listing of its folder, one reading of what it says: it is most of what `show` takes."""
     assert project.searches("learning_rate=0.1,0.01", "--no-pilot").code == 0
+    let_it_be_long_ago(project.path / "experiments/search")
     code = (
         "import sys; from modeldir.commands import main; from modeldir.commands import show\n"
         "def hear(what, given):\n"

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from laboratory import Project
+from laboratory import Project, let_it_be_long_ago
 
 COUNTING = """
 import atexit, collections, json, os, sys
@@ -43,10 +43,7 @@ def test_joining_reads_each_trial_once(tmp_path: Path) -> None:
         values = ",".join(str(round(0.01 * k, 2)) for k in range(1, count + 1))
         project.searches(f"learning_rate={values}", "-j", "2")
         assert len(project.ended) == count
-        for run_file in project.path.glob("experiments/search/*/run.json"):
-            record = json.loads(run_file.read_text())
-            record["ended"] = "2020-01-01T00:00:00.000+00:00"  # lately is listed once more
-            run_file.write_text(json.dumps(record))
+        let_it_be_long_ago(project.path / "experiments/search")
         totals.append(counts(project, values))
     more = {what: (totals[1][what] - totals[0][what]) / 20 for what in ("opens", "listings")}
     assert more["opens"] <= 4, totals
