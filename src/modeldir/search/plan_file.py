@@ -20,6 +20,7 @@ from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError
 from modeldir.experiment import project as projects
 from modeldir.params import nested, plain_values
+from modeldir.params.equality import same
 from modeldir.params.plain_values import SEED
 from modeldir.search import base_config, checks, plan, plan_check, plan_updates, trial_command
 from modeldir.search.trials import Trials
@@ -56,13 +57,13 @@ class PlanFile:
         """Read the base config and the plan, join the plan with what was given, and check it."""
         self.base = base_config.load_base(self.folder)
         self.flat_base = plain_values.flatten(self.base)
-        written = plan.read_plan(self.folder)
+        self._read_from = stamp(self.file)  # before reading: a change in between is seen later
+        self._as_read = written = plan.read_plan(self.folder)
         if not written:
             checks.check_untrained(self.folder)
         raw, changes = plan_updates.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
-        self._read_from = stamp(self.file)
         if written.get("auto") != self.plan.written.get("auto"):
             self.changes += self.chosen_by_auto()
 
@@ -107,11 +108,19 @@ class PlanFile:
         raw, _ = plan_updates.joined(self.plan.written, changes)
         self.plan = self._checked(raw)
 
-    def write(self) -> None:
-        """Write the plan, where the file says something else."""
-        if self.plan.written != plan.read_plan(self.folder):
+    def write(self) -> bool:
+        """Write the plan, where the file says something else.
+
+        False, and nothing is written, where another command has changed the file since it was read:
+        `load` it first. The caller holds the search's lock.
+        """
+        if not same(plan.read_plan(self.folder), self._as_read):
+            return False
+        if not same(self.plan.written, self._as_read):
             files.write_json(self.folder / plan.FILE, self.plan.written, durable=True)
+            self._as_read = dict(self.plan.written)
         self._read_from = stamp(self.file)
+        return True
 
     def use_command(self, command: str, *, typed: bool) -> list[str]:
         """Make a command the plan's, and check it. Return what is new about it.

@@ -197,11 +197,14 @@ class Scheduler:
     def reload_if_changed(self) -> None:
         """Read the plan again if another command has changed it, which may happen at any time."""
         if self._plan_file.has_changed():
-            self._plan_file.load({})
-            self.begin()
-            self.take_in_all()
-            self._plan_file.check_base(self.trials)
-            pruning.fill_rungs(self._plan_file, self.trials)
+            self._reload()
+
+    def _reload(self) -> None:
+        self._plan_file.load({})
+        self.begin()
+        self.take_in_all()
+        self._plan_file.check_base(self.trials)
+        pruning.fill_rungs(self._plan_file, self.trials)
 
     def take_in_all(self) -> None:
         self.trials.refresh()
@@ -235,12 +238,13 @@ class Scheduler:
         name, direction = chosen
         with self._lock.held():
             self.reload_if_changed()  # else what others wrote into the plan would be lost
-            if self._has_metric():
-                return None
-            self._plan_file.amend({direction: name})
-            self._observe(self.observations.records())  # trials that are there have values now
-            self._plan_file.write()
-        return chosen
+            while not self._has_metric():
+                self._plan_file.amend({direction: name})
+                if self._plan_file.write():
+                    self._observe(self.observations.records())  # trials have values now
+                    return chosen
+                self._reload()
+        return None
 
     def _has_metric(self) -> bool:
         return self._plan.metric is not None

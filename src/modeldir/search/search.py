@@ -171,19 +171,23 @@ class Search:
         news += self.plan_file.check_base(self.trials)
         news += checks.code_has_changed(self.trials, self.code)
         with self._lock.held():
-            if self.plan_file.has_changed():  # by another command, since we read it
+            self._fill_in()
+            while not self.plan_file.write():  # changed by another command, since we read it
                 self.plan_file.load(self.plan_file.given)
                 self.scheduler.begin()
                 self.scheduler.take_in_all()
                 if command is not None:
                     self.plan_file.use_command(command, typed=typed)
-            self.scheduler.choose_names()
-            for record in self.trials:
-                ended = self.trials.status(record).state in attempts.FINAL
-                self.trials.folders.mend(record, ended=ended)
-            pruning.fill_rungs(self.plan_file, self.trials)
-            self.plan_file.write()
+                self._fill_in()
         return news
+
+    def _fill_in(self) -> None:
+        """Decide how trials are named, complete those of a power cut and the pruner's rungs."""
+        self.scheduler.choose_names()
+        for record in self.trials:
+            ended = self.trials.status(record).state in attempts.FINAL
+            self.trials.folders.mend(record, ended=ended)
+        pruning.fill_rungs(self.plan_file, self.trials)
 
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
