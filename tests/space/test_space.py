@@ -98,7 +98,7 @@ def test_arrays_of_numpy_are_lists_of_values() -> None:
 def test_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float], seed: int) -> None:
     """Bounds hold also where rounding would lead out of them."""
     domain = Uniform(*bounds)
-    value = domain.draw(random.Random(seed))
+    value = domain.at(random.Random(seed).random())
     assert domain.low <= value <= domain.high
     assert value in (float(f"{value:.6g}"), *bounds)
     assert len(value_text(value)) <= domain.longest()
@@ -109,7 +109,7 @@ def test_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float], see
 def test_log_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float], seed: int) -> None:
     """The same for the logarithmic one, over any number of decades."""
     domain = LogUniform(*bounds)
-    value = domain.draw(random.Random(seed))
+    value = domain.at(random.Random(seed).random())
     assert domain.low <= value <= domain.high
     assert value in (float(f"{value:.6g}"), *bounds)
     assert len(value_text(value)) <= domain.longest()
@@ -119,7 +119,7 @@ def test_log_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float],
 def test_whole_numbers_stay_whole_and_within_their_bounds(bounds: list[int], seed: int) -> None:
     """Also where a float could not tell neighbours apart."""
     for domain in (Int(*bounds), LogInt(*bounds)):
-        value = domain.draw(random.Random(seed))
+        value = domain.at(random.Random(seed).random())
         assert type(value) is int
         assert domain.low <= value <= domain.high
         assert len(str(value)) <= domain.longest()
@@ -131,7 +131,7 @@ def shares(domain: Domain, parts: int, place: Any) -> list[float]:
     counts = [0] * parts
     rng = random.Random(230)
     for _ in range(4000):
-        counts[place(domain.draw(rng))] += 1
+        counts[place(domain.at(rng.random()))] += 1
     return [count / 4000 for count in counts]
 
 

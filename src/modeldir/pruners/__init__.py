@@ -1,12 +1,10 @@
 """Pruners stop unpromising trials early. Each has a module of its own: `asha`, `median`, ...
 
-A pruner sees the values of one trial, step by step, and those of the other trials at the same rung
-(a step at which trials are compared). Start at the Protocols `Pruner` and `Rungs`; `make` makes a
-pruner by its name. The rule: a pruner only answers. It starts and ends no process.
+Start at the Protocols `Pruner` and `Rungs`; `make` makes a pruner by its name, and `judge` calls
+it. The rule: a pruner only answers. It starts and ends no process.
 
 A custom pruner is a class `Class(rungs, direction, **options)`, named as "package.module:Class" or
-by an entry point in the group `modeldir.pruners`. Its contract tests: `modeldir.testing`. The files
-behind `Rungs`: `rungs`. The caller of pruners: `judge`.
+by an entry point in the group `modeldir.pruners`. `modeldir.testing` has its contract tests.
 """
 
 from __future__ import annotations
@@ -86,7 +84,6 @@ class Setting:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str | dict[str, Any]:
-        """Return the shortest form for `search.json`."""
         return {self.kind: dict(self.options)} if self.options else self.kind
 
     @property
@@ -128,10 +125,7 @@ def parse_text(text: str) -> str | dict[str, Any]:
 
 
 def _cut(text: str) -> tuple[str, str | None]:
-    """Return a pruner's name and its options.
-
-    Options come after the last colon, and so does the class in `package.module:Class`.
-    """
+    """Return a pruner's name and its options: those after the last colon, unless it is a class."""
     head, colon, tail = text.rpartition(":")
     has_options = colon and (head in _BUILT_IN or not {"=", ","}.isdisjoint(tail))
     return (head, tail) if has_options else (text, None)
@@ -211,11 +205,6 @@ def make(setting: Setting, rungs: Rungs, direction: Direction) -> Pruner:
 
 
 def maker_of(kind: str) -> Maker:
-    """Return the class of the pruner with this name.
-
-    Raises:
-        SearchError: if there is none.
-    """
     try:
         maker: Maker = _KIND.load(kind)
     except plugins.PluginError as error:
@@ -234,7 +223,6 @@ def replaces(setting: Setting) -> bool:
 
 
 def _defaults(maker: Maker) -> dict[str, Any]:
-    """Return the options of a pruner with their default values."""
     import inspect  # noqa: PLC0415 - slow to import
 
     return {

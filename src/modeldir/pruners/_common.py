@@ -1,7 +1,6 @@
 """Helpers that several pruners share: compare values, word a share, check options.
 
-Each pruner of this package imports it. Start at `count_better`. The rule: NaN is worse than any
-number. Rungs and steps: each pruner's own module.
+The rule: NaN is worse than any number.
 """
 
 from __future__ import annotations
@@ -18,11 +17,7 @@ _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 10: "tenth"}
 
 
 def count_better(values: Iterable[float], value: float, direction: Direction) -> int:
-    """Count the values that are strictly better than `value`; NaN is the worst.
-
-    >>> count_better([0.9, 0.8, float("nan")], 0.8, "maximize")
-    1
-    """
+    """Count the values that are strictly better than `value`; NaN is the worst."""
     if math.isnan(value):
         return sum(not math.isnan(each) for each in values)
     if direction == "maximize":
@@ -31,29 +26,19 @@ def count_better(values: Iterable[float], value: float, direction: Direction) ->
 
 
 def share_words(factor: int) -> str:
-    """Return "one of `factor`" in words.
-
-    >>> share_words(3), share_words(7)
-    ('third', 'seventh part')
-    """
+    """Return "one of `factor`" in words: third, seventh part."""
     ordinals = {6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth"}
     return _SHARES.get(factor) or f"{ordinals.get(factor, f'{factor}th')} part"
 
 
 class WrongOptionsError(ValueError):
-    """Options of a pruner are wrong; `problems` has a line for each."""
-
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
 def check_integers(**bounds: tuple[object, int]) -> None:
-    """Check that each option is an integer and not below its minimum, given as (value, minimum).
-
-    Raises:
-        WrongOptionsError: with a line for each that is not.
-    """
+    """Check that each option is an integer and not below its minimum, given as (value, minimum)."""
     problems = [
         f"{name}: got {value!r}, expected an integer, {least} or more"
         for name, (value, least) in bounds.items()

@@ -1,11 +1,8 @@
 """Asynchronous successive halving (ASHA): the best share of the trials at a rung continues.
 
 Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, in its stopping
-variant. A trial that is not among the best 1/reduction_factor of all that have reached the rung *so
-far* stops there for good. No trial waits for others, and none is paused. Algorithm 2 of the paper
-pauses trials instead and promotes them later, which an unknown script cannot do.
-
-Start at `Asha.should_prune`. ASHA with several brackets: `hyperband`.
+variant: no trial waits for others, and none is paused. Algorithm 2 of the paper pauses trials and
+promotes them later, which an unknown script cannot do.
 """
 
 from __future__ import annotations

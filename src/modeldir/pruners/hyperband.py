@@ -1,10 +1,7 @@
 """Hyperband: successive halving with several first rungs, for when early values say little.
 
-Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 18, 2018.
-It runs asynchronously, each bracket as ASHA's stopping variant. A trial's number decides its
-bracket, so that workers need not agree on anything.
-
-Start at `Hyperband` and `order`. One bracket: `asha`.
+Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 18, 2018,
+each bracket as ASHA's stopping variant. A trial's number decides its bracket.
 """
 
 from __future__ import annotations
@@ -69,11 +66,6 @@ class Hyperband(Asha):
 
 
 def brackets(min_step: int, factor: int, max_step: int | None) -> int:
-    """Return the number of brackets.
-
-    >>> brackets(1, 3, 27), brackets(1, 3, 26), brackets(1, 3, None)
-    (4, 3, 3)
-    """
     if max_step is None:
         return BRACKETS
     count, rung = 1, min_step
@@ -85,12 +77,9 @@ def brackets(min_step: int, factor: int, max_step: int | None) -> int:
 def order(count: int, factor: int) -> tuple[int, ...]:
     """Return the brackets of successive trials, to be repeated.
 
-    Each bracket occurs as often as it has trials in one round of Hyperband, which is
-    ceil((s_max + 1) / (s + 1) * eta^s). They are evenly mixed, so that a search of any length has
-    trials in all of them.
-
-    >>> [order(4, 3).count(bracket) for bracket in range(4)], order(2, 3)
-    ([27, 12, 6, 4], (0, 1, 0, 1, 0))
+    Each bracket occurs as often as it has trials in one round of Hyperband, which is ceil((s_max +
+    1) / (s + 1) * eta^s). They are evenly mixed, so that a search of any length has trials in all
+    of them.
     """
     sizes = [
         math.ceil(count / (s + 1) * factor**s) for s in reversed(range(count))

@@ -2,7 +2,7 @@
 
 The script's `run.log` or its supervisor calls `Judge.hear` with each step. The worker passes the
 pruner on in the variable `MODELDIR_PRUNER` (`Orders`). The rule: a pruner that breaks costs no
-training run. The rules themselves: `asha`, `median`, ... How a trial is stopped: `worker`.
+training run.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ Step = tuple[float, dict[str, float]]
 class Orders:
     """How a trial is to be judged, as the worker tells its script or supervisor.
 
-    `rungs` is the search's folder of rungs. `metric` is (name, direction), or None if the first
-    metrics decide. `judges`: whether the trial may be stopped; one that is continued after it was
-    pruned only records its values. `begun`: see `RungFiles`. `ends` are the steps at which training
-    runs end, if known: there a population replaces no member.
+    `metric` is None if the first metrics decide. If not `judges`, the trial only records its
+    values. `begun`: see `RungFiles`. `ends` are the steps at which training runs end, if known:
+    there a population replaces no member.
     """
 
     kind: str
@@ -52,7 +51,6 @@ class Orders:
 
     @classmethod
     def from_text(cls, text: str) -> Orders:
-        """Return the orders that `to_text` wrote."""
         told = json.loads(text)
         told["metric"] = tuple(told["metric"]) if told["metric"] else None
         told["ends"] = tuple(told.get("ends", ()))
@@ -89,11 +87,7 @@ class Judge:
         self._from_zero = False
 
     def hear(self, step: float, development: Mapping[str, float]) -> str | None:
-        """Return why the trial should stop, or None. Metrics that it is not ranked by are ignored.
-
-        Raises:
-            MetricsError: when no metric was named, and none of the names shows its direction.
-        """
+        """Return why the trial should stop, or None. Metrics that do not rank it are ignored."""
         metric = self._metric or self._chosen(development)
         if metric is None or self.is_broken or not math.isfinite(step):
             return None
@@ -157,10 +151,7 @@ def _complain(words: str) -> None:
 
 
 def step_of(line: Mapping[str, Any], otherwise: int | None = None) -> Step | None:
-    """Return a line of metrics as (step, validation metrics).
-
-    The step is the one in the line, or `otherwise`. None without a step or without metrics.
-    """
+    """Return a line of metrics as (step or `otherwise`, validation metrics); None if one lacks."""
     numbers = dict(metric_files.numbers_in(line))
     told = metric_files.take_step(numbers)
     numbers.pop("time", None)

@@ -1,12 +1,8 @@
 """The median rule: stop a trial whose best value is worse than the median of the others' averages.
 
-Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: stop a
-trial at a step if its best value so far is strictly worse than the median of the others' running
-averages up to this step. In the paper the others are the completed trials. Here, as in Ray Tune,
-they are all trials that reached this step, also running and stopped ones. Otherwise the first of
-many parallel trials would all run to their end, and each stopped trial would raise the bar.
-
-Start at `Median.should_prune`.
+Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2. In the
+paper the others are the completed trials. Here, as in Ray Tune, they are all that reached this
+step, or else the first of many parallel trials would all run to their end.
 """
 
 from __future__ import annotations
@@ -44,7 +40,6 @@ class Median:
         self._total, self._count = 0.0, 0
 
     def should_prune(self, step: int, value: float) -> str | None:
-        """Decide at the first step at or after each rung."""
         self._total, self._count = self._total + value, self._count + 1
         if better(value, self._best, self._direction):
             self._best = value
@@ -78,10 +73,6 @@ class Median:
 
 
 def rung_at(step: int) -> int:
-    """Return the highest rung at or below a step: about 90 rungs for each power of ten.
-
-    >>> [rung_at(step) for step in (7, 99, 101, 129, 12345)]
-    [7, 99, 100, 120, 12000]
-    """
+    """Return the highest rung at or below a step: about 90 rungs for each power of ten."""
     spacing: int = 10 ** max(0, len(str(step)) - 2)
     return step // spacing * spacing

@@ -1,12 +1,8 @@
 """The stopping half of population-based training (PBT): the worst members stop.
 
 Jaderberg et al., "Population Based Training of Neural Networks", 2017, with truncation selection.
-Every `interval` steps, a member in the bottom `quantile` stops. The sampler (`samplers.pbt`)
-proposes a new trial in its place, with the weights of one of the best. As in the paper, no member
-waits for others: for a member that is behind, its latest value counts, and for one that is ahead,
-its value at this step.
-
-Start at `BottomQuantile.should_prune`.
+The sampler (`samplers.pbt`) proposes new members. No member waits for others: for a member that is
+behind, its latest value counts, and for one that is ahead, its value at this step.
 """
 
 from __future__ import annotations
@@ -49,7 +45,6 @@ class BottomQuantile:
         self._has_left: bool | None = None
 
     def should_prune(self, step: int, value: float) -> str | None:
-        """Decide at the first step at or after a multiple of the interval."""
         rung = step // self._interval * self._interval
         if rung <= self._judged:
             return None
@@ -76,7 +71,6 @@ class BottomQuantile:
             self._rungs.record(_LEFT, _IS_BACK)
 
     def _population(self, rung: int, value: float) -> dict[int, float]:
-        """Return the values of the members that were not stopped, including this one."""
         found = dict(self._rungs.record(rung, value))
         lowest = max(0, rung - _BEHIND * self._interval)
         for lower in range(rung - self._interval, lowest, -self._interval):

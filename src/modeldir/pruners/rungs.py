@@ -4,19 +4,15 @@
 files must never end a training run.
 
 There is a folder for each setting of a pruner, in it one for each metric, in it one for each rung,
-in it a file for each host. Processes of one host can append to one file, and each line arrives as a
-whole. On a network file system, appends of several hosts may not. So a decision reads one or two
-files and does not visit the trials.
+in it a file for each host, since appends of several hosts may not arrive as a whole.
 
     .modeldir/rungs/asha-1f3a09c2/accuracy/3/HOST-BOOT.txt
         12 1 0.93 AAAAAAAMAAABDPONMCIPFMCIPFMD
         (trial 12, its attempt 1, accuracy 0.93; then the same once more)
 
 The last word repeats the line for quick reading: the trial in 4 bytes, the attempt in 2, and the
-value in the 8 bytes of IEEE 754. They are written in hex with the letters A to P, which occur
-nowhere else in a line, so the words of all lines are found at once. Parsing the decimals of 10,000
-trials would take longer than the rest of a decision. A line that a killed process or a full disk
-cut short lacks some of these letters and is ignored.
+value in the 8 bytes of IEEE 754, in hex with the letters A to P, which occur nowhere else. A line
+that was cut short lacks some of these letters and is ignored.
 """
 
 from __future__ import annotations
@@ -51,13 +47,8 @@ REMOVED = "removed"
 class RungFiles:
     """The rungs of one metric in a folder, as one attempt of one trial sees them.
 
-    Args:
-        folder: the rungs of one pruner's setting.
-        metric: the metric whose values are recorded there.
-        number: the trial's number.
-        attempt: the attempt's number. The values of the latest attempt count.
-        resumes: whether it continues from an earlier attempt.
-        begun: the last step before its own first one, if it took over another trial's weights.
+    The values of the latest `attempt` count. `resumes`: it continues from an earlier one. `begun`
+    is the last step before its own first one, if it took over another trial's weights.
     """
 
     def __init__(  # noqa: PLR0913 - identify one training run's values among all others
@@ -88,14 +79,12 @@ class RungFiles:
         return values
 
     def values(self, rung: int) -> dict[int, float]:
-        """Return the values at a rung of all trials that are still in the search, by number."""
         found = _merged([_packed(data) for data in self._read(rung)])
         for number in removed(self._removed):
             found.pop(number, None)
         return found
 
     def passed(self, rung: int) -> bool:
-        """Whether an attempt that this one continues recorded a value there."""
         if rung <= self._begun:
             return True
         return self._resumes and any(
@@ -116,10 +105,7 @@ class RungFiles:
             files.append_whole(path, line)
 
     def _read(self, rung: int) -> Iterator[bytes]:
-        """Yield the bytes of all hosts' files.
-
-        Listing the folder makes a network file system show new ones.
-        """
+        """Yield the bytes of all hosts' files; a network file system shows new ones when listed."""
         folder = os.path.join(self._folder, str(rung))
         try:
             names = os.listdir(folder)
@@ -137,7 +123,6 @@ def own_file() -> str:
 
 
 def removed(folder: Path) -> set[int]:
-    """Return the numbers of the trials that were removed from a search."""
     try:
         return {int(name) for name in os.listdir(folder) if name.isdigit()}
     except OSError:
@@ -174,7 +159,6 @@ def _merged(of_hosts: list[bytes]) -> dict[int, float]:
 
 
 def _packed(data: bytes) -> bytes:
-    """Return the last words of all complete lines, as bytes."""
     lines, digits = data.count(b"\n"), data.translate(_TO_HEX, _OTHERS)
     # A line that was cut short has fewer letters; one that runs into the next has more spaces.
     if len(digits) != _DIGITS * lines or data.count(b" ") != _BLANKS * lines:

@@ -1,12 +1,8 @@
 """Samplers propose the next hyperparameters of a search.
 
-Start at `Sampler`, the protocol, and `make`, which the scheduler calls with a sampler's name. Each
-sampler has its own module. `modeldir.search.observations` makes the observations.
-
-The rule: a sampler has no state that could be lost. A new one with the same seed and the same
-observations proposes the same, so every worker can rebuild it from the folders. Anything else that
-it must remember, such as a generation, goes into a proposal's notes. `trial.json` keeps them, and
-they come back with the trial's observation.
+Start at `Sampler`, the protocol, and `make`. The rule: a sampler has no state that could be lost. A
+new one with the same seed and observations proposes the same; what else it must remember goes into
+a proposal's notes, which come back with the trial's observation.
 
 A custom sampler is a class with the signature `Class(space, seed, objectives, **options)`. Users
 name it "package.module:Class", or by an entry point in the group `modeldir.samplers`.
@@ -158,7 +154,6 @@ def make(
 
 
 def name_problems(name: str) -> list[Problem]:
-    """Return the problems with a sampler's name: none if a sampler has it."""
     try:
         _ = name if name == AUTO else _factory(name)
     except plugins.PluginError as error:
@@ -216,7 +211,6 @@ def why_exhausted(name: str) -> str:
 
 
 def missing_packages(name: str, *packages: str) -> Iterator[Problem]:
-    """Yield one problem that names the packages a sampler needs and cannot import."""
     from importlib.util import find_spec  # noqa: PLC0415 - only for samplers that need one
 
     missing = [each for each in packages if find_spec(each) is None]
@@ -235,11 +229,6 @@ _METHODS = ("ask", "tell")
 
 
 def _factory(name: str) -> Factory:
-    """Return the class or function that makes the sampler with this name.
-
-    Raises:
-        PluginError: if there is none, or it lacks a method that a search calls.
-    """
     factory: Factory = _KIND.load(name)
     if isinstance(factory, type):
         lacks = [each for each in _METHODS if not callable(getattr(factory, each, None))]

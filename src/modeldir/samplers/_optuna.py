@@ -1,32 +1,23 @@
 """The common part of all samplers that use Optuna: `tpe`, `gp` and `nsga2`.
 
-Start at `OptunaSampler`, their base class. `StudyHistory` turns observations into an Optuna study,
-and `OptunaAxis` turns a hyperparameter into an Optuna distribution.
-
-The rule: a restart changes no proposal. The folders replace Optuna's database, and the study always
-has the same order: trials of other folders first, then this search's trials by number. Each ask
-uses a new Optuna sampler with its own seed. Import from and export to Optuna: `modeldir.exchange`.
+Start at `OptunaSampler`. The rule: a restart changes no proposal. The folders replace Optuna's
+database, and the study always has the same order: trials of other folders first, then this search's
+trials by number. Each ask uses a new Optuna sampler with its own seed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modeldir.params import equality
 from modeldir.samplers import Objectives, Observation, Proposal, objective_values
-from modeldir.samplers.dims import (
-    constants,
-    in_domains,
-    is_integer,
-    is_log,
-    sorted_numbers,
-    step_of,
-)
+from modeldir.samplers.dims import is_integer, is_log, sorted_numbers
 from modeldir.samplers.quiet_optuna import quietly
-from modeldir.samplers.startup import StartupSampler
-from modeldir.samplers.taken import Taken, seed_for
-from modeldir.space import Choice
+from modeldir.samplers.sobol import Sobol, max_dims
+from modeldir.samplers.taken import Taken, rng_for, seed_for
+from modeldir.space import Choice, draw
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -58,8 +49,7 @@ class OptunaAxis:
     """One dimension of the search space as an Optuna distribution.
 
     A list of three or more numbers (16, 32, 64) is an ordered axis: Optuna sees the integer index.
-    In any other list, the indexes are categories. So Optuna never sees the list's values, which may
-    be lists or null.
+    In any other list, the indexes are categories, since its values may be lists or null.
     """
 
     def __init__(self, dim: Dim) -> None:
@@ -67,14 +57,16 @@ class OptunaAxis:
 
         domain: Any = dim.domain
         self._domain = domain
-        self._indexes: dict[str, int] | None = None
+        self._indexes: dict[Hashable, int] | None = None
         self._first = 0
         """An offset for integers so far from 0 that a float cannot distinguish them."""
         self.distribution: BaseDistribution
         if isinstance(dim.domain, Choice):
             options = sorted_numbers(dim.domain)
             self._options = options or dim.domain.options
-            self._indexes = {_key(option): index for index, option in enumerate(self._options)}
+            self._indexes = {
+                equality.key(option): index for index, option in enumerate(self._options)
+            }
             count = len(self._options)
             self.distribution = (
                 distributions.IntDistribution(0, count - 1)
@@ -82,7 +74,7 @@ class OptunaAxis:
                 else distributions.CategoricalDistribution(tuple(range(count)))
             )
         elif is_integer(dim):
-            low, high, step = domain.low, domain.high, step_of(dim)
+            low, high, step = domain.low, domain.high, domain.step
             log = is_log(dim) and step in {None, 1}  # Optuna has no log scale with a step
             if not log and max(abs(low), abs(high)) > _EXACT:
                 self._first, high, low = low, high - low, 0
@@ -98,9 +90,8 @@ class OptunaAxis:
             )
 
     def to_model(self, value: Any) -> Any:
-        """Convert a value to the distribution's value."""
         if self._indexes is not None:
-            return self._indexes[_key(value)]
+            return self._indexes[equality.key(value)]
         return int(value) - self._first if isinstance(self._domain.low, int) else float(value)
 
     def distance(self, one: Any, other: Any) -> float:
@@ -124,21 +115,11 @@ class OptunaAxis:
         return self.to_model(self._domain.at(0.5))
 
     def from_model(self, value: Any) -> Any:
-        """Convert a distribution's value to a value of the search space."""
         if self._indexes is not None:
             return self._options[int(value)]
         if self._first:
             return self._domain.nearest(self._first + int(value))
         return self._domain.nearest(float(value))  # convert NumPy's float to Python's
-
-
-def _key(value: Any) -> str:
-    """Return a key that is equal for 1 and 1.0, but not for 1 and true."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_key, value))}]"
-    return repr(value)
 
 
 # -- The study -------------------------------------------------------------------------------------
@@ -147,11 +128,9 @@ def _key(value: Any) -> str:
 class StudyHistory:
     """The observations as Optuna trials, in a fixed order.
 
-    Some models need a value for every dimension. With `fill_inactive`, an inactive dimension gets
-    its midpoint, and `ask` drops what Optuna proposes for it.
-
-    Trials outside the current search space are left out: the space may have changed since they ran.
-    A completed trial without finite values for all objectives counts as failed.
+    With `fill_inactive`, an inactive dimension has its midpoint, for models that need a value.
+    Trials outside the current search space are left out. A completed trial without finite values
+    for all objectives counts as failed.
     """
 
     def __init__(
@@ -166,7 +145,6 @@ class StudyHistory:
         self._foreign = 0
 
     def tell(self, observation: Observation) -> None:
-        """Add a trial, or replace it if it has changed."""
         if observation.number is None:
             self._foreign += 1
             key = self._foreign
@@ -180,7 +158,6 @@ class StudyHistory:
             self._notes[key] = observation.notes
 
     def rows(self) -> list[FrozenTrial]:
-        """Return all trials in order."""
         if self._sorted is None:
             self._sorted = [self._rows[key] for key in sorted(self._rows)]
         return self._sorted
@@ -200,7 +177,6 @@ class StudyHistory:
         )
 
     def newest_generation(self) -> int:
-        """Return the highest generation in the trials' notes."""
         numbers = (notes.get("generation", 0) for _, _, notes in self.entries())
         return max((each for each in numbers if isinstance(each, int)), default=0)
 
@@ -210,11 +186,7 @@ class StudyHistory:
             yield number_of(row), row, self._notes[row.number]
 
     def nearest_distance(self, values: Mapping[str, Any]) -> float:
-        """Return the distance of these values to the nearest trial.
-
-        The distance to a trial is the largest distance on any axis, as a fraction of that axis.
-        Different categories have distance 1.
-        """
+        """Return the distance to the nearest trial: the largest on any axis, as a fraction."""
         here = {name: self._axes[name].to_model(value) for name, value in values.items()}
         gaps = (
             max(
@@ -227,7 +199,7 @@ class StudyHistory:
         return min(gaps, default=1.0)
 
     def _row(self, key: int, observation: Observation) -> FrozenTrial | None:
-        if not in_domains(self._space, observation.point):
+        if not self._space.fits(observation.point):
             return None
         values = self._space.dims_of(observation.point)
         params = {name: self._axes[name].to_model(value) for name, value in values.items()}
@@ -282,19 +254,16 @@ class StudyHistory:
     # -- Asking ------------------------------------------------------------------------------------
 
     def ask(self, sampler: BaseSampler, attrs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the values that an Optuna sampler proposes for the active dimensions.
+        """Return the values that a new Optuna sampler proposes for the active dimensions."""
+        from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
-        Args:
-            sampler: a new one, with the seed for this ask.
-            attrs: the study's system attributes, which some Optuna samplers read.
-        """
         with quietly():
             study = _study(self.rows(), self._objectives, attrs or {})
-            trial = self._frozen(_ASKING, {}, state=_running())
+            trial = self._frozen(_ASKING, {}, state=TrialState.RUNNING)
             together = sampler.infer_relative_search_space(study, trial)
             proposed = sampler.sample_relative(study, trial, together)
             values: dict[str, Any] = {}
-            known = constants(self._space)
+            known = dict(self._space.fixed)
             for dim in self._space.dims:  # a condition's parent comes before its dependents
                 if not self._space.is_active(dim.names[0], known):
                     continue
@@ -306,12 +275,6 @@ class StudyHistory:
                 values[dim.name] = axis.from_model(value)
                 known.update(dim.spread(values[dim.name]))
         return values
-
-
-def _running() -> Any:
-    from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
-
-    return TrialState.RUNNING
 
 
 def _study(rows: list[FrozenTrial], objectives: Objectives, attrs: Mapping[str, Any]) -> Any:
@@ -332,7 +295,6 @@ def number_of(row: FrozenTrial) -> int:
 
 
 def is_completed(row: FrozenTrial) -> bool:
-    """Return whether a trial has completed with finite values."""
     from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
     return row.state is TrialState.COMPLETE
@@ -344,8 +306,7 @@ def is_completed(row: FrozenTrial) -> bool:
 class OptunaSampler:
     """Base class for samplers that use Optuna. Subclasses implement `_propose`.
 
-    Until a few trials have ended there is nothing to learn from. Until then subclasses use
-    `self._start`, whose quasi-random configurations cover the space better than random ones.
+    Until a few trials have ended there is nothing to learn from, and subclasses use `_start`.
     """
 
     def __init__(
@@ -353,11 +314,10 @@ class OptunaSampler:
     ) -> None:
         self._space, self._seed = space, seed
         self._taken = Taken(space, seed)
-        self._start = StartupSampler(space, seed)
+        self._sobol = Sobol(space, seed) if len(space.dims) <= max_dims() else None
         self._history = StudyHistory(space, objectives, fill_inactive=fill_inactive)
 
     def ask(self, number: int) -> Proposal | None:
-        """Propose a new configuration; return None if the search space is exhausted."""
         if self._taken.is_exhausted:
             return None
         for again in range(TRIES):
@@ -370,9 +330,18 @@ class OptunaSampler:
         return None if other is None else Proposal(other, self._fallback_notes(number))
 
     def tell(self, observation: Observation) -> None:
-        """Learn about a trial or a change of it."""
         self._taken.add(observation)
         self._history.tell(observation)
+
+    def _start(self, number: int) -> Proposal | None:
+        """Propose a quasi-random configuration, or None if a constraint forbids it.
+
+        These cover the space better than random ones, which Sobol's many dimensions need instead.
+        """
+        if self._sobol is None:
+            return Proposal(draw(self._space, rng_for(self._seed, number)))
+        point = self._sobol.at(number)
+        return Proposal(point) if self._space.allows(point) else None
 
     def _propose(self, number: int, seed: int) -> Proposal | None:
         """Propose a configuration, which may be a known one; None for a random one."""
@@ -382,6 +351,3 @@ class OptunaSampler:
         """Return the notes for a random configuration that replaces a known proposal."""
         del number
         return {}
-
-    def _point(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return self._space.complete(values)

@@ -1,9 +1,7 @@
-"""Choose a suitable sampler for a search whose user has named none: one small rule.
+"""Choose a suitable sampler for a search whose user has named none.
 
-`search.sampler_choice` calls `choose` and writes the choice into `search.json`. The choice depends
-on the search space, the number of trials and metrics, and the installed packages. It must not
-depend on results: a search keeps its sampler until its configuration changes. The measurements
-behind the rule are in docs/search_quality.md.
+`search.sampler_choice` calls `choose` and writes the choice into `search.json`. It must not depend
+on results: a search keeps its sampler. The measurements behind it: docs/search_quality.md.
 """
 
 from __future__ import annotations
@@ -41,14 +39,8 @@ def choose(  # noqa: PLR0913 - all that the rule depends on
 ) -> tuple[str, str]:
     """Return the name of a sampler, and the reason for the choice.
 
-    Args:
-        space: the search space.
-        trials: the number of trials; None for a search without end.
-        objectives: the metrics to rank by.
-        installed: the packages among `optuna`, `torch`, `cmaes` and `scipy` that can be imported.
-        prunes: whether a pruner stops trials early. Only `tpe` learns from pruned trials.
-        taught: whether the search is warm-started from earlier experiments. A model can then learn
-            before the first trial.
+    `prunes`: a pruner stops trials, from which only `tpe` learns. `taught`: the search is
+    warm-started, so a model can learn before the first trial.
     """
     even = "sobol" if len(space.dims) <= max_dims() else "random"
     if trials is not None and trials < MIN_TO_LEARN and not taught:
@@ -69,6 +61,5 @@ def choose(  # noqa: PLR0913 - all that the rule depends on
 
 
 def installed() -> frozenset[str]:
-    """Return which packages of those that samplers need can be imported here."""
     names = ("optuna", "torch", "cmaes", "scipy")
     return frozenset(name for name in names if importlib.util.find_spec(name) is not None)

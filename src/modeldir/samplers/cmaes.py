@@ -1,11 +1,8 @@
 """CMA-ES: a normal distribution over the search space that adapts its mean and covariance.
 
-It searches only numbers, with the library `cmaes`, which Optuna's sampler uses too. Optuna keeps
-the state as a pickle in its database. Here it is computed from the trials, whose notes contain
-their generation and the numbers of the parent trials. So a restart finds the same state. A trial
-that ends after its generation changes nothing.
-
-Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, 2016.
+Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, 2016. Its state is computed from
+the trials, whose notes contain their generation and the numbers of the parent trials, so a restart
+finds the same state. A trial that ends after its generation changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from modeldir.samplers import (
     missing_packages,
     objective_values,
 )
-from modeldir.samplers.dims import in_domains, is_integer, is_log, sorted_numbers
+from modeldir.samplers.dims import is_integer, is_log, sorted_numbers
 from modeldir.samplers.taken import Taken, seed_for
 from modeldir.space import Choice
 
@@ -67,7 +64,6 @@ class CMAES:
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Find lists without an order, conditions, too few dimensions, and several metrics."""
         yield from missing_packages("cmaes", "cmaes")
         for dim in space.dims:
             if dim.when:
@@ -82,7 +78,6 @@ class CMAES:
             yield Problem("cmaes learns one metric, and there are several", "use --sampler nsga2")
 
     def ask(self, number: int) -> Proposal | None:
-        """Propose a new configuration in the current generation."""
         if self._taken.is_exhausted:
             return None
         generation, parents = self._generation()
@@ -97,7 +92,6 @@ class CMAES:
         return None if other is None else Proposal(other, notes)
 
     def tell(self, observation: Observation) -> None:
-        """Learn about a trial or a change of it."""
         self._taken.add(observation)
         if observation.number is None:
             self._foreign.append(observation)
@@ -144,10 +138,7 @@ class CMAES:
         return self._state
 
     def _results(self, numbers: list[int]) -> tuple[Any, ...] | None:
-        """Return the coordinates and losses of these trials.
-
-        None if a trial was deleted or has lost its value: then its generation teaches nothing.
-        """
+        """Return these trials' coordinates and losses; None if one is gone: it teaches nothing."""
         results = tuple(self._scored[number] for number in numbers if number in self._scored)
         return results if len(results) == self._population else None
 
@@ -170,7 +161,7 @@ class CMAES:
         values = objective_values(observation, self._objectives)
         if observation.status != "completed" or not values:
             return None
-        if not in_domains(self._space, observation.point):
+        if not self._space.fits(observation.point):
             return None
         return -values[0] if self._objectives[0][1] == "maximize" else values[0]
 
@@ -204,8 +195,6 @@ def _solutions(results: tuple[Any, ...]) -> list[Any]:
 
 
 class _UnitAxis:
-    """One dimension of the search space, scaled to the range from 0 to 1."""
-
     def __init__(self, dim: Dim) -> None:
         self.name = dim.name
         domain: Any = dim.domain

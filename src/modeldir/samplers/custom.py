@@ -1,7 +1,7 @@
 """Check a custom sampler: no configuration twice, and none outside the search space.
 
-`samplers.make` wraps each sampler that is not built in. An exception in the sampler becomes an
-error that names the line. `modeldir.samplers` finds the class by its name.
+`samplers.make` wraps each sampler that is not built in. An exception in it becomes an error that
+names the line.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ _FRAMES = 3
 
 
 class CheckedSampler:
-    """A custom sampler that proposes no configuration twice, and none outside the space."""
-
     def __init__(self, sampler: Sampler, space: Space, seed: int, name: str) -> None:
         self._sampler, self._space, self._name = sampler, space, name
         self._taken = Taken(space, seed)
@@ -34,12 +32,7 @@ class CheckedSampler:
         self.follows = bool(getattr(sampler, "follows", False))
 
     def ask(self, number: int) -> Proposal | None:
-        """Return its proposal, or a random configuration if a trial has the proposed one.
-
-        Raises:
-            SpaceError: if the custom sampler fails, returns something other than a proposal, or
-                proposes a configuration outside the search space.
-        """
+        """Return its proposal, or a random configuration if a trial has the proposed one."""
         proposal: Any = self._call(f"in ask({number})", lambda: self._sampler.ask(number))
         if proposal is None:
             return None
@@ -57,7 +50,6 @@ class CheckedSampler:
         return None if point is None else Proposal(point)
 
     def tell(self, observation: Observation) -> None:
-        """Tell it about a trial or a change of it."""
         self._taken.add(observation)
         which = (
             "another folder's row" if observation.number is None else f"trial {observation.number}"
@@ -65,7 +57,6 @@ class CheckedSampler:
         self._call(f"in tell, of {which}", lambda: self._sampler.tell(observation))
 
     def _call(self, where: str, function: Callable[[], _T]) -> _T:
-        """Call the custom code; turn an exception into an error that shows the failing lines."""
         try:
             return function()
         except Exception as error:

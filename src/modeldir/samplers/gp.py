@@ -1,11 +1,8 @@
-"""GP: Bayesian optimization with Optuna's Gaussian process.
+"""GP: Bayesian optimization with Optuna's Gaussian process, for few, long trials.
 
-It suits few, long trials: a proposal takes seconds after hundreds of trials. It needs PyTorch, the
-extra `modeldir[gp]`. It learns only from completed trials. An inactive hyperparameter counts as the
-midpoint of its range. The common part of Optuna's samplers: `_optuna.py`.
-
-Optuna follows Hutter et al. 2011 and Snoek et al., "Practical Bayesian Optimization of Machine
-Learning Algorithms", NeurIPS 2012, with LogEI by Ament et al., NeurIPS 2023.
+It needs PyTorch, the extra `modeldir[gp]`. Optuna follows Hutter et al. 2011 and Snoek et al.,
+"Practical Bayesian Optimization of Machine Learning Algorithms", NeurIPS 2012, with LogEI by Ament
+et al., NeurIPS 2023.
 """
 
 from __future__ import annotations
@@ -50,13 +47,12 @@ class GP(OptunaSampler):
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Find missing packages."""
         del space, objectives
         yield from missing_packages("gp", "optuna", "torch", "scipy")
 
     def _propose(self, number: int, seed: int) -> Proposal | None:
         if self._history.count_completed() < self._startup:
-            return self._start.ask(number)
+            return self._start(number)
         import optuna  # noqa: PLC0415 - heavy, and an extra
 
         with quietly(), _one_thread():
@@ -66,7 +62,7 @@ class GP(OptunaSampler):
             values = self._history.ask(process)
             if self._history.nearest_distance(values) < NEAR:
                 values = self._history.ask(make_tpe(seed, self._startup))
-        return Proposal(self._point(values))
+        return Proposal(self._space.complete(values))
 
 
 def _one_thread() -> Any:

@@ -1,7 +1,6 @@
 """Grid search: propose every configuration of a finite search space, in order, each once.
 
-It skips known configurations, so a grid that grows gets only its new ones. It uses neither values
-nor random numbers. The order itself: `modeldir.space.grid`.
+It skips known configurations, so a grid that grows gets only its new ones.
 """
 
 from __future__ import annotations
@@ -19,11 +18,7 @@ if TYPE_CHECKING:
 
 
 class Grid:
-    """All configurations. The last hyperparameter changes fastest.
-
-    Raises:
-        SpaceError: if the search space is infinite.
-    """
+    """All configurations. The last hyperparameter changes fastest."""
 
     learns = False
 
@@ -35,7 +30,6 @@ class Grid:
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Find ranges: a grid needs lists."""
         del objectives
         for name, domain in space.domains.items():
             if domain.values() is None:
@@ -45,7 +39,6 @@ class Grid:
                 )
 
     def ask(self, number: int) -> Proposal | None:  # noqa: ARG002 - every trial gets the next
-        """Propose the first new configuration; return None if the grid is complete."""
         # Known configurations stay known, so the search never has to start at the first again.
         while self._key in self._known:
             self._advance()
@@ -56,6 +49,5 @@ class Grid:
         self._key = None if self._next is None else point_key(self._next)
 
     def tell(self, observation: Observation) -> None:
-        """Note that a trial has this configuration, whatever its status."""
         if observation.takes_its_point:
             self._known.add(point_key(observation.point))

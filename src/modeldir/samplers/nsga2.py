@@ -1,13 +1,8 @@
 """NSGA-II: Optuna's evolutionary algorithm for several metrics.
 
-It prefers trials that no other trial beats in all metrics, and trials in sparse regions. A
-generation ends when `population` of its trials have completed. The parents of the next generation
-are then chosen once: the notes of each new trial contain its generation and its parents. So a
-restart finds them, even if another trial of the older generation has ended since. The subclass of
-Optuna's sampler: `_optuna_nsga2.py`.
-
-Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Transactions on
-Evolutionary Computation 6, 2002.
+The parents of a generation are chosen once: the notes of each new trial contain its generation and
+its parents, so a restart finds them. Deb et al., "A fast and elitist multiobjective genetic
+algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6, 2002.
 """
 
 from __future__ import annotations
@@ -43,14 +38,13 @@ class NSGA2(OptunaSampler):
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Find a missing Optuna."""
         del space, objectives
         yield from missing_packages("nsga2", "optuna")
 
     def _propose(self, number: int, seed: int) -> Proposal | None:
         generation = self._generation()
         if generation == 0:
-            first = self._start.ask(number)
+            first = self._start(number)
             return None if first is None else Proposal(first.point, {"generation": 0})
         from modeldir.samplers._optuna_nsga2 import (  # noqa: PLC0415 - imports Optuna
             GenerationSampler,
@@ -58,7 +52,7 @@ class NSGA2(OptunaSampler):
 
         with quietly():
             sampler = GenerationSampler(self._history, generation, self._population, seed)
-            point = self._point(self._history.ask(sampler))
+            point = self._space.complete(self._history.ask(sampler))
         return Proposal(point, {"generation": generation, "parents": sampler.parents})
 
     def _fallback_notes(self, number: int) -> Mapping[str, Any]:

@@ -1,11 +1,8 @@
 """Population-based training: replace the worst trials with changed copies of the best ones.
 
-This module only proposes the copies. A proposal's notes name the `parent`, from whose last weights
-the new trial starts. The pruner in `modeldir.pruners.pbt` stops the worst trials, and the
-supervisor copies the weights. The rule: copy only a parent that still has steps to train.
-
-Jaderberg et al., "Population Based Training of Neural Networks", 2017: exploit by truncation
-selection, explore by perturbing or resampling each value.
+Jaderberg et al., "Population Based Training of Neural Networks", 2017. A proposal's notes name the
+`parent`, from whose last weights the new trial starts. `modeldir.pruners.pbt` stops the worst
+trials. The rule: copy only a parent that still has steps to train.
 """
 
 from __future__ import annotations
@@ -77,7 +74,6 @@ class PBT:
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any space will do
-        """Find a number of metrics other than one."""
         if len(objectives) > 1:
             yield Problem("pbt ranks by one metric, and there are several", "use --sampler nsga2")
         elif not objectives:
@@ -85,10 +81,7 @@ class PBT:
             yield Problem("pbt: no metric is named, and it compares members by one", hint)
 
     def ask(self, number: int) -> Proposal | None:
-        """Propose a first member, or the replacement of a stopped member.
-
-        Return None if no member needs a replacement now. A running member may need one later.
-        """
+        """Propose a first member, or the replacement of a stopped one; None if none is needed."""
         founders = [each for each in self._members.values() if "replaces" not in each.notes]
         if len(founders) < self._population:
             point = self._taken.drawn(number)
@@ -97,19 +90,16 @@ class PBT:
         return None if stopped is None else self._replacement(number, stopped)
 
     def tell(self, observation: Observation) -> None:
-        """Learn about a member and its current values."""
         self._taken.add(observation)
         if observation.number is not None:
             self._members[observation.number] = observation
 
     def _to_replace(self) -> int | None:
-        """Return the first stopped member without a replacement."""
         replaced = {each.notes.get("replaces") for each in self._members.values()}
         stopped = (n for n, each in sorted(self._members.items()) if each.status == "pruned")
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """Propose a changed copy of one of the best members; None while there is none."""
         rng = rng_for(self._seed, number)
         best = self._best()
         if not best:
@@ -126,8 +116,8 @@ class PBT:
     def _best(self) -> list[Observation]:
         """Return the top quantile of the members with steps left to train, the best first.
 
-        If no member has steps left, return the top quantile of all. The search starts no copy of
-        these, but it can then print the reason.
+        If none has, return that of all. The search starts no copy of these, but can print the
+        reason.
         """
         ((name, direction),) = self._objectives
         scored = [
@@ -172,7 +162,6 @@ class PBT:
         return dict(point) if drawn is None else drawn
 
     def _perturb(self, dim: Dim, value: Any, rng: random.Random) -> Any:
-        """Perturb a value or draw it again. An inactive dimension's value is always drawn."""
         domain = dim.domain
         if value is None or rng.random() < self._resample:
             return domain.at(rng.random())

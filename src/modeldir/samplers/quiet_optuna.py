@@ -1,6 +1,6 @@
 """Silence Optuna: its log lines and warnings are meant for people who call it themselves.
 
-The samplers that use Optuna call `quietly`, and so do its import and export in `modeldir.exchange`.
+The samplers that use Optuna call `quietly`, and so do its import and export.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Suppress Optuna's log lines and warnings inside a `with` block."""
     import optuna  # noqa: PLC0415 - heavy, and an extra
 
     before = optuna.logging.get_verbosity()

@@ -1,13 +1,8 @@
 """Quasi-random search: trial n gets point n of a sequence that fills the space evenly.
 
-The rule: a point depends only on the seed and the trial's number, so a restart changes nothing.
-Libraries instead count the points that they return, and start again from the first. It does not use
-values. `startup.py` uses the sequence for the first trials of samplers that learn.
-
-It is the Sobol sequence with the direction numbers of Joe and Kuo, "Constructing Sobol sequences
-with better two-dimensional projections", SIAM J. Sci. Comput. 30, 2008. Each seed has its own Owen
-scrambling by hashing: Burley, "Practical Hash-based Owen Scrambling", JCGT 9, 2020. It keeps the
-points evenly spread, and the first point is not a corner of the space.
+Joe and Kuo, "Constructing Sobol sequences with better two-dimensional projections", SIAM J. Sci.
+Comput. 30, 2008. Each seed has its own scrambling: Burley, "Practical Hash-based Owen Scrambling",
+JCGT 9, 2020. The rule: a point depends only on the seed and the trial's number.
 """
 
 from __future__ import annotations
@@ -60,7 +55,6 @@ class Sobol:
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Find more dimensions than have direction numbers."""
         del objectives
         if len(space.dims) > max_dims():
             yield Problem(
@@ -79,14 +73,12 @@ class Sobol:
         return None if other is None else Proposal(other)
 
     def at(self, number: int) -> dict[str, Any]:
-        """Return the configuration at this trial's point of the sequence."""
         dims = self._space.dims
         part = sobol(number - 1, len(dims), self._seed)
         values = {dim.name: dim.domain.at(u) for dim, u in zip(dims, part, strict=True)}
         return self._space.complete(values)
 
     def tell(self, observation: Observation) -> None:
-        """Note that a trial has this configuration, whatever its status."""
         self._taken.add(observation)
 
 
@@ -111,7 +103,6 @@ def sobol(index: int, dims: int, seed: int) -> list[float]:
 
 
 def max_dims() -> int:
-    """Return how many dimensions have direction numbers."""
     return len(_JOE_KUO.split()) + 1
 
 

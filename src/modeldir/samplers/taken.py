@@ -1,8 +1,7 @@
 """The configurations that trials already have, and random draws among the others.
 
-Samplers use `Taken` so that no configuration runs twice in one search. Two configurations are the
-same if their values are equal: the order does not matter, and 1 equals 1.0. `rng_for` makes the
-random numbers for a trial. The draw itself: `modeldir.space.draw`.
+Samplers use `Taken` so that no configuration runs twice in one search. `rng_for` makes the random
+numbers for a trial.
 """
 
 from __future__ import annotations
@@ -26,8 +25,6 @@ TRIES = 100
 
 
 class Taken:
-    """The set of taken configurations, with random draws outside it."""
-
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
         self._size = size(space)
@@ -44,11 +41,9 @@ class Taken:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether every configuration of the space has a trial."""
         return self._size is not None and len(self._taken) >= self._size
 
     def drawn(self, number: int) -> dict[str, Any] | None:
-        """Draw a new configuration; return None if the space is exhausted."""
         if self.is_exhausted:
             return None
         for again in range(TRIES):
@@ -70,7 +65,6 @@ def rng_for(seed: int, number: int, again: int = 0) -> random.Random:
     """Return the random number generator for one trial, and for each further attempt.
 
     With (seed, number), neither the number of workers nor their order nor a restart changes a draw.
-    With the seed alone, every restart would propose the same configurations again.
     """
     stream = f"{seed}:{number}:{again}" if again else f"{seed}:{number}"
     return random.Random(stream)  # noqa: S311 - not for security

@@ -1,12 +1,8 @@
 """TPE: propose configurations that are likely among good trials and unlikely among bad ones.
 
-Optuna's sampler does the work (see `make_tpe`). It is multivariate: it samples hyperparameters
-together, in groups with the same condition. Running trials count as bad ones, so that parallel
-workers keep apart. The common part of Optuna's samplers: `_optuna.py`.
-
 Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Watanabe,
-"Tree-Structured Parzen Estimator", arXiv:2304.11127, 2023. For several metrics: Ozaki et al.,
-"Multiobjective Tree-Structured Parzen Estimator", JAIR 73, 2022.
+arXiv:2304.11127, 2023; for several metrics Ozaki et al., JAIR 73, 2022. Optuna does the work, with
+hyperparameters sampled together. Running trials count as bad, so parallel workers keep apart.
 """
 
 from __future__ import annotations
@@ -50,16 +46,15 @@ class TPE(OptunaSampler):
 
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
-        """Find a missing Optuna."""
         del space, objectives
         yield from missing_packages("tpe", "optuna")
 
     def _propose(self, number: int, seed: int) -> Proposal | None:
         if self._history.count_learnable() < self._startup:
-            return self._start.ask(number)
+            return self._start(number)
         with quietly():
             values = self._history.ask(make_tpe(seed, self._startup, self._candidates))
-        return Proposal(self._point(values))
+        return Proposal(self._space.complete(values))
 
 
 def make_tpe(seed: int, startup: int, candidates: int = 24) -> BaseSampler:

@@ -1,21 +1,8 @@
 """The search space: what each hyperparameter may be, and the configurations that follow from it.
 
-Searches, samplers and exports use it. Start at `parse_space`, which returns a `Space` or one error
-with everything that is wrong. A configuration (in the code: a point) is a dict of hyperparameters
-by name, dotted if they are nested. Which configuration comes next is decided in `samplers`.
-
-    domains         the range of one hyperparameter: a list, `uniform`, `log_uniform`, `int`, ...
-    space           `Space`: domains, conditions, zipped lists, constraints; what is active
-    constraints     what must hold for each configuration
-    expressions     evaluates a constraint, without `eval`
-    grids           all configurations of a space, their number, and random ones
-    first_points    the configurations to try first
-    parsing         from `search.json` to a `Space`; domain_parsing: one domain of it
-    cli_syntax      the same as typed on a command line
-    points_csv      a CSV file of configurations
-    builders        the same in Python: `space.uniform(0, 0.5, step=0.1)`
-    trial_names     the name of a trial's folder
-    problems        what can be wrong
+Start at `parse_space`, which returns a `Space` or one error with everything that is wrong. A
+configuration (in the code: a point) is a dict of hyperparameters by dotted name. `samplers` decide
+which configuration comes next.
 """
 
 from modeldir.space.builders import choice, int, log_int, log_uniform, uniform  # noqa: A004 - the word

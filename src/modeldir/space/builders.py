@@ -1,14 +1,6 @@
-"""Ranges in Python; each function returns what `search.json` has in its place.
+"""Ranges in Python, such as `space.uniform(0, 0.5)`: what `search.json` has in their place.
 
-    from modeldir import Search, space
-
-    Search("experiments/dropout", space={
-        "optimizer": ["adam", "sgd"],
-        "momentum": space.uniform(0.5, 0.99, when={"optimizer": "sgd"}),
-    })
-
-Scripts call these functions; nothing is checked here. `parsing` checks every space, wherever it
-comes from.
+Scripts call these functions; nothing is checked here. `parsing` checks every space.
 """
 
 from __future__ import annotations
@@ -75,14 +67,7 @@ def _range(word: str, low: float, high: float, step: float | None, when: When | 
 
 
 def _when(when: object) -> dict[str, Any]:
-    """Return a condition as a dict. Anything but a mapping is an error that says what to write.
-
-    >>> _when("optimizer")
-    Traceback (most recent call last):
-        ...
-    modeldir.errors.SpaceError: when: got 'optimizer'
-      write when={"optimizer": "adam"}: a name, and the values at which this is active
-    """
+    """Return a condition as a dict. Anything but a mapping is an error that says what to write."""
     if isinstance(when, Mapping):
         return dict(when)
     raise SpaceError(

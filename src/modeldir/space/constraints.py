@@ -1,8 +1,7 @@
 """Constraints: what must hold for each configuration of a space.
 
-`space` and `results.filters` (`--where`) use it. Start at `Constraint`. Python's own parser takes
-two milliseconds to import and few searches have a constraint, so `expressions`, which evaluates it,
-is imported only when needed.
+`space` and `results.filters` (`--where`) use it. Python's own parser takes two milliseconds to
+import, so `expressions`, which evaluates a constraint, is imported only when needed.
 """
 
 from __future__ import annotations
@@ -36,19 +35,9 @@ class Constraint:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The hyperparameters that it contains, in order.
-
-        Raises:
-            ConstraintError: if it cannot be read.
-        """
+        """The hyperparameters that it contains, in order."""
         return self._expression.names()
 
     def holds(self, values: Mapping[str, Any]) -> bool:
-        """Return whether it is true for these hyperparameters.
-
-        An expression without a value, such as a division by zero, is not true.
-
-        Raises:
-            ConstraintError: if types do not match: a string and a number.
-        """
+        """Return whether it is true for these hyperparameters; a division by zero is not."""
         return self._expression.holds(values, lenient=self.lenient)

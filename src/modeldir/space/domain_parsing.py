@@ -1,8 +1,7 @@
 """One domain, read from `search.json` or from a call, and checked.
 
-`parsing` calls `read_domain` for each hyperparameter. A domain is a list, a range with bounds and a
-step, or a single value. Mistakes raise `DomainError` with a hint for what people write instead. How
-hyperparameters depend on each other is checked in `parsing`.
+`parsing` calls `read_domain` for each hyperparameter. Mistakes raise `DomainError` with a hint for
+what people write instead.
 """
 
 from __future__ import annotations
@@ -27,14 +26,7 @@ MOST_STEPS = 10**15
 
 
 def check_kind(domain: Domain, base: object) -> None:
-    """Check the type of a list's values against the value in the base config.
-
-    Two mistakes are found: brackets too many (`lr=[0.1,0.01]` is one value, a list, but the base
-    config has a number), and strings for a number.
-
-    Raises:
-        DomainError: for either.
-    """
+    """Check a list's values against the base config: brackets too many, strings for a number."""
     if isinstance(domain, Choice) and len(domain.options) == 1:
         option = domain.options[0]
         if isinstance(option, (list, tuple)) and base is not None and not isinstance(base, list):
@@ -54,12 +46,7 @@ def check_kind(domain: Domain, base: object) -> None:
 def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
     """Return the domain for a list, an object or a single value.
 
-    Args:
-        raw: as `search.json` has it; `parsing` reads a condition in it.
-        may_repeat: whether a value may occur twice in a list, as in zipped lists.
-
-    Raises:
-        DomainError: with everything that is wrong.
+    In zipped lists a value `may_repeat`.
     """
     if hasattr(raw, "tolist"):  # numpy.logspace(-5, -1, 5)
         raw = raw.tolist()
@@ -73,10 +60,7 @@ def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
 
 
 def is_alone(raw: object) -> bool:
-    """Return whether a single value is meant as it is.
-
-    That is a number, true, false, or a string that is no domain of the command line.
-    """
+    """Return whether a single value is meant as it is, and is no domain of the command line."""
     if not isinstance(raw, str):
         return isinstance(raw, bool) or is_number(raw)
     try:
@@ -87,7 +71,6 @@ def is_alone(raw: object) -> bool:
 
 
 def _instead(raw: object) -> str:
-    """Return what to write for a string in the command line's form."""
     if isinstance(raw, str):
         try:
             return f"write {shown(parse_domain_text(raw))}"

@@ -1,8 +1,7 @@
 """The domain of one hyperparameter: one value of a list, or a number in a range.
 
 Samplers and `grids` use the domains. A domain turns a number from 0 to 1 into a value (`at`) and a
-number that a model proposed into the nearest value (`nearest`), and lists its values. Start at
-`Choice` and `Uniform`. How hyperparameters depend on each other: `space`.
+number that a model proposed into the nearest value (`nearest`), and lists its values.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from modeldir.params.equality import key
 from modeldir.space.trial_names import safe, value_text
 
 if TYPE_CHECKING:
-    import random
     from decimal import Decimal
 
 WORDS = ("uniform", "log_uniform", "int", "log_int")
@@ -42,52 +40,33 @@ class Choice:
         """Return the option at this fraction (0 to 1) of the list: all have the same share."""
         return self.options[min(len(self.options) - 1, int(part * len(self.options)))]
 
-    def draw(self, rng: random.Random) -> Any:
-        """Return a random option; all are equally likely."""
-        return self.at(rng.random())
-
     def nearest(self, number: float) -> Any:
-        """Return the option nearest to a number; of two, the one that is listed first.
-
-        Raises:
-            ValueError: if no option is a number, or this is NaN.
-        """
+        """Return the option nearest to a number; of two, the one that is listed first."""
         numbers = [option for option in self.options if is_number(option)]
         _refuse_nan(number)
         return min(numbers, key=lambda option: abs(option - number))
 
     def values(self) -> tuple[Any, ...] | None:
-        """Return the options, in their order."""
         return self.options
 
     def index(self, value: object) -> int:
-        """Return the position of a value in the list. 1 and 1.0 are one value, 1 and true are two.
-
-        Raises:
-            ValueError: if it is not in the list.
-        """
+        """Return the position of a value. 1 and 1.0 are one value, 1 and true are two."""
         place = self._places.get(key(value))
         if place is None:
             raise ValueError(f"{value!r} is none of {self.options!r}")
         return place
 
     def contains(self, value: object) -> bool:
-        """Return whether the value is an option. 1 and 1.0 are one value, 1 and true are two."""
         return key(value) in self._places
 
     @cached_property
     def _places(self) -> Mapping[Hashable, int]:
-        """The position of each option.
-
-        A file of configurations has thousands, and all are looked up.
-        """
         found: dict[Hashable, int] = {}
         for place, option in enumerate(self.options):
             found.setdefault(key(option), place)
         return found
 
     def to_json(self) -> Any:
-        """Return the list, as `search.json` has it."""
         return list(self.options)
 
     def longest(self) -> int:
@@ -104,15 +83,10 @@ class _Range:
     step: Any = None
     word: ClassVar[str]
 
-    def draw(self, rng: random.Random) -> Any:
-        """Return a random value."""
-        return self.at(rng.random())
-
     def at(self, part: float) -> Any:
         raise NotImplementedError
 
     def to_json(self) -> Any:
-        """Return the range, as `search.json` has it."""
         step = {} if self.step is None else {"step": self.step}
         return {self.word: [self.low, self.high], **step}
 
@@ -125,7 +99,6 @@ class _Floats(_Range):
 
     @cached_property
     def _count(self) -> int:
-        """The number of values at the steps."""
         assert self.step is not None
         return int((_exact(self.high) - _exact(self.low)) / _exact(self.step)) + 1
 
@@ -136,10 +109,7 @@ class _Floats(_Range):
         return float(_exact(self.low) + place * _exact(self.step))
 
     def values(self) -> tuple[float, ...] | None:
-        """Return the values, if they can be listed, else None.
-
-        That is one value if the bounds are equal, and those at the steps if they are at most 1000.
-        """
+        """Return the values, if they can be listed: one, or at most 1000 steps; else None."""
         if self.low == self.high:
             return (self.low,)
         if self.step is None or self._count > ENDLESS:
@@ -147,18 +117,13 @@ class _Floats(_Range):
         return tuple(map(self._stepped, range(self._count)))
 
     def contains(self, value: object) -> bool:
-        """Return whether the value is a number within the bounds, and at a step."""
         if not is_number(value) or not self.low <= value <= self.high:
             return False
         close = 0 if self.step is None else self.step * 1e-6
         return self.step is None or math.isclose(value, self.nearest(value), abs_tol=close)
 
     def nearest(self, number: float) -> float:
-        """Return the value nearest to a number: rounded to 6 digits or the step, within the bounds.
-
-        Raises:
-            ValueError: for NaN.
-        """
+        """Return the nearest value: rounded to 6 digits or the step, within the bounds."""
         _refuse_nan(number)
         number = min(self.high, max(self.low, number)) if math.isinf(number) else number
         if self.step is None:
@@ -167,7 +132,6 @@ class _Floats(_Range):
         return self._stepped(round((_exact(number) - _exact(self.low)) / _exact(self.step)))
 
     def longest(self) -> int:
-        """Return the bytes of the longest value in a trial's name."""
         if self.step is None:
             return _longest_float(self.low, self.high)
         values = self.values()
@@ -184,7 +148,6 @@ class Uniform(_Floats):
     word = "uniform"
 
     def at(self, part: float) -> float:
-        """Return the value at this fraction (0 to 1) of the range."""
         if self.step is not None:
             return self._stepped(int(part * self._count))
         return self.nearest(_between(self.low, self.high, part))
@@ -197,7 +160,6 @@ class LogUniform(_Floats):
     word = "log_uniform"
 
     def at(self, part: float) -> float:
-        """Return the value at this fraction (0 to 1) of the range of logarithms."""
         low, high = math.log(self.low), math.log(self.high)
         if self.step is not None:
             low, high = _log_edges(self.low, self.high, self.step)
@@ -215,23 +177,16 @@ class _Integers(_Range):
         return (self.high - self.low) // (self.step or 1) + 1
 
     def values(self) -> tuple[int, ...] | None:
-        """Return all of them in order, or None if they are more than 1000."""
         if self._count > ENDLESS:
             return None
         return tuple(range(self.low, self.high + 1, self.step or 1))
 
     def contains(self, value: object) -> bool:
-        """Return whether the value is an integer within the bounds, and at a step."""
         if not is_number(value) or value != int(value) or not self.low <= value <= self.high:
             return False
         return (int(value) - self.low) % (self.step or 1) == 0
 
     def nearest(self, number: float) -> int:
-        """Return the value nearest to a number: rounded to the step, within the bounds.
-
-        Raises:
-            ValueError: for NaN.
-        """
         _refuse_nan(number)
         number = min(self.high, max(self.low, number)) if math.isinf(number) else number
         if self.step is None:
@@ -240,7 +195,6 @@ class _Integers(_Range):
         return self.low + self.step * min(self._count - 1, max(0, place))
 
     def longest(self) -> int:
-        """Return the bytes of the longest value in a trial's name."""
         return max(len(str(self.low)), len(str(self.high)))
 
 
@@ -251,7 +205,6 @@ class Int(_Integers):
     word = "int"
 
     def at(self, part: float) -> int:
-        """Return the value at this fraction (0 to 1) of the range."""
         return min(self.high, self.low + int(part * self._count) * (self.step or 1))
 
 
@@ -262,10 +215,7 @@ class LogInt(_Integers):
     word = "log_int"
 
     def at(self, part: float) -> int:
-        """Return the value at this fraction (0 to 1) of the range of logarithms.
-
-        It is rounded from a range that gives both bounds their full share.
-        """
+        """Round from a range that gives both bounds their full share."""
         low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
         if self.step is not None:
             low, high = _log_edges(self.low, self.high, self.step)
@@ -321,10 +271,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _longest_float(low: float, high: float) -> int:
-    """Return the bytes of the longest float of 6 digits in a range.
-
-    The bounds themselves count too: they may have more digits.
-    """
+    """Return the bytes of the longest float of 6 digits in a range, or of a longer bound."""
     smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
     largest = _power(max(abs(low), abs(high)))
     powers = range(min(_power(smallest), largest), largest + 1)  # for 0 and numbers below 1e-308

@@ -1,9 +1,8 @@
 """Evaluate constraints such as `"batch_size * accumulate <= 512"`, without `eval`.
 
-`constraints` imports this module if there is a constraint. Start at `Expression`. Arithmetic,
-comparisons, `and`, `or`, `not`, `in`, `min`, `max` and `abs` are allowed, over names, numbers,
-strings and lists, as Python writes them. The rule: everything that is not on a list of allowed
-syntax is an error: calls, attributes, indices, and numbers with thousands of digits.
+`constraints` imports this module if there is a constraint. The rule: everything that is not on a
+list of allowed syntax is an error: other calls, attributes, indices, and numbers with thousands of
+digits.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ class Expression:
         self._tree = _parsed(text)
 
     def names(self) -> tuple[str, ...]:
-        """Return its hyperparameters; see `Constraint.names`."""
         found: dict[str, None] = {}
         try:
             _look_through(self._tree, found, 0)
@@ -50,7 +48,6 @@ class Expression:
         return tuple(found)
 
     def holds(self, values: Mapping[str, Any], *, lenient: bool) -> bool:
-        """Return whether it is true; see `Constraint.holds`."""
         try:
             answer = _value(self._tree, _Blanks(values) if lenient else values)
         except _NoNumberError:
@@ -105,10 +102,7 @@ def _misspelt(text: str, error: Exception) -> Problem:
 
 
 def _name_of(node: ast.expr) -> str | None:
-    """Return the hyperparameter that a node names, if any.
-
-    That is `batch_size`, `model.width` or `params["a-b"]`.
-    """
+    """Return the hyperparameter that a node names: `batch_size`, `model.width`, `params["a-b"]`."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -121,11 +115,7 @@ def _name_of(node: ast.expr) -> str | None:
 
 
 def _look_through(node: ast.AST, names: dict[str, None], depth: int) -> None:
-    """Collect the names of an expression, and check that all of it is allowed.
-
-    Raises:
-        ConstraintError: for the first node that is not.
-    """
+    """Collect the names of an expression, and check that all of it is allowed."""
     if depth > _DEEPEST:
         raise _too_deep()
     if isinstance(node, ast.expr) and (name := _name_of(node)) is not None:
@@ -188,7 +178,6 @@ def _is_answer(node: ast.expr) -> bool:
 
 
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
-    """Return the value of an expression, all of which is known to be allowed."""
     if isinstance(node, ast.Constant):
         return node.value
     if (name := _name_of(node)) is not None:

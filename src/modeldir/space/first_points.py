@@ -1,7 +1,7 @@
 """The configurations that a search config wants tried first, whatever the sampler.
 
-`search` asks the `Queue` before the sampler. Start at `Queue`. It stores nothing: a new queue
-that gets the same trials by `tell` continues where the old one stopped.
+`search` asks the `Queue` before the sampler. It stores nothing: a new queue that gets the same
+trials by `tell` continues where the old one stopped.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ QUEUE = "points"
 class Queue:
     """The configurations to try first, in their order, each once.
 
-    Values that one leaves out are drawn at random, from the seed and the configuration alone: its
-    place in the list and the trial's number make no difference.
+    Values that one leaves out are drawn at random, from the seed and the configuration alone.
     """
 
     def __init__(self, space: Space, seed: int) -> None:

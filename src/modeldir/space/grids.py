@@ -1,8 +1,7 @@
 """All configurations of a space, their number, and random ones.
 
 `grid` is for the grid sampler, `draw` and `fill` for the others, `size` for the number of trials.
-`grid` gives each configuration once. `draw` gives the same ones in whatever order the file lists
-the hyperparameters. Which of them were tried already is known in `samplers`.
+`draw` gives the same configurations in whatever order the file lists the hyperparameters.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir.errors import SpaceError
 from modeldir.params.equality import same
+from modeldir.space.problems import shown
 
 if TYPE_CHECKING:
     import random
@@ -33,32 +33,21 @@ _Values: TypeAlias = "tuple[str, ...]"
 
 
 def grid(space: Space) -> Iterator[dict[str, Any]]:
-    """Yield every allowed configuration once; the last hyperparameter changes fastest.
-
-    Raises:
-        SpaceError: if the values of a domain cannot be listed; naming each.
-    """
+    """Yield every allowed configuration once; the last hyperparameter changes fastest."""
     endless = [unit for unit in space.units if unit.domain.values() is None]
     if endless:
         hint = "list its values, give it a step, or sample at random"
-        problems = [(f"{unit.name}: {_shown(unit)}", hint) for unit in endless]
+        problems = [(f"{unit.name}: {shown(unit.domain.to_json())}", hint) for unit in endless]
         raise SpaceError("A grid needs a list of values for each hyperparameter:", problems)
     walk = _Walk(space, space.units, begun=_begun(space))
     return ({name: whole[name] for name in space.domains if name in whole} for whole in walk)
 
 
-def _shown(unit: Dim) -> str:
-    import json  # noqa: PLC0415 - on the way to an error
-
-    return json.dumps(unit.domain.to_json())
-
-
 def _begun(space: Space) -> Mapping[int, set[_Values]] | None:
     """Return the beginnings of allowed configurations: how many values, then which ones.
 
-    Only names in conditions and constraints count. None if nothing is known about them. Without
-    this, a grid of `a + z == 3` would try everything between a and z for each a that has no z. For
-    10 million configurations that took minutes.
+    None if nothing is known about them. Without this, a grid of `a + z == 3` would try everything
+    between a and z for each a that has no z: minutes for 10 million configurations.
     """
     ways = _combinations(space) if space.constraints else None
     if ways is None:
@@ -82,7 +71,7 @@ class _Walk:
 
     A branch that breaks a constraint is left as soon as the last hyperparameter in it has its
     value, or as soon as no allowed configuration has `begun` like it. After `most` values it stops,
-    whether it has found anything or not, and `is_complete` is false.
+    and `is_complete` is false.
     """
 
     def __init__(
@@ -132,10 +121,7 @@ class _Walk:
 
 
 def size(space: Space) -> int | None:
-    """Return the number of configurations of the space.
-
-    None if they are infinitely many, or if constraints and conditions leave too many to count.
-    """
+    """Return the number of configurations, None if there are infinitely or too many."""
     if "_size" not in space.__dict__:  # a space cannot change, so it is counted once
         space.__dict__["_size"] = _count(space)
     known: int | None = space.__dict__["_size"]
@@ -156,10 +142,7 @@ def _count(space: Space) -> int | None:
 
 
 def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
-    """Return the dimensions in conditions and constraints, and the other ones.
-
-    The values of the others need not be tried one by one.
-    """
+    """Return the dimensions in conditions and constraints, and the other ones."""
     parents = {parent for when in space.conditions.values() for parent in when}
     names = parents.union(*(constraint.names for constraint in space.constraints))
     deciding = [unit for unit in space.units if names.intersection(unit.names)]
@@ -170,11 +153,7 @@ def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
 
 
 def draw(space: Space, rng: random.Random) -> dict[str, Any]:
-    """Return a random configuration. The order of hyperparameters in the file makes no difference.
-
-    Raises:
-        SpaceError: if no configuration was found that satisfies the constraints.
-    """
+    """Return a random configuration, the same for any order of the hyperparameters."""
     point = fill(space, {}, rng)
     if point is None:
         is_sure = is_exhaustive(space)
@@ -185,10 +164,7 @@ def draw(space: Space, rng: random.Random) -> dict[str, Any]:
 
 
 def fill(space: Space, given: Mapping[str, Any], rng: random.Random) -> dict[str, Any] | None:
-    """Return a configuration with these values, and random other ones.
-
-    None if there is none, or if none was found in many tries.
-    """
+    """Return a configuration with these values, and random other ones; None if none was found."""
     wanted = _wanted(space, given)
     if wanted is None:
         return None
@@ -209,10 +185,7 @@ def is_exhaustive(space: Space) -> bool:
 
 
 def _combinations(space: Space) -> list[dict[str, Any]] | None:
-    """Return all combinations of the deciding dimensions that satisfy conditions and constraints.
-
-    The other dimensions may have any value. None if there are too many combinations to list.
-    """
+    """Return all combinations of the deciding dimensions that are allowed; None if too many."""
     if "_combinations" not in space.__dict__:
         deciding, _ = _deciding(space)
         walk = _Walk(space, deciding, COUNTABLE)

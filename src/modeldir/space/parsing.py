@@ -1,8 +1,7 @@
 """Make a `Space` from `search.json`, a call or a command line, or report all that is wrong with it.
 
-Start at `parse_space`. It checks each part, then how the parts fit together: conditions that wait
-for each other, zipped lists of unequal length, constraints that no configuration satisfies. A
-single domain is checked in `domain_parsing`. All problems are reported in one error.
+Start at `parse_space`. It checks each part, then how the parts fit together. A single domain is
+checked in `domain_parsing`. All problems are reported in one error.
 """
 
 from __future__ import annotations
@@ -40,16 +39,8 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
 ) -> Space:
     """Return the space that `search.json` or a call describes.
 
-    Args:
-        domains: each name's domain: `[0.1, 0.01]`, `{"uniform": [0, 0.5]}`. Names may be dotted.
-        base: the base config; only its hyperparameters can vary.
-        where: what cannot be searched, for the message.
-        zips: lists of names whose values go together.
-        points: configurations to try first, by name.
-        constraints: what must hold: `"batch_size * accumulate <= 512"`.
-
-    Raises:
-        SpaceError: listing everything that is wrong, with hints.
+    `where` is what cannot be searched, for the message. `base` is the base config; only its
+    hyperparameters can vary. The others are as in `Space`.
     """
     parsing = _Parsing(flatten(base))
     space = parsing.parsed(domains, zips, points, constraints)
@@ -59,8 +50,6 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
 
 
 class _Parsing:
-    """One attempt to read a space. Its `problems` collect everything that is wrong."""
-
     def __init__(self, known: Mapping[str, Any]) -> None:
         self.known = known
         self.problems: list[Problem] = []
@@ -222,7 +211,7 @@ class _Parsing:
 
     def _has_order(self, space: Space) -> bool:
         try:
-            space.order()
+            space.order  # noqa: B018 - it is computed here
         except CycleError as cycle:
             circle = " -> ".join((*cycle.names, cycle.names[0]))
             self.problems.append((f"when: each waits for the next: {circle}", "take one out"))
@@ -232,7 +221,11 @@ class _Parsing:
     def _has_each(self, space: Space) -> bool:
         """Return whether each hyperparameter is active in some configuration."""
         bare = _bare(space)
-        never = [n for n in space.conditions if fill(bare, {n: _some(space, n)}, _chance()) is None]
+        never = [
+            n
+            for n in space.conditions
+            if fill(bare, {n: space.domains[n].at(0.0)}, _chance()) is None
+        ]
         for name in never:
             hint = "no values of the others make it active"
             self.problems.append((f"{name}: its conditions exclude each other", hint))
@@ -376,7 +369,6 @@ def _excluded(space: Space, name: str, point: Mapping[str, Any]) -> str | None:
 
 
 def _bare(space: Space) -> Space:
-    """Return the space without its constraints."""
     return Space(space.domains, space.conditions, space.zips, (), (), space.given)
 
 
@@ -385,7 +377,6 @@ def _is_kept(space: Space, constraint: Constraint) -> bool:
 
 
 def _with(space: Space, constraint: Constraint) -> Space:
-    """Return the space with this constraint alone."""
     return replace(_bare(space), constraints=(constraint,))
 
 
@@ -394,10 +385,6 @@ def _chance() -> random.Random:
     import random  # noqa: PLC0415 - slow to import, and rarely a question
 
     return random.Random("is there a point?")  # noqa: S311 - no secret
-
-
-def _some(space: Space, name: str) -> Any:
-    return space.domains[name].at(0.0)
 
 
 def _own(domain: Domain, value: Any) -> Any:

@@ -1,12 +1,7 @@
 """A CSV file of configurations: a header of names, then a row for each, typed as `@points.csv`.
 
-    learning_rate,batch_size,optimizer
-    0.01,32,adam
-    0.001,,sgd
-
-`search` reads such a file with `read_points`. It accepts what spreadsheets write: quotes, a byte
-order mark, blank cells (not given) and blank lines. Whether the values make sense is checked in
-`parsing`.
+`search` calls `read_points`. It accepts what spreadsheets write: quotes, a byte order mark, blank
+cells (not given) and blank lines.
 """
 
 from __future__ import annotations
@@ -26,15 +21,7 @@ MARK = "@"
 
 
 def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the configurations of a CSV file. A blank cell is not given.
-
-    Args:
-        path: the file.
-        known: the hyperparameters of the base config; each column must be one of them.
-
-    Raises:
-        SpaceError: with everything that is wrong, by line.
-    """
+    """Return the configurations of a CSV file; each column must be a `known` name."""
     problems: list[Problem] = []
     rows = _rows(_text(path), problems)
     if not rows:
@@ -78,7 +65,6 @@ def _neighbor(path: Path) -> str | None:
 
 
 def _rows(text: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not blank, each with the line on which it begins."""
     import csv  # noqa: PLC0415 - only where there is such a file
     import io  # noqa: PLC0415
 
@@ -129,7 +115,7 @@ def _count(number: int, what: str) -> str:
 def exact_plan(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a search config that means these configurations and no others.
 
-    Each column is a list, and the lists are zipped. A blank cell has the value of the base config.
+    A blank cell has the value of the base config.
     """
     names = [*dict.fromkeys(name for point in points for name in point)]
     rows = [[point.get(name, base.get(name)) for name in names] for point in points]

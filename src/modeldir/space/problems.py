@@ -1,7 +1,7 @@
 """Problems of a search space, and a value as the messages show it.
 
-`domain_parsing`, `constraints` and `points_csv` raise or return these; `parsing` collects them into
-one `SpaceError`. A problem consists of a line and a hint. It is never a finished message.
+`parsing` collects them into one `SpaceError`. A problem is a line and a hint, never a finished
+message.
 """
 
 from __future__ import annotations
@@ -13,16 +13,12 @@ Problem: TypeAlias = "tuple[str, str | None]"
 
 
 class DomainError(Exception):
-    """One domain cannot be read: all problems of it."""
-
     def __init__(self, *problems: Problem) -> None:
         super().__init__(*problems)
         self.problems = problems
 
 
 class ConstraintError(Exception):
-    """A constraint cannot be read or computed: the problem, and what to write instead."""
-
     def __init__(self, problem: str, hint: str | None = None) -> None:
         super().__init__(problem)
         self.problem, self.hint = problem, hint

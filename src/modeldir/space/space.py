@@ -1,12 +1,8 @@
 """The space: all domains together, and which hyperparameters of a configuration are active.
 
-`parsing` makes it; samplers and the search use it. Start at `Space`. It has conditions (`when`),
-zipped hyperparameters (`zip`) and constraints, and gives samplers the dimensions in which they may
-move. Random configurations: `grids`.
-
-The rule: a hyperparameter whose condition is not met is inactive. It is absent in the configuration
-and keeps the value of the base config in `params.json`. So two configurations that would differ
-only in it are one.
+`parsing` makes it; samplers and the search use it. The rule: a hyperparameter whose condition is
+not met is inactive. It is absent in the configuration and keeps the value of the base config. So
+two configurations that would differ only in it are one.
 """
 
 from __future__ import annotations
@@ -43,8 +39,8 @@ class CycleError(Exception):
 class Dim:
     """A dimension in which a sampler may move: one hyperparameter, or several zipped ones.
 
-    The `domain` of zipped ones is a list of tuples, with values in the order of `names`. `when`
-    says at which values of other names it is active; it is empty if always.
+    The `domain` of zipped ones is a list of tuples, in the order of `names`. `when` says at which
+    values of other names it is active.
     """
 
     name: str
@@ -53,7 +49,6 @@ class Dim:
     when: Condition = field(default_factory=dict)
 
     def spread(self, value: Any) -> dict[str, Any]:
-        """Return its value as a value for each name."""
         return dict(zip(self.names, value if len(self.names) > 1 else (value,), strict=True))
 
 
@@ -79,16 +74,9 @@ class Space:
 
     # -- Its parts ---------------------------------------------------------------------------------
 
-    def order(self) -> tuple[str, ...]:
-        """Return all names, parents before those that depend on them, else as in the file.
-
-        Raises:
-            CycleError: if conditions wait for each other.
-        """
-        return self._order
-
     @cached_property
-    def _order(self) -> tuple[str, ...]:
+    def order(self) -> tuple[str, ...]:
+        """All names, parents before those that depend on them; CycleError in a circle."""
         found: dict[str, None] = {}
         for name in self.domains:
             self._visit(name, found, ())
@@ -114,7 +102,7 @@ class Space:
     def units(self) -> tuple[Dim, ...]:
         """The dimensions, and the hyperparameters with one value; parents first."""
         made: dict[str, Dim] = {}
-        for name in self._order:
+        for name in self.order:
             names = self._zip_of.get(name, (name,))
             if len(names) == 1:
                 domain = self.domains[name]
@@ -137,7 +125,8 @@ class Space:
         return tuple(unit for unit in self.units if len(unit.domain.values() or (0, 1)) > 1)
 
     @cached_property
-    def _fixed(self) -> Mapping[str, Any]:
+    def fixed(self) -> Mapping[str, Any]:
+        """The hyperparameters that have a single value, active or not."""
         fixed: dict[str, Any] = {}
         for unit in self.units:
             values = unit.domain.values()
@@ -162,21 +151,13 @@ class Space:
         return any(same(point[parent], value) for value in values)
 
     def active_names(self, point: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the active hyperparameters of a configuration, in the order of `domains`."""
         if not self.conditions:
             return tuple(self.domains)
         return tuple(name for name in self.domains if self.is_active(name, point))
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the configuration for values of the dimensions.
-
-        Zipped names get their values one by one, single values are added, inactive names are left
-        out.
-
-        Raises:
-            KeyError: if an active dimension has no value.
-        """
-        whole = dict(self._fixed)
+        """Return the configuration for values of the dimensions, without inactive names."""
+        whole = dict(self.fixed)
         for dim in self.dims:
             if dim.name in values:
                 whole.update(dim.spread(values[dim.name]))
@@ -192,48 +173,43 @@ class Space:
         return found
 
     def decided(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the configuration of flat hyperparameters, whether it is in the space or not.
-
-        None if they lack some of its names.
-        """
+        """Return the configuration in flat hyperparameters, or None if they lack a name."""
         names = self.active_names(flat)
         return {name: flat[name] for name in names} if all(n in flat for n in names) else None
 
     def allows(self, point: Mapping[str, Any]) -> bool:
         """Return whether a configuration satisfies all constraints.
 
-        They are applied to what `params.json` will contain: names that the search does not vary,
-        and inactive ones, have the value of the base config.
+        They are applied to what `params.json` will contain: all other names have the value of the
+        base config.
         """
         return all(self.keeps(constraint, point) for constraint in self.constraints)
 
     def keeps(self, constraint: Constraint, point: Mapping[str, Any]) -> bool:
-        """Return whether a configuration satisfies one constraint."""
         try:
             return constraint.holds({**self.given, **point})
         except ConstraintError:  # types that do not match; `parse_space` reports them
             return False
 
     def contains(self, point: Mapping[str, Any]) -> bool:
-        """Return whether a configuration belongs to the space.
+        """Return whether a configuration fits the domains and satisfies all constraints."""
+        return self.fits(point) and self.allows(point)
 
-        It must have exactly the active names, each within its domain, zipped values that go
-        together, and satisfy all constraints.
+    def fits(self, point: Mapping[str, Any]) -> bool:
+        """Return whether a configuration has exactly its active names, each within its domain.
+
+        It may break a constraint: the constraint may be newer, and a model can still learn from it.
         """
         if point.keys() != set(self.active_names(point)):
             return False
         if not all(self.domains[name].contains(point[name]) for name in point):
             return False
         together = (unit for unit in self.units if len(unit.names) > 1 and unit.names[0] in point)
-        for unit in together:
-            if not unit.domain.contains(tuple(point[name] for name in unit.names)):
-                return False
-        return self.allows(point)
+        return all(unit.domain.contains(tuple(point[n] for n in unit.names)) for unit in together)
 
     # -- As JSON -----------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """Return the domains with their conditions, as `search.json` has them under `space`."""
         return dict(self._written())
 
     def _written(self) -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,7 @@
 """The names of trials: a configuration as the name of a folder.
 
-`search` names each new trial with `trial_name`. The rule: a name must be safe for file systems and
-shells, but it is no identity; `search.trials` finds out whether it is taken. Whether all names of a
-space are short enough: `names_fit` in `space`.
+The rule: a name must be safe for file systems and shells, but it is no identity; `search.trials`
+finds out whether it is taken. `names_fit` in `space` says whether names are short enough.
 """
 
 from __future__ import annotations
@@ -22,11 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.,=+@%-]*")
 
 
 def value_text(value: object) -> str:
-    """Return a value as it stands in names and commands: strings bare, else compact JSON.
-
-    >>> value_text(1e-05), value_text("adam"), value_text(True), value_text([64, 32])
-    ('1e-05', 'adam', 'true', '[64,32]')
-    """
+    """Return a value as it stands in names and commands: strings bare, else compact JSON."""
     if isinstance(value, str):
         return value
     return _compact(value)
@@ -37,9 +32,7 @@ _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def trial_name(point: Mapping[str, object]) -> str:
-    """Return the name of a trial's folder: its hyperparameters, made safe as a file name.
-
-    Different configurations may get the same name (`a/b` and `a-b`).
+    """Return the name of a trial's folder; different configurations may get the same name.
 
     >>> trial_name({"learning_rate": 0.01, "batch_size": 32})
     'learning_rate_0.01__batch_size_32'
