@@ -108,9 +108,6 @@ def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
     return lines_by_step(values)
 
 
-# -- Event files -----------------------------------------------------------------------------------
-
-
 def is_event_file(name: str) -> bool:
     return "tfevents" in name
 

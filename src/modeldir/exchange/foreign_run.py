@@ -77,9 +77,6 @@ class ForeignStudy:
     plan: Mapping[str, Any]
 
 
-# -- Metrics ---------------------------------------------------------------------------------------
-
-
 def metric_name(name: str) -> str:
     """Return a metric's name with its split as prefix: `train/`, `val/`, `test/`, or none.
 
@@ -121,9 +118,6 @@ def lines_by_step(
             line["time"] = max(time, line.get("time", time))
         line[metric_name(name)] = value
     return [lines[step] for step in sorted(lines)]
-
-
-# -- Values ----------------------------------------------------------------------------------------
 
 
 def parse_value(text: str) -> Any:

@@ -120,9 +120,6 @@ def _free_name(parent: Path, run: ForeignRun) -> Path:
     return parent / free
 
 
-# -- What the files hold ---------------------------------------------------------------------------
-
-
 def _contents(run: ForeignRun, tool: str) -> dict[str, bytes]:
     """Return the files by name, without those that depend on when or where they are written."""
     contents = {"params.json": _json(to_json_value(run.hyperparameters))}
@@ -191,9 +188,6 @@ def _digest(contents: Mapping[str, bytes], run: ForeignRun) -> str:
     if run.log is not None:
         digest.update(str(size_of(run.log)).encode())
     return digest.hexdigest()[:16]
-
-
-# -- Writing ---------------------------------------------------------------------------------------
 
 
 def _write_files(folder: Path, run: ForeignRun, contents: Mapping[str, bytes], digest: str) -> None:

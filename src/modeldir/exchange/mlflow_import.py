@@ -93,9 +93,6 @@ def _foreign(run: _Run, group: str) -> ForeignRun:
     )
 
 
-# -- The database ----------------------------------------------------------------------------------
-
-
 def _runs_in_database(path: Path, problems: Problems) -> list[_Run]:
     try:
         with sqlite.copied(path) as copy, contextlib.closing(sqlite3.connect(copy)) as opened:
@@ -129,9 +126,6 @@ def _query(opened: sqlite3.Connection, path: Path) -> list[_Run]:
     for run in runs.values():
         run.name = run.name or run.tags.get("mlflow.runName", "")
     return list(runs.values())
-
-
-# -- The folders -----------------------------------------------------------------------------------
 
 
 def _is_run(path: Path, names: list[str]) -> bool:

@@ -92,9 +92,6 @@ def _experiment_of(trial: FrozenTrial) -> str:
     return str(mark.get("experiment", "")) if isinstance(mark, dict) else ""
 
 
-# -- The file --------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Study:
     name: str
@@ -145,9 +142,6 @@ def _store(path: Path, study: _Study, data: ExportData, source: Path) -> None:
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_bytes(path, text.encode())
-
-
-# -- Trials ----------------------------------------------------------------------------------------
 
 
 def _trial(
@@ -204,9 +198,6 @@ def _user_attributes(
     final = {n: v for n, v in experiment.final_metrics().items() if math.isfinite(v)}
     constant = {n: _category(v) for n, v in experiment.hyperparameters.items() if n not in params}
     return {MARK: mark, "metrics": final, "hyperparameters": constant}
-
-
-# -- Distributions ---------------------------------------------------------------------------------
 
 
 class StudyParam:

@@ -125,9 +125,6 @@ def _value(value: Any) -> Any:
     return parse_value(value) if isinstance(value, str) and value[:1] in {"[", "{"} else value
 
 
-# -- The plan --------------------------------------------------------------------------------------
-
-
 def _plan(trials: Sequence[FrozenTrial], objectives: Objectives) -> dict[str, Any]:
     newest: dict[str, BaseDistribution] = {}
     for trial in trials:

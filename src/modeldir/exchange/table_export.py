@@ -76,9 +76,6 @@ def _curve_rows(data: ExportData) -> Iterator[tuple[str, float, float | None, st
                 yield each.name, logged.step, logged.time, name, value
 
 
-# -- Files -----------------------------------------------------------------------------------------
-
-
 def _csv(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     columns = tuple(Column(name, "text") for name in headers)
     return to_csv(Table(columns, tuple(map(tuple, rows)))).encode("utf-8", "backslashreplace")

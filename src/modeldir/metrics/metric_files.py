@@ -192,9 +192,6 @@ def _as_float(value: int) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-# -- Lines of `metrics.jsonl` ----------------------------------------------------------------------
-
-
 class LoggedStep(NamedTuple):
     """A step, its Unix time if known, and the values by metric name."""
 

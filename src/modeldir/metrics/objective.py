@@ -30,8 +30,6 @@ RANKED_VARIABLE = "MODELDIR_METRIC"
 """The variable by which a search tells a trial which metric it ranks by, e.g. `minimize:loss`."""
 
 
-# -- Which value is better -------------------------------------------------------------------------
-
 # fmt: off
 _LARGE_IS_GOOD = frozenset({
     "acc", "accuracy", "f1", "auc", "auroc", "precision", "recall", "map", "bleu", "rouge", "iou",
@@ -129,9 +127,6 @@ def _last_word(name: str) -> str:
         if bare := word.rstrip("0123456789"):
             return bare
     return ""
-
-
-# -- The metrics of `search.json` ------------------------------------------------------------------
 
 
 def objectives(raw: Mapping[str, Any]) -> Objectives:

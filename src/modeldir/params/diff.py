@@ -6,16 +6,13 @@ values are equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from modeldir.params.equality import ABSENT, same
 from modeldir.params.nested import Plain, is_section, preview
 from modeldir.params.params import Params
 from modeldir.params.plain_values import load_file, peek
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Difference(NamedTuple):

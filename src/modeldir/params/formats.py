@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from modeldir._system import files, reading
 from modeldir.errors import ParamsError, did_you_mean
@@ -25,10 +27,6 @@ from modeldir.params.json_errors import (
 )
 from modeldir.params.json_values import JsonValues, to_json_values
 from modeldir.params.nested import Plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import ModuleType
 
 
 class Loaded(NamedTuple):
@@ -62,9 +60,6 @@ def notation(shown: str) -> str:
 
 def _ending(shown: str) -> str:
     return os.path.splitext(shown)[1].lower()
-
-
-# -- Bytes to text ---------------------------------------------------------------------------------
 
 
 def _bytes(shown: str) -> bytes:
@@ -109,9 +104,6 @@ def _decoded(data: bytes, shown: str) -> str:
         raise broken_at(before, len(before), shown, problem, save_again) from None
 
 
-# -- YAML and TOML ---------------------------------------------------------------------------------
-
-
 def _language(shown: str) -> ModuleType:
     if notation(shown) == "toml":
         from modeldir.params import toml_format  # noqa: PLC0415 - few files are TOML
@@ -147,9 +139,6 @@ def _dates_as_text(value: Any) -> Any:
     if isinstance(value, list):
         return [_dates_as_text(part) for part in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-# -- Values to bytes -------------------------------------------------------------------------------
 
 
 def write(

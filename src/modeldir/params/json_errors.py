@@ -11,22 +11,17 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 TOO_DEEP = f"more than {MAX_DEPTH} brackets inside each other"
 SMALLEST = 'the smallest example: {"learning_rate": 0.001}'
 _MOST = 20
 """List at most this many mistakes. A file with more is usually broken in one single way."""
-
-
-# -- Saying where ----------------------------------------------------------------------------------
 
 
 def broken(
@@ -59,9 +54,6 @@ def not_an_object(value: object, shown: str) -> ParamsError:
 def _position(text: str, offset: int) -> tuple[int, int]:
     """Return line and column, both from 1."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
-
-
-# -- All that is wrong -----------------------------------------------------------------------------
 
 
 class Mistake(NamedTuple):
@@ -160,8 +152,6 @@ def _most_digits() -> int:
     return getattr(sys, "get_int_max_str_digits", int)()  # older versions of 3.10 have no limit
 
 
-# -- Tokens ----------------------------------------------------------------------------------------
-
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled only when needed
 
@@ -209,8 +199,6 @@ def refuse_depth(text: str, shown: str) -> None:
         if depth > MAX_DEPTH:
             raise broken_at(text, token.start(), shown, TOO_DEEP)
 
-
-# -- Syntax ----------------------------------------------------------------------------------------
 
 BLANKS = " \t\n\r"
 """White space in JSON. Python accepts more characters."""

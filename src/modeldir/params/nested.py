@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Container, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
 from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
 
 Plain = dict[str, Any]
 SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from modeldir.errors import ParamsError, Problem, did_you_mean
 from modeldir.params.nested import Plain, dotted, has, is_section, locate, preview
@@ -18,10 +19,6 @@ from modeldir.params.params import refuse_if_locked, replace_values, shown
 from modeldir.params.plain_values import peek
 from modeldir.params.strict_json import parse_value
 from modeldir.params.update import Fit, misfit
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 _NAME = re.compile(r"\+{0,2}[^\W\d][\w.\-]*=|~[^\W\d][\w.\-]*(=|$)")
 """The beginning of a word that may be a change: no option, no path, no URL."""
@@ -147,9 +144,6 @@ class _Line:
 
 def _is_option(word: str) -> bool:
     return len(word) > 1 and word[0] == "-" and "=" not in word
-
-
-# -- A word's value --------------------------------------------------------------------------------
 
 
 def read(text: str, old: Any) -> Any:

@@ -7,7 +7,8 @@ counts as a read (`peek`).
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from modeldir.errors import ParamsError
 from modeldir.params import nested
@@ -15,9 +16,6 @@ from modeldir.params.formats import load_file
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import Plain, is_section
 from modeldir.params.strict_json import parse_value
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
 
 __all__ = ["SEED", "canonical_hash", "flatten", "load_file", "parse_value", "peek"]
 

@@ -63,9 +63,6 @@ def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
         return None, [SchemaProblem(called(schema), str(error))]
 
 
-# -- Errors ----------------------------------------------------------------------------------------
-
-
 class _Located(NamedTuple):
     """An error of pydantic, and where it is in the values."""
 
@@ -160,9 +157,6 @@ def _message(error: Mapping[str, Any]) -> tuple[str, str]:
         return problem, (more if error["type"] == "value_error" else "").replace("\n", "\n    ")
     found = "" if isinstance(error["input"], dict) else f", found {shown(error['input'])}"
     return f"{text[:1].lower()}{text[1:]}{found}", ""
-
-
-# -- Keys ------------------------------------------------------------------------------------------
 
 
 def _sections(adapter: Any, steps: Sequence[str | int]) -> Iterator[Mapping[str, Any]]:

@@ -6,12 +6,9 @@ and pickles are plain and can be changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 from modeldir.errors import ParamsError
-
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:

@@ -10,16 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from modeldir._system.reading import MAX_DEPTH, MOST_BRACKETS, TOO_MANY
 from modeldir.params.json_errors import STRING, broken, mistakes, not_an_object, refuse_depth
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import NoReturn
-
-# -- Reading ---------------------------------------------------------------------------------------
 
 
 class _RefusedError(Exception):
@@ -88,8 +83,6 @@ def _refuse_half_characters(text: str, values: Any) -> None:
             raise _RefusedError from None
 
 
-# -- Comments --------------------------------------------------------------------------------------
-
 _REST = r'".*|/\*.*'  # an unclosed string or comment: match to the end, or this would be slow
 _COMMENT = rf"(?s){STRING}|(//[^\n]*|/\*.*?\*/)|{_REST}"
 _LAST_COMMA = rf"(?s){STRING}|(,)(?=[ \t\n\r]*[}}\]])|{_REST}"
@@ -114,8 +107,6 @@ def without_comments(text: str) -> str:
 def has_comments(text: str) -> bool:
     return any(match[1] for match in re.finditer(_COMMENT, text))
 
-
-# -- A value on a command line ---------------------------------------------------------------------
 
 _WORDS = {"None": None, "True": True, "False": False}
 _FLOAT = r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?"
@@ -156,9 +147,6 @@ def is_written_alike(left: Any, right: Any) -> bool:
     if type(left) is list:
         return len(left) == len(right) and all(map(is_written_alike, left, right))
     return bool(left == right) and (type(left) is not float or repr(left) == repr(right))
-
-
-# -- Writing ---------------------------------------------------------------------------------------
 
 
 def dumps(values: Any, forms: Mapping[str, str]) -> str:

@@ -57,9 +57,6 @@ def places(_: str) -> dict[str, tuple[int, int]]:
     return {}
 
 
-# -- Writing ---------------------------------------------------------------------------------------
-
-
 def dumped(values: Plain) -> str:
     import tomlkit  # noqa: PLC0415 - few files are TOML
 

@@ -7,8 +7,9 @@ copy, so that nothing is changed unless all values fit.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir.errors import ParamsError, Problem
 from modeldir.params.json_values import to_json_value
@@ -16,15 +17,9 @@ from modeldir.params.nested import Plain, copy_sections, is_path, is_section, pa
 from modeldir.params.schema_messages import BOOLEAN, INTEGER, LIST, NUMBER, SECTION, STRING
 from modeldir.params.strict_json import parse_value
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
 
 class ParamsWarning(UserWarning):
     """A new hyperparameter has nearly the name of another one, or one could not be saved."""
-
-
-# -- Values ----------------------------------------------------------------------------------------
 
 
 class Fit:
@@ -156,9 +151,6 @@ def _way_out(old: Any, new: Any, name: str) -> str | None:
             return f"write {int(new)}"
         return f"if it may be any number, let the file say {preview(float(old))}"
     return None
-
-
-# -- Names -----------------------------------------------------------------------------------------
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -7,16 +7,13 @@ JSON, and `lines`, which puts the result into words.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Container, Mapping, Sequence
+from typing import Any
 
 from modeldir.errors import closest
 from modeldir.params.equality import same
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import Plain, is_section, preview
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Mapping, Sequence
-
 
 _NONE: Plain = {}
 _FEW = 10  # lines, or names in a line
@@ -100,9 +97,6 @@ def _size(value: Any, depth: int = 0) -> int:
     return count
 
 
-# -- Names -----------------------------------------------------------------------------------------
-
-
 def never_read(names: Sequence[str], read: Container[str], own: Container[str] = ()) -> list[str]:
     """Return the names of a file that were not read; of a section only its own name.
 
@@ -142,9 +136,6 @@ def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
         if where == part or end == last:
             neighbours.setdefault(end, other)
     return neighbours.get(last) or neighbours.get(closest(last, [*neighbours], cutoff) or "")
-
-
-# -- In words --------------------------------------------------------------------------------------
 
 
 def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[str]:

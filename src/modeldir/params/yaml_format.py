@@ -82,9 +82,6 @@ def _problem(context: str | None, problem: str | None) -> tuple[str, str | None]
     return said, "YAML is indented with spaces" if r"'\t'" in said else None
 
 
-# -- Places ----------------------------------------------------------------------------------------
-
-
 def places(text: str) -> dict[str, tuple[int, int]]:
     """Return the line and column of each value, by its dotted name."""
     found: dict[str, tuple[int, int]] = {}
@@ -99,8 +96,6 @@ def places(text: str) -> dict[str, tuple[int, int]]:
             walk += [(f"{key}[{place}]", one) for place, one in enumerate(node.value)]
     return found
 
-
-# -- Writing ---------------------------------------------------------------------------------------
 
 _WIDE = 1 << 20  # no line is folded
 

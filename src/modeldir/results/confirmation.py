@@ -111,9 +111,6 @@ def _measured(point: Point, chosen: Finalists, runs: Mapping[int, ExperimentRow]
     return Measured(point, values, tuple(failed), tuple(still))
 
 
-# -- In words --------------------------------------------------------------------------------------
-
-
 def to_words(found: Confirmation, width: int | None = None) -> str:
     """Return what `modeldir confirm` prints at its end: a table of the values, and the answer."""
     lines = [_head(found.finalists), "", *_measured_lines(found, width), "", *answer(found)]

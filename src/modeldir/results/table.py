@@ -104,9 +104,6 @@ def _unique(columns: tuple[Column, ...]) -> tuple[str, ...]:
     return tuple(headers)
 
 
-# -- Choosing --------------------------------------------------------------------------------------
-
-
 def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     """Sort the rows by one column. Equal rows keep their order; blanks and NaN come last.
 

@@ -172,9 +172,6 @@ class TableRows(Sequence[tuple[Any, ...]]):
         return repr(tuple(self))
 
 
-# -- Text of cells --------------------------------------------------------------------------------
-
-
 def aligned_texts(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
     texts = cell_texts(cells, kind, digits)
     return at_one_point(texts) if cells.are_numbers and kind != "time" else texts

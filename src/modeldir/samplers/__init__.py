@@ -222,9 +222,6 @@ def missing_packages(name: str, *packages: str) -> Iterator[Problem]:
         )
 
 
-# -- By name ---------------------------------------------------------------------------------------
-
-
 _METHODS = ("ask", "tell")
 
 

@@ -103,8 +103,6 @@ class CMAES:
             else:
                 self._scored[observation.number] = self._coordinates(observation.point), loss
 
-    # -- Generations -------------------------------------------------------------------------------
-
     def _generation(self) -> tuple[int, list[int]]:
         """Return the generation of a new trial, and the numbers of its parent trials."""
         newest = max(0, *map(_generation_of, self._trials.values()), 0)
@@ -164,8 +162,6 @@ class CMAES:
         if not self._space.fits(observation.point):
             return None
         return -values[0] if self._objectives[0][1] == "maximize" else values[0]
-
-    # -- Coordinates -------------------------------------------------------------------------------
 
     def _coordinates(self, point: Mapping[str, Any]) -> tuple[float, ...]:
         values = self._space.dims_of(point)

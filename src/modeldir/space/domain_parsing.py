@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean
 from modeldir.params.equality import key
@@ -17,9 +17,6 @@ from modeldir.params.json_values import to_json_value
 from modeldir.space.cli_syntax import parse_domain_text
 from modeldir.space.domains import RANGES, WORDS, Choice, Domain, is_number, steps_in
 from modeldir.space.problems import DomainError, Problem, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
 
 MOST_STEPS = 10**15
 """A float cannot represent finer steps."""

@@ -29,9 +29,6 @@ COUNTABLE = 100_000
 _Values: TypeAlias = "tuple[str, ...]"
 
 
-# -- All configurations ----------------------------------------------------------------------------
-
-
 def grid(space: Space) -> Iterator[dict[str, Any]]:
     """Yield every allowed configuration once; the last hyperparameter changes fastest."""
     endless = [unit for unit in space.units if unit.domain.values() is None]
@@ -147,9 +144,6 @@ def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
     names = parents.union(*(constraint.names for constraint in space.constraints))
     deciding = [unit for unit in space.units if names.intersection(unit.names)]
     return deciding, [unit for unit in space.units if unit not in deciding]
-
-
-# -- Random configurations -------------------------------------------------------------------------
 
 
 def draw(space: Space, rng: random.Random) -> dict[str, Any]:

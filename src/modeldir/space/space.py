@@ -72,8 +72,6 @@ class Space:
     points: tuple[Mapping[str, Any], ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    # -- Its parts ---------------------------------------------------------------------------------
-
     @cached_property
     def order(self) -> tuple[str, ...]:
         """All names, parents before those that depend on them; CycleError in a circle."""
@@ -133,8 +131,6 @@ class Space:
             if values is not None and len(values) == 1:
                 fixed.update(unit.spread(values[0]))
         return fixed
-
-    # -- Points ------------------------------------------------------------------------------------
 
     def is_active(self, name: str, point: Mapping[str, Any]) -> bool:
         """Return whether a hyperparameter is active: its parents are, and have such a value."""
@@ -206,8 +202,6 @@ class Space:
             return False
         together = (unit for unit in self.units if len(unit.names) > 1 and unit.names[0] in point)
         return all(unit.domain.contains(tuple(point[n] for n in unit.names)) for unit in together)
-
-    # -- As JSON -----------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
         return dict(self._written())

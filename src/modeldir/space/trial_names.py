@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
 
 LONGEST_NAME = 120
 """Bytes of a trial's name. Most file systems allow 255, but paths and logs need room too."""

@@ -115,9 +115,6 @@ def colormap(direction: str | None) -> str:
     return COLORMAP if direction == "minimize" else f"{COLORMAP}_r"
 
 
-# -- Limits ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class AxisLimits:
     """The range in which a metric is drawn. Values outside are drawn at the edge."""
@@ -168,9 +165,6 @@ def mark_outliers(
 def mark_best(axes: Axes, x: float, y: float, size: float) -> None:
     axes.scatter([x], [y], s=size, marker="*", color=ORANGE, edgecolors=BLACK, linewidths=0.5,
                  zorder=4)  # fmt: skip
-
-
-# -- Axes ------------------------------------------------------------------------------------------
 
 
 def metric_axis(axes: Axes, label: str, limits: AxisLimits) -> None:

@@ -74,9 +74,6 @@ def packed(data: Mapping[str, Json]) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
-# -- Without scripts -------------------------------------------------------------------------------
-
-
 def _table(data: Mapping[str, Json]) -> str:
     """Return the table that a mail, a preview or an old browser shows instead of the scripts."""
     columns = [each for each in data["columns"] if each["varies"] and each["kind"] != "fact"]

@@ -134,9 +134,6 @@ def _groups(found: Sequence[ExperimentRow], rows: Sequence[ExperimentRow]) -> li
     return [index[each.path] for each in found]
 
 
-# -- Computed parts --------------------------------------------------------------------------------
-
-
 def _importances(
     tree: Tree,
     rows: Sequence[ExperimentRow],
