@@ -49,6 +49,7 @@ for trial in given["trials"]:
     output = os.open(trial.pop("output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     pid = os.fork()
     if pid == 0:
+        os.setpgid(0, 0)  # as `fork_command` does
         child.become_command(child.Command(output=output, **trial), ahead)
     os.close(output)
     reply["codes"].append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

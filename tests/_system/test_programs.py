@@ -1,4 +1,4 @@
-"""Programs: found as a shell finds them, in a session of their own, with nothing of ours."""
+"""Programs: found as a shell finds them, in a group of their own, with nothing of ours."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def script(path: Path, text: str, mode: int = 0o755) -> Path:
     return path
 
 
-def test_it_leads_a_session_where_it_was_told_to_run(tmp_path: Path) -> None:
+def test_it_leads_a_group_where_it_was_told_to_run(tmp_path: Path) -> None:
     """Its variables are those that were given, and nothing else; who began it is out of the way."""
     text = (
-        "echo $NAME $HOME; pwd; test $(ps -o sid= -p $$ 2>/dev/null || echo $$) -eq $$ && echo led"
+        "echo $NAME $HOME; pwd; test $(ps -o pgid= -p $$ 2>/dev/null || echo $$) -eq $$ && echo led"
     )
     script(tmp_path / "train.sh", text)
     assert begun(tmp_path, os.defpath, "./train.sh") == ["told", str(tmp_path), "led", "/"]

@@ -228,7 +228,8 @@ def test_a_commands_descriptors_are_nowhere_and_the_console_itself(
             "open": [n for n in map(int, os.listdir("/proc/self/fd")) if 2 < n < 100],
             "flags": os.get_inheritable(0),
             "files": [os.readlink(f"/proc/self/fd/{n}") for n in range(3)],
-            "leads a session": os.getsid(0) == os.getpid() != os.getppid(),
+            "leads a group": os.getpgrp() == os.getpid(),
+            "is in its supervisor's session": os.getsid(0) == os.getppid(),
         }
         os.write(1, json.dumps(facts).encode())
     """
@@ -238,7 +239,8 @@ def test_a_commands_descriptors_are_nowhere_and_the_console_itself(
     assert found["stdin"] == ""
     assert found["files"] == [os.devnull, console, console]
     assert len(found["open"]) == 1  # the listing itself
-    assert found["leads a session"]
+    assert found["leads a group"]
+    assert found["is in its supervisor's session"]
 
 
 def test_a_command_has_the_signals_of_a_new_process(spawner: Spawner, folder: Path) -> None:

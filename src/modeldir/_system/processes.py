@@ -270,7 +270,9 @@ class Tether:
     signal the group when our end closes. A parent-death signal, prctl(2), would not do: only the
     child itself can ask for it before it executes the command, which takes a fork in Python.
 
-    Linux only; elsewhere nothing is sent. A program that closes all descriptors it finds escapes.
+    A group can be named only once its leader exists, so `fasten` is the one call that is left for
+    that moment. Linux only; elsewhere nothing is sent. A program that closes all descriptors it
+    finds escapes.
     """
 
     def __init__(self) -> None:
@@ -278,19 +280,25 @@ class Tether:
 
         self.descriptor, self._ours = os.pipe()
         with contextlib.suppress(OSError):  # a high number, unless the limit does not allow it
-            high = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+            high = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD, _OUT_OF_THE_WAY)
             os.close(self.descriptor)
             self.descriptor = high
+        os.set_inheritable(self.descriptor, True)
+        if LINUX:  # see fcntl(2), F_SETSIG
+            import signal  # noqa: PLC0415 - not on Windows
 
-    def fasten(self, group: int) -> None:
-        """Kill this process group when our end closes, from now on. See fcntl(2), F_SETSIG."""
-        if LINUX:
-            import fcntl  # noqa: PLC0415 - not on Windows
-            import signal  # noqa: PLC0415 - as above
-
-            fcntl.fcntl(self.descriptor, fcntl.F_SETOWN, -group)
             fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, signal.SIGKILL)
             fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
+
+    def fasten(self, group: int) -> None:
+        """Kill this process group when our end closes, from now on.
+
+        Its leader must exist. It need not lead the group yet.
+        """
+        if LINUX:
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            fcntl.fcntl(self.descriptor, fcntl.F_SETOWN, -group)
         self._close_inherited()
 
     def close(self) -> None:

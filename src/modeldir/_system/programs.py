@@ -17,7 +17,7 @@ _STDIN, _STDOUT, _STDERR = range(3)
 def start_program(
     words: tuple[str, ...], cwd: str, variables: Mapping[str, str | bytes], output: int
 ) -> int:
-    """Start a program in a session of its own and return its pid.
+    """Start a program in a process group of its own, and in our session. Return its pid.
 
     It inherits our inheritable descriptors. This process changes to `cwd` to start it and is in
     `/` afterwards, so that it does not keep a disk from being unmounted.
@@ -48,7 +48,7 @@ def start_program(
                     words,
                     variables,
                     file_actions=actions,
-                    setsid=True,
+                    setpgroup=0,
                     setsigdef=_ignored_by_python(),
                 )
             except OSError as error:  # try the next path; report the first program that was found

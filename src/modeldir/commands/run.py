@@ -93,6 +93,8 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         words = words[:-2]  # the latest attempt's command has it already
     observer = heartbeat.Observer()
     last = _latest_known(one.path, script, observer)
+    if last is not None:
+        attempts.kill_orphans(last)
     number = attempts.next_number(one.path, script, observer)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
     start = Start(

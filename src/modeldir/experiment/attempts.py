@@ -15,6 +15,7 @@ import contextlib
 import os
 import re
 import signal
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,7 +243,7 @@ def is_alive(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bo
     if not owners or _is_copy(attempt, here=any(map(processes.is_of_this_boot, owners))):
         return False
     answers = [processes.alive(known) for known in owners]
-    if True in answers:
+    if True in answers or any(map(processes.session_left, owners)):
         return True
     if None not in answers and not _beat_since_boot(attempt, owners):
         return False
@@ -317,11 +318,10 @@ def _is_copy(attempt: Attempt, *, here: bool) -> bool:
 def leftover_processes(attempt: Attempt) -> list[int]:
     """Return the processes of a dead attempt, whose supervisor was killed.
 
-    They are in its command's session, or have its token in their environment (a daemon has left the
-    session).
+    They are in its supervisor's session, since they were started, or have its token in their
+    environment (a daemon has left the session).
     """
-    known = processes.from_json(attempt.record.get("process"))
-    found = set(processes.session_left(known) if known else ())
+    found = {pid for known in _owners(attempt.record) for pid in processes.session_left(known)}
     token = attempt.record.get("token")
     mark = f"{RUN_VARIABLE}={token}:".encode()
     if not isinstance(token, str) or os.environ.get(RUN_VARIABLE, "").startswith(f"{token}:"):
@@ -337,21 +337,46 @@ def leftover_processes(attempt: Attempt) -> list[int]:
 def command_process(attempt: Attempt) -> processes.Process | None:
     """Return the process of an attempt's command.
 
-    If the supervisor was killed just after the start, it may not be recorded. Then it leads a
-    session and has the attempt's token.
+    If the supervisor was killed just after the start, it may not be recorded. Then it is the oldest
+    that is left.
     """
     recorded = attempt.record.get("process")
     if recorded != {}:
         return processes.from_json(recorded)
-    found = map(processes.process, filter(processes.leads_a_session, leftover_processes(attempt)))
-    return next(filter(None, found), None)
+    found = filter(None, map(processes.process, leftover_processes(attempt)))
+    return min(found, key=lambda known: (known.started, known.pid), default=None)
+
+
+_PATIENCE_WITH_THE_KILLED = 5.0
 
 
 def kill_leftover_processes(attempt: Attempt) -> None:
-    """Kill the processes of a dead attempt, which nothing else would stop."""
-    for pid in leftover_processes(attempt):
+    """Kill the processes of a dead attempt, which nothing else would stop, and wait for their end.
+
+    Each round lists them anew, since a process may have started another meanwhile.
+    """
+    deadline = time.monotonic() + _PATIENCE_WITH_THE_KILLED
+    while (left := leftover_processes(attempt)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def kill_orphans(attempt: Attempt) -> bool:
+    """Kill what runs of an attempt whose supervisor is dead: its end could not be recorded.
+
+    Returns false if the supervisor lives, or may live.
+    """
+    supervisor = processes.from_json(attempt.record.get("supervisor"))
+    if attempt.end is not None or supervisor is None or processes.alive(supervisor) is not False:
+        return False
+    command = processes.from_json(attempt.record.get("process"))
+    if command is not None and processes.alive(command):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(command.pid, signal.SIGKILL)
+    kill_leftover_processes(attempt)
+    return True
 
 
 def next_number(folder: Path, script: str = "", observer: heartbeat.Observer | None = None) -> int:

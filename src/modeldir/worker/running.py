@@ -60,9 +60,11 @@ class RunningTrial:
         if last is None or last.end is not None:
             return None
         supervisor = processes.from_json(last.record.get("supervisor"))
+        if supervisor is None or supervisor.pid != self.pid:
+            return None
         command = attempts.command_process(last)
-        ours = supervisor is not None and supervisor.pid == self.pid
-        if not ours or command is None or processes.alive(command) is not True:
+        if command is None or processes.alive(command) is not True:
+            attempts.kill_leftover_processes(last)  # its children may run on
             return None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(command.pid, signal.SIGKILL)
@@ -79,9 +81,11 @@ def left_by_others(search: Search) -> Iterator[RunningTrial]:
         last = attempts.latest(folder)
         if last is None or last.end is not None:
             continue
+        if attempts.kill_orphans(last):  # they may still hold a GPU
+            continue
         life = attempts.is_alive(last)
         if life is False:
-            attempts.kill_leftover_processes(last)  # a process of it may still hold a GPU
+            attempts.kill_leftover_processes(last)
         if life is not True:  # a trial that runs on another host, or may, takes no slot here
             continue
         worker = worker_of(last)

@@ -10,8 +10,8 @@ The order of these steps makes it safe to kill any process at any moment:
 
     1. publish the run file                  the right to run; without it nothing is touched
     2. set aside what earlier attempts left  only now may the folder be changed
-    3. start the command                     it dies if its supervisor does
-    4. record which process it is
+    3. start the command, in our session     by that it is found, whatever is killed
+    4. tether it, and record which process   it dies if its supervisor does
     5. wait, and beat the heart; write the intent before any signal
     6. end its descendants, release its GPUs, then write the end
 
@@ -74,15 +74,19 @@ _SLOW_DISK = 0.05
 class Preloaded(Protocol):
     """The imports that a process has done ahead, for commands that start as its forks."""
 
-    def fork(
+    def fork(  # noqa: PLR0913 - all that makes a command
         self,
         command: tuple[str, ...],
         cwd: str,
         environment: Mapping[str, str],
         output: int,
         kept: tuple[int, ...],
+        *,
+        fasten: Callable[[int], None],
     ) -> int:
-        """Start a command as a fork of this process. Returns its pid once it leads a session.
+        """Start a command as a fork of this process, in a group of its own. Returns its pid.
+
+        It runs nothing before `fasten` has been called with its pid.
 
         Raises:
             OSError: no process can be made, or `cwd` is gone.
@@ -387,14 +391,14 @@ class _Attempt:
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
         """Start the command and wait for it. Returns its wait status and resource usage."""
         try:
-            kept = (*self.leases, tether.descriptor)
-            self.child = _started(self.start, self.token, kept, self.shared.preloaded)
+            self.child = _started(
+                self.start, self.token, self.leases, tether, self.shared.preloaded
+            )
         except (OSError, ValueError) as error:
             words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
             with contextlib.suppress(OSError), open(self.console, "ab") as console:
                 console.write(words.encode(errors="replace"))
             return _NOT_STARTED, resource.struct_rusage([0] * 16)
-        tether.fasten(self.child)
         if self.record.record["process"] is None or not processes.LINUX:
             try:
                 self._record_process()
@@ -692,11 +696,15 @@ _NOT_STARTED = 127 << 8
 
 
 def _started(
-    start: Start, token: str, kept: tuple[int, ...], preloaded: Preloaded | None = None
+    start: Start,
+    token: str,
+    leases: tuple[int, ...],
+    tether: processes.Tether,
+    preloaded: Preloaded | None = None,
 ) -> int:
-    """Start an attempt's command in a session and group of its own. Returns its pid.
+    """Start an attempt's command in a group of its own, tethered. Returns its pid.
 
-    It inherits 0 to 2, and the descriptors `kept`. A supervisor that is killed closes its files
+    It inherits 0 to 2, the tether and the leases. A supervisor that is killed closes its files
     before the kernel kills its command. In that moment, and while a GPU's memory is freed, the
     command itself has to hold the leases.
 
@@ -713,17 +721,22 @@ def _started(
         CONSOLE_VARIABLE: os.path.abspath(console),
         **start.variables,
     }
-    for descriptor in kept:
+    for descriptor in leases:
         os.set_inheritable(descriptor, True)
     output = files.open_append(console)
     try:
         if start.forked and preloaded is not None:
-            return preloaded.fork(start.command, start.cwd, variables, output, kept)
+            kept = (*leases, tether.descriptor)
+            return preloaded.fork(
+                start.command, start.cwd, variables, output, kept, fasten=tether.fasten
+            )
         # A fork in Python would copy pages: see docs/contributing/decisions/running.md.
-        return start_program(start.by or start.command, start.cwd, variables, output)
+        child = start_program(start.by or start.command, start.cwd, variables, output)
+        tether.fasten(child)  # at once: see "A trial's start" in docs/contributing/architecture.md
+        return child
     finally:
         os.close(output)
-        for descriptor in kept:
+        for descriptor in leases:
             os.set_inheritable(descriptor, False)
 
 

@@ -16,7 +16,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -27,6 +27,7 @@ from modeldir.worker.preload.imports import ImportList, PreloadedModules
 SIGNALS = tuple(map(int, signal.valid_signals()))
 """Listed once: to list them takes 50 us, and a fork a copy of the pages."""
 _STDERR = 2
+_GO = b"!"
 _KEPT: list[object] = []
 """Objects that the script must not find. They stay alive: to destroy them copies their pages."""
 
@@ -45,34 +46,45 @@ class Command:
     kept: tuple[int, ...] = ()
 
 
-def fork_command(command: Command, preloaded: PreloadedModules) -> int:
-    """Begin a command as a fork of this process. Returns its pid once it leads a session.
+def fork_command(
+    command: Command, preloaded: PreloadedModules, fasten: Callable[[int], None]
+) -> int:
+    """Begin a command as a fork of this process. Returns its pid.
+
+    The child waits at a gate until `fasten` has tethered it. If this process dies before that, the
+    child leaves and has run nothing. Only we hold the other end of the gate: we fork nothing else
+    meanwhile, and the child closes its copy first of all.
 
     Raises:
         OSError: no process can be made, or the command's folder is gone.
     """
     if not os.path.isdir(command.cwd):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command.cwd)
-    begun, ready = os.pipe()
+    gate, opener = os.pipe()
     # Our handlers would get a signal for the child until it has removed them.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
-            _begin(command, preloaded)
+            os.close(opener)
+            _begin(command, preloaded, gate)
+        fasten(pid)
+        with contextlib.suppress(BrokenPipeError):  # somebody has killed it
+            os.write(opener, _GO)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.close(ready)
-        with contextlib.closing(os.fdopen(begun, "rb")) as pipe:
-            pipe.read()  # until the child leads its session and has closed what is not its own
+        os.close(opener)
+        os.close(gate)
     return pid
 
 
-def _begin(command: Command, preloaded: PreloadedModules) -> NoReturn:
+def _begin(command: Command, preloaded: PreloadedModules, gate: int) -> NoReturn:
     """Be the child. It lets signals through once it has removed our handlers."""
     try:
-        signal.set_wakeup_fd(-1)
-        become_command(command, preloaded)
+        os.setpgid(0, 0)  # before the gate opens, so that a signal to the group arrives
+        if os.read(gate, 1) == _GO:
+            signal.set_wakeup_fd(-1)
+            become_command(command, preloaded)
     finally:
         os._exit(1)
 
@@ -80,11 +92,10 @@ def _begin(command: Command, preloaded: PreloadedModules) -> NoReturn:
 def become_command(command: Command, preloaded: PreloadedModules) -> NoReturn:
     """Be the command's process, in a child that was just forked for it. Never returns.
 
-    As with `Popen(start_new_session=True, stdin=DEVNULL)`, it gets a session and group of its own,
-    and 0 to 2 are null and the output. The caller has checked that `cwd` exists.
+    It leads a process group already. As with `Popen(stdin=DEVNULL)`, 0 to 2 are null and the
+    output. The caller has checked that `cwd` exists.
     """
     try:
-        os.setsid()
         os.chdir(command.cwd)
         _place_descriptors(command)
         _reset_signals()

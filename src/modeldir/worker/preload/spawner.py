@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -170,15 +170,18 @@ class _Importer:
         self._preloaded = PreloadedModules()
         self._facts = import_recorder.facts(list(sys.path))  # before an import can add to the path
 
-    def fork(
+    def fork(  # noqa: PLR0913 - all that makes a command
         self,
         command: tuple[str, ...],
         cwd: str,
         environment: Mapping[str, str],
         output: int,
         kept: tuple[int, ...],
+        *,
+        fasten: Callable[[int], None],
     ) -> int:
-        return fork_command(Command(command, cwd, environment, output, kept), self._preloaded)
+        forked = Command(command, cwd, environment, output, kept)
+        return fork_command(forked, self._preloaded, fasten)
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
         """Import the list that is sent. Returns false for any other request."""
