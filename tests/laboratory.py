@@ -107,6 +107,16 @@ class Said:
         return self.out.splitlines()
 
 
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Project:
     """A project's folder: scripts in it, experiments below `experiments/`."""
 

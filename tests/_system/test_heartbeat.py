@@ -130,9 +130,19 @@ def test_what_moved_long_ago_is_not_known_to_live_now(owned: Path) -> None:
     assert looks(observer, clock, owned, 1, 3600.0) == [None]
 
 
-@pytest.mark.parametrize(
-    "data", ["", "{}", '{"heart": 0}', '{"heart": "often"}', '{"heart": true}']
-)
+@pytest.mark.parametrize("data", [b"", b'{"heart": 15.0, "sta', b"\0\0", b"null"])
+def test_an_incomplete_file_is_watched_as_one_with_a_heart(tmp_path: Path, data: bytes) -> None:
+    """It may be complete a moment later; only if it stays as it is for 120 s is its owner dead."""
+    clock, path = Clock(), tmp_path / "run.json"
+    path.write_bytes(data)
+    observer = heartbeat.Observer(clock)
+    assert looks(observer, clock, path, 12, 10.0) == [None] * 12
+    os.utime(path, ns=(1, 1))
+    assert observer.look(path) is True
+    assert looks(observer, clock, path, 12, 10.0)[-1] is False
+
+
+@pytest.mark.parametrize("data", ['{"token": "a"}', '{"heart": 0}', '{"heart": true}'])
 def test_what_has_no_heart_is_never_dead(tmp_path: Path, data: str) -> None:
     """Run files of older versions, and of scripts that ran without a supervisor."""
     clock, path = Clock(), tmp_path / "run.json"

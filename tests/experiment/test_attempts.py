@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from laboratory import Clock
 from modeldir._system import heartbeat, processes, reading
 from modeldir.errors import FolderBusy
 from modeldir.experiment import attempts
@@ -148,8 +149,105 @@ def test_a_broken_run_file_is_an_attempt_without_an_end(folder: Path, data: byte
     attempt = latest(folder)
     assert attempt is not None
     assert attempt.end is None
-    assert is_alive(attempt) is False
-    assert next_number(folder) == 2
+    assert is_alive(attempt) is (None if data != b'{"status": "done"}' else False)
+
+
+def test_an_incomplete_run_file_holds_its_folder_until_it_was_watched(folder: Path) -> None:
+    """It may be complete a moment later, or from another host: an unknown owner is not dead."""
+    (folder / "run.json").write_bytes(b'{"status": "comp')
+    clock = Clock()
+    observer = heartbeat.Observer(clock)
+    with pytest.raises(FolderBusy):
+        next_number(folder)
+    while clock.now < 120:
+        with pytest.raises(FolderBusy):
+            next_number(folder, observer=observer)
+        clock.now += 10.0
+    assert next_number(folder, observer=observer) == 2
+
+
+def lives(attempt: attempts.Attempt, *, beats: bool) -> bool | None:
+    """Whether an attempt runs, by watching it for 130 s."""
+    clock = Clock()
+    observer = heartbeat.Observer(clock)
+    found = is_alive(attempt, observer)
+    for time in range(13):
+        clock.now += 10.0
+        if beats:
+            os.utime(attempt.path, (time, time))
+        found = is_alive(attempt, observer)
+    return found
+
+
+def through_another_mount(attempt: attempts.Attempt, **folder: int) -> attempts.Attempt:
+    """Return the attempt as if its owner saw its folder through another mount."""
+    recorded = {**attempt.record["folder"], "device": 7, **folder}
+    return rewrite(attempt, {"folder": recorded})
+
+
+def supervised(folder: Path, **changes: Any) -> attempts.Attempt:
+    """An attempt with a supervisor, so with a heartbeat."""
+    return started(folder, 1, identity(**changes), supervisor=identity(**changes))
+
+
+def test_one_folder_through_two_mounts_is_one_folder(folder: Path) -> None:
+    """Each mount has a device number of its own: who lives in the folder is no copy's owner."""
+    attempt = through_another_mount(supervised(folder))
+    assert is_alive(attempt) is True
+    with pytest.raises(FolderBusy):
+        next_number(folder)
+
+
+def test_a_dead_owner_behind_another_mount_is_watched(folder: Path) -> None:
+    """Through our mount we may read an older run file than the one it wrote: not at once dead."""
+    attempt = through_another_mount(supervised(folder, started=1))
+    assert is_alive(attempt) is None
+    assert lives(attempt, beats=False) is False
+
+
+def test_a_mount_that_numbers_folders_anew_shows_no_copy(folder: Path) -> None:
+    """Neither device nor inode are the same there: only a heart that stands still shows a copy."""
+    attempt = through_another_mount(supervised(folder), inode=8)
+    assert is_alive(attempt) is None
+    assert lives(attempt, beats=True) is True
+    assert lives(attempt, beats=False) is False
+
+
+def test_another_host_may_number_folders_otherwise(folder: Path) -> None:
+    """Not every network file system has one inode for all hosts: the heart decides."""
+    attempt = through_another_mount(supervised(folder, **ELSEWHERE), inode=8)
+    assert lives(attempt, beats=True) is True
+    assert lives(attempt, beats=False) is False
+
+
+@pytest.mark.parametrize("namespace", [{}, {"pid_namespace": "pid:[1]"}], ids=["ours", "another"])
+def test_nothing_runs_in_a_copy_on_the_same_disk(
+    folder: Path, tmp_path: Path, namespace: Mapping[str, str]
+) -> None:
+    """Also where the original's owner is in another pid namespace: the inode is another."""
+    original = supervised(folder, **namespace)
+    shutil.copytree(folder, tmp_path / "copy")
+    assert is_alive(attempts.read(tmp_path / "copy", 1)) is False
+    assert is_alive(original) is (True if not namespace else None)
+
+
+@linux
+def test_a_copy_leaves_the_processes_of_the_original_alone(folder: Path, tmp_path: Path) -> None:
+    """Its run file names them, and they have its token; but their supervisor lives."""
+    told = attempts.environment_variables("0123456789abcdef", folder, 1, resumes=False)
+    with subprocess.Popen(
+        ["sleep", "60"], env={**os.environ, **told}, start_new_session=True
+    ) as command:
+        known = processes.process(command.pid)
+        assert known is not None
+        facts = {"token": "0123456789abcdef", "supervisor": identity()}
+        started(folder, 1, known.to_json(), **facts)
+        shutil.copytree(folder, tmp_path / "copy")
+        copy = attempts.read(tmp_path / "copy", 1)
+        assert is_alive(copy) is False
+        attempts.kill_leftover_processes(copy)
+        assert command.poll() is None
+        command.kill()
 
 
 def test_the_highest_attempt_is_the_latest(folder: Path) -> None:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir._system import processes
+from laboratory import Clock
+from modeldir._system import files, heartbeat, processes
 from modeldir.errors import FolderError, ParamsError
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import (
     Experiment,
     Scores,
+    Status,
     has_metrics,
     has_output,
     has_weights,
@@ -230,13 +232,65 @@ def test_a_duration_that_is_no_number_is_none(folder: Path) -> None:
     assert (status(folder).duration, status(folder).before) == (5.0, 0.0)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"status": "compl', b"\x00\x00"])
-def test_a_broken_run_file_is_interrupted_and_never_waiting(folder: Path, data: bytes) -> None:
-    """Something ran here: a disk that was full does not make it as if it had not."""
+INCOMPLETE = pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"status": "compl', b"\x00\x00"])
+
+
+def watched(folder: Path, seconds: float) -> Status:
+    """The status after an observer has looked every 10 s."""
+    clock = Clock()
+    observer = heartbeat.Observer(clock)
+    while True:
+        found = status(folder, observer=observer)
+        if clock.now >= seconds:
+            return found
+        clock.now += 10.0
+
+
+@INCOMPLETE
+def test_an_incomplete_run_file_says_nothing_until_it_was_watched(
+    folder: Path, data: bytes
+) -> None:
+    """A network file system may show half of a file that is complete: that is nobody's end."""
     recorded(folder, 1, status="completed")
     (folder / "run.2.json").write_bytes(data)
-    assert status(folder).state == "interrupted"
-    assert status(folder).attempt == 2
+    for found in (status(folder), watched(folder, 110.0)):
+        assert (found.state, found.attempt, found.in_doubt) == ("running", 2, True)
+        assert found.reason == "unknown, since its run file is incomplete"
+    assert watched(folder, 130.0).state == "interrupted"
+
+
+@INCOMPLETE
+def test_metrics_beside_an_incomplete_run_file_are_not_trained_again(
+    folder: Path, data: bytes
+) -> None:
+    """A power cut may have taken the recorded end: the results are shown, and stay."""
+    (folder / "run.json").write_bytes(data)
+    made(folder, metrics_eval_best_weights={"accuracy": 0.5})
+    assert status(folder).state == "running"
+    assert watched(folder, 130.0).state == "unrecorded"
+
+
+def test_a_run_file_that_reads_complete_later_is_believed(folder: Path) -> None:
+    """The first look found half of it."""
+    (folder / "run.json").write_bytes(b'{"status": "compl')
+    observer = heartbeat.Observer()
+    assert status(folder, observer=observer).state == "running"
+    files.write_json(folder / "run.json", {"status": "completed"})
+    assert status(folder, observer=observer).state == "completed"
+
+
+def test_an_end_recorded_between_two_looks_counts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We read the run file, the supervisor records the end and exits, we look for its process."""
+    recorded(folder)
+
+    def ends_now(_: object) -> bool:
+        files.write_json(folder / "run.json", {"status": "completed"})
+        return False
+
+    monkeypatch.setattr(processes, "alive", ends_now)
+    assert status(folder).state == "completed"
 
 
 @pytest.mark.parametrize("value", ["running", "done", "COMPLETED", 1, None, ["completed"], {}])

@@ -139,9 +139,11 @@ class Observer:
 
         Returns:
             True if the file was seen to change within the last 3 heartbeats, False if it was seen
-            unchanged for 8. None while neither is known, and if the file records no heartbeat. A
-            worker with nothing else to do waits until it knows. Otherwise nobody would continue a
-            trial whose worker has just died.
+            unchanged for 8. None while neither is known, and if the file records no heartbeat. An
+            incomplete file is watched as if its heartbeat came every `interval()` seconds.
+
+        A worker with nothing else to do waits until it knows. Otherwise nobody would continue a
+        trial whose worker has just died.
         """
         name = os.fspath(path)
         seen = _read(name)
@@ -211,7 +213,10 @@ def _read(path: str) -> tuple[str, float | None] | None:
             data = file.readall()
     except OSError:
         return None
-    seconds = None
+    record = None
     with contextlib.suppress(ValueError):
-        seconds = recorded_interval(reading.loads(data))
+        record = reading.loads(data)
+    # An incomplete file states no heartbeat, and its owner may have one.
+    is_complete = isinstance(record, dict) and record
+    seconds = recorded_interval(record) if is_complete else interval()
     return f"{status.st_mtime_ns}.{status.st_ino}.{status.st_size}", seconds

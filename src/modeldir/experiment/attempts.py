@@ -231,27 +231,44 @@ def identity_of(folder: Path) -> dict[str, int]:
 
 
 def is_alive(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bool | None:
-    """Return whether an attempt without an end still runs; None if that cannot be seen from here.
+    """Return whether an attempt without an end still runs; None if that is not known yet.
 
-    With an `observer`, None means that it has not watched the heartbeat long enough yet. A run file
-    in a copied folder describes the original: nothing runs in the copy. A run file that exists and
-    cannot be read (another user's, or a temporary error of a file server) says nothing.
+    What this host proves counts at once: see `_proof`. Else the heartbeat decides, which `observer`
+    watches. So it does for a run file that reads incomplete, because it may be complete a moment
+    later, or from another host. A run file that cannot be read says nothing.
     """
-    if not attempt.record and _cannot_be_read(attempt.file):
-        return None
-    owners = _owners(attempt.record)
-    if not owners or _is_copy(attempt, here=any(map(processes.is_of_this_boot, owners))):
+    proof = _proof(attempt) if attempt.record else None
+    return proof if proof is not None or observer is None else observer.look(attempt.file)
+
+
+def _proof(attempt: Attempt) -> bool | None:
+    """Return whether an attempt runs, as far as this host can prove it.
+
+    Its processes decide if its owner worked on this host through the same mount of the folder. Then
+    a folder with another inode is a copy, in which nothing runs. Through another mount we may read
+    an older run file than the owner wrote, so a dead owner proves nothing, and a folder may have
+    another inode. Without a heartbeat nothing else can be learned: inode and processes decide.
+    """
+    owners, folder = _owners(attempt.record), attempt.record.get("folder")
+    if not owners or not isinstance(folder, dict):
+        return False
+    seen, is_here = identity_of(attempt.folder), any(map(processes.is_of_this_boot, owners))
+    has_our_mount = is_here and folder.get("device") == seen.get("device")
+    decides = has_our_mount or not has_heartbeat(attempt)
+    is_same = folder.get("inode") == seen.get("inode")
+    if decides and not is_same:
         return False
     answers = [processes.alive(known) for known in owners]
-    if True in answers or any(map(processes.session_left, owners)):
+    if is_same and (True in answers or any(map(processes.session_left, owners))):
         return True
-    if None not in answers and not _beat_since_boot(attempt, owners):
-        return False
-    return None if observer is None else observer.look(attempt.file)
+    are_dead = answers.count(False) == len(answers) and not _beat_since_boot(attempt, owners)
+    has_restarted = are_dead and not is_here
+    return False if are_dead and (decides or has_restarted) else None
 
 
-def _cannot_be_read(path: str) -> bool:
-    return os.path.lexists(path) and reading.read_bytes(path) is None
+def _is_incomplete(attempt: Attempt) -> bool:
+    """Return whether a run file can be read, but holds no record (yet, or any more)."""
+    return not attempt.record and reading.read_bytes(attempt.file) is not None
 
 
 def _beat_since_boot(attempt: Attempt, owners: list[processes.Process]) -> bool:
@@ -270,9 +287,9 @@ def has_heartbeat(attempt: Attempt) -> bool:
     """Return whether watching shows if the attempt is alive.
 
     A script without a supervisor has no heartbeat: it has no time for one, and nothing could end it
-    when it is given up.
+    when it is given up. An incomplete run file is watched, because it may be that of any attempt.
     """
-    return heartbeat.recorded_interval(attempt.record) is not None
+    return heartbeat.recorded_interval(attempt.record) is not None or _is_incomplete(attempt)
 
 
 def host_of(attempt: Attempt) -> str:
@@ -301,18 +318,6 @@ def is_superseded(attempt: Attempt) -> bool | None:
 def _owners(record: Mapping[str, Any]) -> list[processes.Process]:
     found = (processes.from_json(record.get(name)) for name in ("supervisor", "process"))
     return [known for known in found if known is not None]
-
-
-def _is_copy(attempt: Attempt, *, here: bool) -> bool:
-    """Return whether the run file was made in another folder.
-
-    Each host numbers its mounts itself, so the device counts only for an attempt that was begun
-    `here`. The inode is the same everywhere.
-    """
-    recorded, seen = attempt.record.get("folder"), identity_of(attempt.folder)
-    if not isinstance(recorded, dict) or recorded.get("inode") != seen.get("inode"):
-        return True
-    return here and recorded != seen
 
 
 def leftover_processes(attempt: Attempt) -> list[int]:
@@ -353,8 +358,12 @@ _PATIENCE_WITH_THE_KILLED = 5.0
 def kill_leftover_processes(attempt: Attempt) -> None:
     """Kill the processes of a dead attempt, which nothing else would stop, and wait for their end.
 
-    Each round lists them anew, since a process may have started another meanwhile.
+    A copied run file names the processes of the original. While its supervisor lives, or the script
+    that has none, they are left alone. Each round lists them anew, since a process may have started
+    another meanwhile.
     """
+    if any(processes.alive(owner) for owner in _owners(attempt.record)[:1]):
+        return
     deadline = time.monotonic() + _PATIENCE_WITH_THE_KILLED
     while (left := leftover_processes(attempt)) and time.monotonic() < deadline:
         for pid in left:

@@ -339,6 +339,12 @@ def _without_end(
     here = attempts.is_alive(attempt)
     life = attempts.is_alive(attempt, observer) if here is None else here
     if life is False:
+        # The owner may have recorded its end after we read the file, and exited before we looked.
+        again = attempts.read(attempt.folder, attempt.number)
+        if (ended := ended_status(again.record, again.number)) is not None:
+            return Status(*ended)
+        if not again.record and has_metrics(attempt.folder):
+            return replace(running, state=UNRECORDED, reason=_INCOMPLETE)
         reason = "it left no end"
         if here is None:
             reason = f"it was not heard of any more, from {attempts.host_of(attempt)}"
@@ -347,9 +353,14 @@ def _without_end(
     return replace(running, reason=None if here else _unseen(attempt), in_doubt=doubt)
 
 
+_INCOMPLETE = "unknown, since its run file is incomplete"
+
+
 def _unseen(attempt: attempts.Attempt) -> str:
     """Return the reason to show for an attempt whose processes cannot be seen from here."""
     silent = heartbeat.seconds_since_beat(attempt.path)
+    if not attempt.record:
+        return _INCOMPLETE
     if not attempts.has_heartbeat(attempt) or silent is None:
         return "on a host that cannot be seen from here"
     from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
