@@ -1270,3 +1270,24 @@ def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     trials = [str(path) for path in project.search.glob("*_*")]
     assert project.modeldir("retry", *trials).code == 0
     assert project.searches().out.count("accuracy 3") == 3  # two trials, and the best
+
+
+def test_a_folder_with_a_leading_dash_is_searched_and_the_lines_to_copy_work(
+    tmp_path: Path,
+) -> None:
+    """No program takes the folder `-x` for an option: neither the script nor the next command."""
+    script = (
+        "import argparse, json, os\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--model_dir')\n"
+        "folder = parser.parse_args().model_dir\n"
+        "with open(os.path.join(folder, 'metrics_eval_best_weights.json'), 'w') as file:\n"
+        "    json.dump({'accuracy': 0.5}, file)\n"
+    )
+    project = Project(tmp_path, script)
+    project.params("-x", learning_rate=0.5)
+    done = project.modeldir("search", "./-x", "learning_rate=0.1", "--", "python", "train.py")
+    assert done.code == 0, done
+    assert "modeldir synthesize ./-x" in done.out
+    assert "modeldir search ./-x" in project.modeldir("retry", "./-x/learning_rate_0.1").out
+    assert project.modeldir("search", "./-x").code == 0

@@ -15,13 +15,18 @@ from pathlib import Path
 def quoted(word: Path | str) -> str:
     r"""Return a word as it is typed in a shell; control characters are written as bash reads them.
 
-    >>> print(quoted("my runs/a"), quoted("a\x1b[2J"))
-    'my runs/a' $'a\x1b[2J'
+    >>> print(quoted("my runs/a"), quoted("a\x1b[2J"), quoted(Path("-x")))
+    'my runs/a' $'a\x1b[2J' ./-x
     """
-    text = str(word)
+    text = no_option(str(word)) if isinstance(word, Path) else word
     if text.isprintable():
         return shlex.quote(text)
     return f"$'{''.join(map(_in_bash, text))}'"
+
+
+def no_option(path: str) -> str:
+    """Return a path that no program takes for an option: `./-x` for `-x`."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def quoted_line(words: Iterable[Path | str]) -> str:

@@ -53,6 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
         folder, mark = search.trials.path(record), search.trials.claims.aside_mark(record)
         aside = search.trials.put_aside(record)
         pruning.note_removed(search.plan_file, search.trials)
-        move, unmark = quoted_line(["mv", str(aside), str(folder)]), quoted_line(["rm", str(mark)])
+        move, unmark = quoted_line(["mv", aside, folder]), quoted_line(["rm", mark])
         print(f"{record.name} now lies in {aside}\n  to take it back: {move} && {unmark}")
     return 0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def check_untrained(folder: Path) -> None:
     if attempts.latest(folder) is None and not experiment.has_metrics(folder):
         return
-    there, apart = quoted(folder), quoted(f"{folder}_search")
+    there, apart = quoted(folder), quoted(Path(f"{folder}_search"))
     raise SearchError(
         f"{folder} has been trained itself; a search has a folder of its own.\n"
         f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...",
@@ -94,7 +94,7 @@ def check_base(
         state="To continue with the new base config beside the old trials:\n"
         f"  modeldir search {quoted(folder)} --rebase\n"
         "To keep them apart, search in a folder of its own:\n"
-        f"  modeldir new {quoted(f'{folder}_2')} --from {quoted(folder)}\n"
+        f"  modeldir new {quoted(Path(f'{folder}_2'))} --from {quoted(folder)}\n"
         "Nothing was started.",
     )
 

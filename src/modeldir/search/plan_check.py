@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from modeldir import pruners, space
@@ -77,7 +77,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         except SpaceError as error:
             problems += error.causes
     if not domains:
-        folder = quoted(os.path.dirname(where) or ".")
+        folder = quoted(Path(where).parent)
         hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
         problems.append(Problem("there is nothing to search: no hyperparameter varies", hint))
     choice = sampler_check.chosen(whole, parsed, problems, to_run=to_run)

@@ -17,7 +17,7 @@ from typing import Any
 
 from modeldir import space
 from modeldir._system import programs, reading
-from modeldir._system.shell import quoted, quoted_line
+from modeldir._system.shell import no_option, quoted, quoted_line
 from modeldir.errors import (
     CommandError,
     did_you_mean,
@@ -153,7 +153,7 @@ def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tu
     >>> fill("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
     ('python', 'train.py', '--lr=0.1')
     """
-    words = words_of(command)
+    words, model_dir = words_of(command), no_option(model_dir)
     if "{" not in command:
         return (*words, "--model_dir", model_dir)
     values = {**hyperparameters, **plain_values.flatten(hyperparameters), "model_dir": model_dir}

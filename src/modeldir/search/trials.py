@@ -446,7 +446,7 @@ def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
     forms = {bool(re.fullmatch(r"trial_\d{6,}", record.name)) for record in trials}
     if not forms or not fits:
         if not fits and False in forms:
-            other, here = quoted(f"{folder}_2"), quoted(folder)
+            other, here = quoted(Path(f"{folder}_2")), quoted(folder)
             raise SearchError(
                 f"{folder}: with the new values some trial's name would be longer than 120 bytes,\n"
                 "and the trials that are there are named by their values.\n"

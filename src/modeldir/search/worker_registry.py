@@ -164,7 +164,7 @@ def remember(folder: Path, options: Sequence[str]) -> None:
 
 def resume_command(folder: Path) -> str:
     """Return the command that resumes a search as its last worker was started."""
-    return quoted_line(["modeldir", "search", str(folder), *(options_of(folder) or [])])
+    return quoted_line(["modeldir", "search", folder, *(options_of(folder) or [])])
 
 
 def options_of(folder: Path) -> list[str] | None:
