@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_of_lines
 from modeldir.commands import search
-from modeldir.commands.options import add_ranking_options, live_terminal, ranking_of
+from modeldir.commands.options import add_ranking_options, live_terminal, ranking_of, refused
 from modeldir.commands.parser import Parser
-from modeldir.errors import SearchError
 from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -60,10 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
         chosen = _chosen(arguments)
         if arguments.dry_run:
             return _dry_run(chosen, arguments)
-        from modeldir.results.finalists import prepare  # noqa: PLC0415 - after the spawner, like all below
+        # After the spawner, like all imports below.
+        from modeldir.results.confirmation import measure  # noqa: PLC0415
+        from modeldir.results.finalists import prepare  # noqa: PLC0415
 
         folder = prepare(chosen)
-        code = _run(chosen, folder, arguments, spawner) if not _is_complete(chosen) else 0
+        code = 0 if measure(chosen).is_whole else _run(chosen, folder, arguments, spawner)
     return _print_answer(chosen, code)
 
 
@@ -82,21 +83,12 @@ def _dry_run(chosen: Finalists, arguments: argparse.Namespace) -> int:
     from modeldir.results.confirmation import announcement  # noqa: PLC0415
 
     if arguments.time_one:
-        raise SearchError(
-            "--time-one: the search shows how long a training run takes",
-            state="Nothing was started.",
-        )
+        raise refused("--time-one: the search shows how long a training run takes")
     print(announcement(chosen, width_of_lines()))
     for point in chosen.points:
         print(f"  {point.title}")
     print("Nothing was started.")
     return 0
-
-
-def _is_complete(chosen: Finalists) -> bool:
-    from modeldir.results.confirmation import measure  # noqa: PLC0415
-
-    return measure(chosen).is_whole
 
 
 def _run(chosen: Finalists, folder: Path, arguments: argparse.Namespace, spawner: Spawner) -> int:

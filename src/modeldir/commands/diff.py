@@ -19,7 +19,7 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here, width_here
 from modeldir._system.text import cell_text, text_width, value_cell
-from modeldir.commands.folders import experiments_among, headers, number_of, read_tree
+from modeldir.commands.folders import Read, experiments_among, headers, number_of, read_tree
 from modeldir.errors import FolderError, ParamsError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.experiment import Experiment, Scores, params_file
@@ -30,7 +30,6 @@ from modeldir.results.table import Column, Table
 from modeldir.results.table_cells import Kind
 
 if TYPE_CHECKING:
-    from modeldir.commands.folders import Read
     from modeldir.results.experiments import ExperimentRow
 
 HELP = "Show what differs between experiments: hyperparameters, metrics, code."
@@ -209,14 +208,11 @@ def _tables(sides: Sequence[_Side]) -> Iterator[Table]:
     ran = [each for each in sides if each.metrics is not None]
     yield from _differing("hyperparameter", "text", sides, [each.hyperparameters for each in sides])
     yield from _differing("metric", "metric", ran, [each.metrics or {} for each in ran])
-    yield from _differing("run", "text", ran, _shared([each.run or {} for each in ran]))
-
-
-def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in side.items() if all(name in other for other in sides)}
-        for side in sides
-    ]
+    runs = [each.run or {} for each in ran]
+    shared = [name for name in _RECORDED if all(name in run for run in runs)]
+    yield from _differing(
+        "run", "text", ran, [{name: run[name] for name in shared} for run in runs]
+    )
 
 
 def _differing(

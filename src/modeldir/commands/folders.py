@@ -23,12 +23,13 @@ def experiments_among(folders: Sequence[Path]) -> list[Path]:
 
     If nothing else is given, all are returned.
     """
-    left = [each for each in folders if not (each.is_file() or _is_beside_trials(each))]
+    left = [
+        each
+        for each in folders
+        if not each.is_file()
+        and not (each.name in _BESIDE and (each.parent / "search.json").is_file())
+    ]
     return left or list(folders)
-
-
-def _is_beside_trials(folder: Path) -> bool:
-    return folder.name in _BESIDE and (folder.parent / "search.json").is_file()
 
 
 def headers(folders: Sequence[Path]) -> list[str]:

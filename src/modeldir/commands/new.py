@@ -167,12 +167,15 @@ def derive(
     added = frozenset(name for name in given if name not in before)
     _check(_misfits(given, before, folder, () if add else added), folder)
     _assign(hyperparameters, given, folder)
+    old = {name: _plain(before[name]) for name in given if name not in added}
     changes = {
-        name: (None if name in added else _plain(before[name]), value)
+        name: (old.get(name), value)
         for name, value in given.items()
-        if name in added or not _same(_plain(before[name]), value)
+        if name in added or (type(old[name]), old[name]) != (type(value), value)
     }
-    origin = _origin(_relative(source, folder), changes, message)
+    # Relative, so that both folders can be moved together.
+    relative = os.path.relpath(files.absolute(source), files.absolute(folder))
+    origin = _origin(relative, changes, message)
     _publish(folder, found.name, hyperparameters, origin)
     return Made(folder, source, changes, {**plain_values.flatten(before.dict), **given}, added)
 
@@ -244,10 +247,6 @@ def _plain(value: object) -> object:
     return value.dict if isinstance(value, Params) else value
 
 
-def _same(old: object, new: object) -> bool:
-    return type(old) is type(new) and old == new
-
-
 # -- Files -----------------------------------------------------------------------------------------
 
 
@@ -261,10 +260,6 @@ def _origin(
         "message": message,
         "created": timestamps.utc_now(),
     }
-
-
-def _relative(source: Path, folder: Path) -> str:
-    return os.path.relpath(files.absolute(source), files.absolute(folder))
 
 
 def _publish(

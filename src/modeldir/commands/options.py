@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from modeldir.errors import FolderError, SearchError
+from modeldir.errors import NOTHING_STARTED, FolderError, SearchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,11 @@ LAUNCHER_OPTIONS = {
     "job_id": "command",
 }
 """Each option of a launcher, and the launcher that it belongs to."""
+
+
+def refused(message: str) -> SearchError:
+    """Return the error of a command line that makes no sense."""
+    return SearchError(message, state=NOTHING_STARTED)
 
 
 class NamesIn:
@@ -86,7 +91,7 @@ def add_slot_options(group: argparse._ArgumentGroup) -> None:
 
 def has_preload(arguments: argparse.Namespace) -> bool:
     if arguments.cold and arguments.warm:
-        raise SearchError("--warm --cold: say one of them", state="Nothing was started.")
+        raise refused("--warm --cold: say one of them")
     return not arguments.cold
 
 
@@ -124,9 +129,7 @@ def number_of(option: str, word: str | None, kind: type[_N]) -> _N | Literal["au
     try:
         return kind(word)
     except ValueError:
-        raise SearchError(
-            f"{option} {word}: expected a number, or auto", state="Nothing was started."
-        ) from None
+        raise refused(f"{option} {word}: expected a number, or auto") from None
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
@@ -135,13 +138,11 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
     given, failures = arguments.time_limit, arguments.max_failures
     if failures is not None and failures < 1:
-        raise SearchError(
-            f"--max-failures {failures}: expected 1 or more", state="Nothing was started."
-        )
+        raise refused(f"--max-failures {failures}: expected 1 or more")
     try:
         return Limits(None if given is None else parse_duration(given), failures)
     except ValueError as error:
-        raise SearchError(f"--time-limit {error}", state="Nothing was started.") from None
+        raise refused(f"--time-limit {error}") from None
 
 
 def add_allow(parser: argparse.ArgumentParser) -> None:

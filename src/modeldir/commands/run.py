@@ -23,7 +23,7 @@ from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
 from modeldir.commands.messages import print_stderr
-from modeldir.errors import CommandError, FolderBusy
+from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, provenance
 from modeldir.experiment import project as projects
 from modeldir.experiment.attempts import console_file
@@ -38,7 +38,8 @@ EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir dat
 _RESUMING = ("--restore", "--resume")
 _TRAINING = "train"
 """A script whose name begins like this is the training script, whatever is in the folder."""
-_NOTHING = "Nothing was started."
+_ON_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+"""How Ctrl-C is passed on: first, then, and the third time as a kill."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -152,8 +153,8 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     raise CommandError(
         "No command says what to run.\n"
         f"  modeldir run {quoted(folder)} -- python train.py\n"
-        f'  or once and for all, in {projects.FILE}:  command = "python train.py"\n'
-        f"{_NOTHING}"
+        f'  or once and for all, in {projects.FILE}:  command = "python train.py"',
+        state=NOTHING_STARTED,
     )
 
 
@@ -226,13 +227,15 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
         if wake in ready:
             os.read(wake, 512)
             interrupts += 1
-            _end(supervisor, interrupts)
+            step = _ON_INTERRUPT[min(interrupts, len(_ON_INTERRUPT)) - 1]
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(supervisor, step)
         for report in spawner.read() if spawner.reports in ready else ():
             if report.what == "started":
                 console.begin()
             elif report.what == "taken":
                 raise FolderBusy(
-                    f"{start.folder}: another run began there just now.", state=_NOTHING
+                    f"{start.folder}: another run began there just now.", state=NOTHING_STARTED
                 )
             elif report.what == "lost":
                 raise FolderBusy(_lost(start))
@@ -249,14 +252,6 @@ def _lost(start: Start) -> str:
     )
 
 
-def _end(supervisor: int, interrupts: int) -> None:
-    """Pass on Ctrl-C: first as SIGINT, then as SIGTERM, the third time as a kill."""
-    steps = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-    number = steps[min(interrupts, len(steps)) - 1]
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(supervisor, number)
-
-
 def _result(start: Start) -> int:
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
@@ -268,14 +263,11 @@ def _result(start: Start) -> int:
         return 130
     if record.get("signal"):
         print_stderr(f"{record['signal']} ended it; see {attempt.path}")
-        return 128 + _number_of(record["signal"])
+        name = record["signal"]
+        known = name in signal.Signals.__members__
+        # "signal 35" has no name.
+        return 128 + (signal.Signals[name].value if known else int(name.rpartition(" ")[2]))
     return int(record["exit_code"])
-
-
-def _number_of(name: str) -> int:
-    if name in signal.Signals.__members__:
-        return signal.Signals[name].value
-    return int(name.rpartition(" ")[2])  # "signal 35": it has no name
 
 
 class _Console:

@@ -23,6 +23,7 @@ from modeldir.commands.options import (
     is_submitted,
     limits_of,
     live_terminal,
+    refused,
     slots_of,
 )
 from modeldir.errors import SearchError, SpaceError
@@ -184,7 +185,7 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
     if command is None:
         raise SearchError(_no_command(arguments.dir))
     if arguments.time_one and not arguments.dry_run:
-        raise SearchError("--time-one: goes with --dry-run", state="Nothing was started.")
+        raise refused("--time-one: goes with --dry-run")
     if arguments.dry_run:
         return _dry_run(search, command, arguments, spawner)
     if is_submitted(arguments):
@@ -203,10 +204,9 @@ def _search(arguments: argparse.Namespace) -> Search:
 
     name, is_domain, _ = arguments.dir.partition("=")
     if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
-        raise SearchError(
+        raise refused(
             f"DIR is missing: {arguments.dir!r} is no folder\n"
-            f"  modeldir search experiments/NAME {quoted(arguments.dir)} ...",
-            state="Nothing was started.",
+            f"  modeldir search experiments/NAME {quoted(arguments.dir)} ..."
         )
     files = [word for word in arguments.domains if word.startswith("@")]
     domains = _domains([word for word in arguments.domains if word not in files])
@@ -292,15 +292,12 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not (equals and name):
-            raise SearchError(
+            raise refused(
                 f"{word!r} is no name=domain\n  learning_rate=0.1,0.01,0.001\n"
-                "  (the command comes after --)",
-                state="Nothing was started.",
+                "  (the command comes after --)"
             )
         if name in found:
-            raise SearchError(
-                f"{name} is given twice\n  {name}=VALUE,VALUE", state="Nothing was started."
-            )
+            raise refused(f"{name} is given twice\n  {name}=VALUE,VALUE")
         try:
             found[name] = space.parse_domain_text(text)
         except SpaceError as error:
@@ -313,7 +310,7 @@ def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[
 
     if len(files) + bool(arguments.point) > 1:
         sources = " and ".join([*files, *(["--point"] if arguments.point else [])])
-        raise SearchError(f"points from {sources}: give one of them", state="Nothing was started.")
+        raise refused(f"points from {sources}: give one of them")
     when: dict[str, Any] = {}
     for word in arguments.when or ():
         name, condition = text.parse_when_text(word)

@@ -10,32 +10,21 @@ import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir._system import files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.terminal import decimals_here
-from modeldir.commands.folders import experiments_among, read_tree
-from modeldir.commands.messages import (
-    Entry,
-    after_best,
-    entries_text,
-    main_log,
-    origin_entries,
-    retry_text,
-    time_text,
-    value_text,
-)
+from modeldir.commands import messages
+from modeldir.commands.folders import Read, experiments_among, read_tree
+from modeldir.commands.messages import Entry, value_text
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment, reader
 from modeldir.params import plain_values
 from modeldir.results import table_text
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.table import Column, Table
-
-if TYPE_CHECKING:
-    from modeldir.commands.folders import Read
 
 HELP = "Show an experiment or a search: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
@@ -95,7 +84,7 @@ def experiment_text(
     row: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
 ) -> str:
     blocks = [
-        f"{text.visible(str(row.path))}\n\n{entries_text(_facts(row))}",
+        f"{text.visible(str(row.path))}\n\n{messages.entries_text(_facts(row))}",
         _metrics(row.scores),
         _hyperparameters(row.hyperparameters, row.status.given),
         _against(row, read),
@@ -113,12 +102,16 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     yield "", None if row.number is None else _retry(row)
     yield "note", status.note
     yield "attempts", status.attempt
-    yield "started", time_text(status.started)
+    yield "started", messages.time_text(status.started)
     yield "duration", None if status.duration is None else duration_text(status.duration)
-    yield from origin_entries(folder)
-    yield "command", _command(folder)
-    yield "", _preloaded(folder)
-    log = main_log(folder)
+    yield from messages.origin_entries(folder)
+    attempt = attempts.latest(folder)
+    record = attempt.record if attempt else {}
+    words, warm = record.get("command"), record.get("warm")
+    yield "command", quoted_line(map(str, words)) if isinstance(words, list) else None
+    count = warm.get("modules") if isinstance(warm, dict) else None
+    yield "", f"(warm: with {count} modules that were imported once for all)" if count else None
+    log = messages.main_log(folder)
     yield "log", log
     console = folder / "console.log"
     yield "", console if log != console and console.is_file() else None
@@ -127,20 +120,7 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
 def _retry(row: ExperimentRow) -> str | None:
     from modeldir.search import claims  # noqa: PLC0415 - only for a trial
 
-    return retry_text(row, claims.asked_again(row.path.parent))
-
-
-def _command(folder: Path) -> str | None:
-    attempt = attempts.latest(folder)
-    words = attempt.record.get("command") if attempt else None
-    return quoted_line(map(str, words)) if isinstance(words, list) else None
-
-
-def _preloaded(folder: Path) -> str | None:
-    attempt = attempts.latest(folder)
-    warm = attempt.record.get("warm") if attempt else None
-    count = warm.get("modules") if isinstance(warm, dict) else None
-    return f"(warm: with {count} modules that were imported once for all)" if count else None
+    return messages.retry_text(row, claims.asked_again(row.path.parent))
 
 
 def _metrics(scores: experiment.Scores) -> str:
@@ -194,7 +174,8 @@ def _last_lines(row: ExperimentRow) -> str:
 def _next(row: ExperimentRow) -> str:
     folder = quoted(row.path)
     if row.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
-        return after_best(row.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"
+        has_script = os.path.isfile("evaluate.py")
+        return messages.after_best(row.path) if has_script else f"modeldir log {folder}"
     if row.status.state == attempts.WAITING:
         return f"modeldir run {folder} -- python train.py"
     return f"modeldir log {folder} --tail 20"

@@ -104,14 +104,11 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     for key, label in (("learn_from", "learns from"), ("reuse", "reuses")):
         folders = plan.get(key)
         yield label, ", ".join(map(value_text, folders)) if isinstance(folders, list) else None
-    limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
-    yield "limits", ", ".join(limits)
+    limits = {name: plan[name] for name in LIMITS if name in plan}  # a pruner may have options
+    typed = (f"{k} {as_typed(v) if isinstance(v, dict) else v}" for k, v in limits.items())
+    yield "limits", ", ".join(typed)
     yield "note", plan.get("note")
     yield "command", plan.get("command")
-
-
-def _limit(value: object) -> str:
-    return as_typed(value) if isinstance(value, dict) else str(value)
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:

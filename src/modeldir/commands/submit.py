@@ -101,7 +101,9 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
     if outcome.problem is not None:
         _report_problem(outcome, search.path, before, waits=arguments.wait)
     if arguments.wait:
-        return _watch(search.path)
+        from modeldir.commands.watch import Watch, show  # noqa: PLC0415 - only with --wait
+
+        return show(Watch(search.path), waits=True)
     print(_next(outcome, search.path))
     return 0
 
@@ -131,13 +133,6 @@ def _next(outcome: LaunchResult, search: Path) -> str:
     return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
 
 
-def _watch(path: Path) -> int:
-    """Watch until the search ends or its jobs are gone; returns 1 if a trial failed."""
-    from modeldir.commands.watch import Watch, show  # noqa: PLC0415 - only with --wait
-
-    return show(Watch(path), waits=True)
-
-
 # -- What was asked --------------------------------------------------------------------------------
 
 
@@ -159,7 +154,8 @@ def _checked(
     launcher = None
     try:
         launcher = factory(files.absolute(search.path), options)
-        if arguments.one_job_per_trial and arguments.workers and _throttles(launcher):
+        throttles = getattr(launcher, "throttles", False)
+        if arguments.one_job_per_trial and arguments.workers and throttles:
             options["at_once"] = arguments.workers
             launcher = factory(files.absolute(search.path), options)
     except launchers.OptionsError as error:
@@ -167,10 +163,6 @@ def _checked(
     if problems or launcher is None:
         raise launchers.OptionsError(name, problems)
     return launcher
-
-
-def _throttles(launcher: launchers.Launcher) -> bool:
-    return bool(getattr(launcher, "throttles", False))
 
 
 def _problems(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:

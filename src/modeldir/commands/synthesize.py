@@ -94,8 +94,9 @@ def run(arguments: argparse.Namespace) -> int:
     from modeldir.results.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
 
     form = _form(arguments)
+    given = [*arguments.dirs, *([] if arguments.named is None else [arguments.named])]
     results = synthesize(
-        _folders(arguments),
+        list(dict.fromkeys(given)),
         where=arguments.where,
         columns=arguments.columns or (),
         sort=arguments.sort,
@@ -110,7 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not has_rows and form not in {"csv", "json"}:  # a program expects a table, even an empty one
         print_stderr(results.nothing())
     elif arguments.output is None:
-        print(_as_text(results, form), end="", flush=True)
+        text = results.text() if form == "table" else FORMS[form](results.table)
+        print(text, end="", flush=True)
     else:
         print(_written(results, form, arguments.output))
     for warning in results.warnings:
@@ -133,15 +135,6 @@ def _form(arguments: argparse.Namespace) -> str:
             state="Nothing was written.",
         )
     return str(form)
-
-
-def _folders(arguments: argparse.Namespace) -> list[str]:
-    given = [*arguments.dirs, *([arguments.named] if arguments.named is not None else [])]
-    return list(dict.fromkeys(given))
-
-
-def _as_text(results: Results, form: str) -> str:
-    return results.text() if form == "table" else FORMS[form](results.table)
 
 
 def _written(results: Results, form: str, path: str) -> str:

@@ -12,14 +12,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modeldir.commands.options import (
-    add_slot_options,
-    has_preload,
-    limits_of,
-    live_terminal,
-    slots_of,
-)
-from modeldir.errors import SearchError
+from modeldir.commands import options
 from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -33,7 +26,7 @@ EXAMPLE = "modeldir work experiments/learning_rate -j 2"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir work DIR [options]"
     parser.add_argument("dir", metavar="DIR", help="the search's folder, with search.json")
-    add_slot_options(parser.add_argument_group("where to run"))
+    options.add_slot_options(parser.add_argument_group("where to run"))
     parser.add_argument(
         "--no-pilot", action="store_true", help="do not let the first trial go alone"
     )
@@ -58,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # The spawner comes first, while this process is small: see commands/search.py.
-    with Spawner(live_terminal()) as spawner:
+    with Spawner(options.live_terminal()) as spawner:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415
         from modeldir.search.search import Search  # noqa: PLC0415
         from modeldir.worker.worker import Worker  # noqa: PLC0415
@@ -66,13 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         search = Search(arguments.dir)
         worker = Worker(
             search,
-            slots_of(arguments, own=arguments.job),
+            options.slots_of(arguments, own=arguments.job),
             shown_on(sys.stdout),
             bound=not arguments.detached,
             check_first=not arguments.no_pilot,
             limits=_limits(arguments),
             job=_job(arguments),
-            preload=has_preload(arguments),
+            preload=options.has_preload(arguments),
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code
 
@@ -80,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _limits(arguments: argparse.Namespace) -> Limits:
     trials = arguments.trials
     if trials is not None and trials < 1:
-        raise SearchError(f"--trials {trials}: expected 1 or more", state="Nothing was started.")
-    return replace(limits_of(arguments), trials=trials)
+        raise options.refused(f"--trials {trials}: expected 1 or more")
+    return replace(options.limits_of(arguments), trials=trials)
 
 
 def _job(arguments: argparse.Namespace) -> Job | None:
@@ -90,16 +83,11 @@ def _job(arguments: argparse.Namespace) -> Job | None:
     token, line = arguments.job, arguments.requeue
     if token is None:
         if line is not None:
-            raise SearchError(
-                "--requeue: only a job is started again: --job TOKEN", state="Nothing was started."
-            )
+            raise options.refused("--requeue: only a job is started again: --job TOKEN")
         return None
     if re.fullmatch(r"[\w.-]+", token) is None or token.startswith("."):
-        raise SearchError(
-            f"--job {token!r}: a token has letters, digits, _, - and . alone",
-            state="Nothing was started.",
-        )
+        raise options.refused(f"--job {token!r}: a token has letters, digits, _, - and . alone")
     try:
         return Job(token, tuple(shlex.split(line or "")))
     except ValueError as error:
-        raise SearchError(f"--requeue {line!r}: {error}", state="Nothing was started.") from None
+        raise options.refused(f"--requeue {line!r}: {error}") from None
