@@ -1,7 +1,7 @@
 """Propose the next new trial. The scheduler calls `propose`, and claims a number for the result.
 
 The order: a repeat that a configuration lacks, the configurations that the plan tries first, then
-the sampler's proposal. Nothing here writes, so `preview.py` can ask, too.
+the sampler's proposal. Nothing here writes, so `Scheduler.preview` can ask, too.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ never make the same one, with or without the lock.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from modeldir import samplers, space
-from modeldir._system import heartbeat
+from modeldir._system import files, heartbeat
 from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError, SpaceError
 from modeldir.experiment import attempts
@@ -20,15 +22,36 @@ from modeldir.experiment.attempts import HOME
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
 from modeldir.search import earlier_experiments, inheritance, plan, proposals, pruning
-from modeldir.search.lock import SearchLock
 from modeldir.search.observations import Observations
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.retries import Retries
-from modeldir.search.trial_record import TrialRecord, Turn
+from modeldir.search.trial_record import PlannedTrial, TrialRecord, Turn
 from modeldir.search.trials import Trials, check_names
 
 _STARTS = frozenset({attempts.WAITING, attempts.INTERRUPTED})
 """The statuses of a trial that is there and would run."""
+_PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
+"""Seconds to wait for the lock: at first, and after a wait that was in vain."""
+
+
+class SearchLock:
+    """The lock of a search, which spares workers useless work; none depends on it for safety."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._home = os.path.join(folder, HOME)
+        self._patience = _PATIENCE
+        self._has_home = False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock, or continue without it: workers take turns at what would be done twice."""
+        if not self._has_home:
+            Path(self._home).mkdir(exist_ok=True)
+            self._has_home = True
+        with files.locked(os.path.join(self._home, "lock"), patience=self._patience) as got:
+            # A host that died with the lock may hold it for ever: wait the full time only once.
+            self._patience = _PATIENCE if got else _SHORT_PATIENCE
+            yield
 
 
 class Scheduler:
@@ -180,6 +203,23 @@ class Scheduler:
             self.tell_sampler()
             if self._interrupted(busy) is None:
                 self._ahead = self._new()
+
+    def preview(self, most: int | None) -> list[PlannedTrial]:
+        """Return the trials that would be made, at most `most`; this object is of no use then."""
+        plan_file, observations = self._plan_file, self.observations
+        self.choose_names()
+        number = self.trials.next_number()
+        found: list[PlannedTrial] = []
+        while len(found) != most and not proposals.is_enough(self._plan, observations):
+            new = proposals.propose(self._plan, observations, number)
+            if new is None:
+                break
+            name = self.trials.free_name(new.point, number, numbered=self._numbered)
+            values = plan_file.hyperparameters(new.point)
+            found.append(PlannedTrial(name, new.point, plan_file.command_for(name, values)))
+            observations.imagine(TrialRecord(number, name, new.point, values, "", notes=new.notes))
+            number += 1
+        return found
 
     def _made_ahead(self) -> Turn | None:
         """Return the trial that `make_ahead` has made, if nothing has happened to it since."""

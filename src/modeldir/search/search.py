@@ -18,16 +18,14 @@ from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metric_files, objective
 from modeldir.pruners.judge import Orders
 from modeldir.search import checks, code_state, inheritance, other_folders, plan, pruning
-from modeldir.search.lock import SearchLock
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.ranking import Best, Results, metric_of
-from modeldir.search.scheduler import Scheduler
-from modeldir.search.trial_record import TrialRecord
+from modeldir.search.scheduler import Scheduler, SearchLock
+from modeldir.search.trial_record import PlannedTrial, TrialRecord
 from modeldir.search.trials import Trials
 
 if TYPE_CHECKING:
     from modeldir.search.loop import Trial
-    from modeldir.search.preview import PlannedTrial
 
 
 _Folders: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
@@ -201,8 +199,6 @@ class Search:
                 metric.
             CommandError: when the command cannot run a trial.
         """
-        from modeldir.search.preview import preview  # noqa: PLC0415 - only for --dry-run
-
         self.plan_file.check_to_run()
         self.trials.refresh(make=False)
         self.trials.adopt(claim=False)
@@ -210,7 +206,7 @@ class Search:
         self.scheduler.tell_sampler()
         self.plan_file.check_base(self.trials)
         self.plan_file.use_command(command, typed=typed)
-        return preview(self.plan_file, self.scheduler, most)
+        return self.scheduler.preview(most)
 
     def _check_metric(self) -> None:
         named = (name for name, _ in objective.objectives(self.plan_file.given))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class TrialRecord:
     parent: Mapping[str, Any] | None = None
     repeat: int | None = None
     notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+class PlannedTrial(NamedTuple):
+    """A trial that would be made: its name, its configuration and the words of its command."""
+
+    name: str
+    point: Mapping[str, Any]
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True)
