@@ -27,8 +27,6 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 COLOR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 
-_CONTROL_BUT_RETURN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-
 # The sequences that tqdm, rich, Keras and pip use; any other escape sequence is dropped. A title, a
 # link or a picture may have 8,192 characters, as one piece of a picture in kitty's protocol has.
 _PIECE = (
@@ -247,32 +245,11 @@ class Screen:
 
     def _put_line(self, text: str, *, plain: bool) -> None:
         if "\x1b" in text:
-            bare = COLOR.sub("", text)
-            if "\x1b" in bare:
-                self._put_tokens(text)
-                return
-            text = bare
-        if plain or not CONTROL.search(text):
-            if text:
-                self._put(text)
-        elif "\r" in text and len(text) <= MAX_LINE and not _CONTROL_BUT_RETURN.search(text):
-            self._put_states(text.split("\r"))
-        else:
+            text = COLOR.sub("", text)
+        if not plain and CONTROL.search(text):
             self._put_tokens(text)
-
-    def _put_states(self, states: list[str]) -> None:
-        """Take several states of one bar, with a carriage return before each."""
-        first, last = states[0], states[-1]
-        middle = states[1:-1]
-        # An empty or blank state may erase the bar, so such states are taken one by one.
-        if middle[2:] and all(middle) and not any(map(str.isspace, middle)):
-            middle = [middle[0], middle[1], _overwritten(middle[2:])]
-        if first:
-            self._put(first)
-        for state in (*middle, last):
-            self._carriage_return()
-            if state:
-                self._put(state)
+        elif text:
+            self._put(text)
 
     def _put(self, text: str) -> None:
         if self._landed:
@@ -424,17 +401,6 @@ class Screen:
 
 def _is_plain(text: str) -> bool:
     return not (CONTROL.search(text) or text.isspace() or not text)
-
-
-def _overwritten(states: list[str]) -> str:
-    """Return what remains of texts that were each put over the one before."""
-    shown = states[-1]
-    longest = max(map(len, states))
-    for state in reversed(states):
-        if len(shown) >= longest:
-            break
-        shown += state[len(shown) :]
-    return shown
 
 
 def rendered(text: str) -> list[str]:
