@@ -70,7 +70,8 @@ def set_logger(  # noqa: PLR0913 - each is an option that a script may need
         raise ValueError(f"capture is one of {', '.join(_HOWS)}, not {capture!r}")
     number = level_number(level)
     own = distributed.rank() if rank == "auto" else rank
-    path = _of_rank(os.fspath(path), own)
+    stem, ending = os.path.splitext(os.fspath(path))
+    path = f"{stem}.rank{own}{ending}" if own > 0 else os.fspath(path)
     with Log.lock:
         current = Log.current
         if current is not None and current.is_at(path):
@@ -197,7 +198,9 @@ class Log:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None or self._method is None or _is_plain_exit(error):
+        code = error.code if isinstance(error, SystemExit) else ""
+        is_plain_exit = code is None or isinstance(code, int)  # Python prints nothing for it
+        if error is None or self._method is None or is_plain_exit:
             self.close()
             return
         from traceback import format_exception  # noqa: PLC0415 - only after an error
@@ -241,11 +244,6 @@ def _start_over_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_start_over_in_child)
-
-
-def _of_rank(path: str, rank: int) -> str:
-    stem, ending = os.path.splitext(path)
-    return f"{stem}.rank{rank}{ending}" if rank > 0 else path
 
 
 def _open_log(path: str) -> int:
@@ -309,11 +307,6 @@ def _here() -> str:
     except OSError:
         return "?"  # removed meanwhile
     return here.replace("\n", "\\n").replace("\r", "\\r")  # the first line is one line
-
-
-def _is_plain_exit(error: BaseException) -> bool:
-    """Return whether the error is `sys.exit()` or `sys.exit(3)`: Python prints nothing for it."""
-    return isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int))
 
 
 def _watch_exceptions(note: Callable[[str], None]) -> Callable[[], None]:

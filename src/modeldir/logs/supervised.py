@@ -59,13 +59,11 @@ class SupervisedLogs:
         if _size(self._events) <= self._events_read:
             return False
         lines, self._events_read = reading.lines_from(self._events, self._events_read)
-        events = [event for event in lines if self._is_for_us(event)]
+        ours = [event for event in lines if event.get("token") == self._token]
+        events = [event for event in ours if event.get("event") in {"log", "log_over"}]
         for place, event in enumerate(events):
             self._follow(event, {later["pid"] for later in events[place + 1 :]})
         return bool(events)
-
-    def _is_for_us(self, event: Mapping[str, Any]) -> bool:
-        return event.get("event") in {"log", "log_over"} and event.get("token") == self._token
 
     def _follow(self, event: Mapping[str, Any], alive: Container[int]) -> None:
         """End one log and begin the next at the exact byte that the event names.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.logs.screen import COLOR, rendered
 from modeldir.metrics import metric_files
-from modeldir.monitor.status import Event, ExperimentSnapshot, result_text
+from modeldir.monitor.status import Event, ExperimentSnapshot, result_text, spread
 from modeldir.params import plain_values
 
 MOST_KEPT = 128
@@ -104,7 +104,7 @@ class LiveTraining:
         if begin > self._offset:
             complete = complete[complete.find(b"\n") + 1 :]  # without a line's second half
         self._offset = begin + data.rfind(b"\n") + 1
-        for line in _spread(complete.splitlines(), MOST_PARSED):
+        for line in spread(complete.splitlines(), MOST_PARSED):
             self._read_line(line)
 
     def _read_line(self, line: bytes) -> None:
@@ -276,10 +276,3 @@ def _bytes_from(path: Path, begin: int) -> bytes:
         file.seek(begin)
         return file.read(MOST_READ)
     return b""
-
-
-def _spread(lines: Sequence[bytes], most: int) -> Iterable[bytes]:
-    """Return at most `most` lines, evenly spread, with the first and the last."""
-    if len(lines) <= most:
-        return lines
-    return (lines[index * (len(lines) - 1) // (most - 1)] for index in range(most))

@@ -25,6 +25,7 @@ from modeldir.monitor.status import (
     Snapshot,
     best_text,
     progress_text,
+    spread,
 )
 
 CURVE = 12
@@ -140,12 +141,13 @@ def search_lines(
     """
     layout = layout or Layout()
     layout.begin(shape.columns)
+    workers = worker_lines(search.workers) if search.workers else ()
     below = [
         Line(text, strong=strong)
         for text, strong in (
             (_best(search, shape), True),
             (_progress(search, shape, elsewhere), False),
-            *((shape.cut(line), False) for line in _workers(search)),
+            *((shape.cut(line), False) for line in workers),
             (shape.cut(search.problem or ""), False),
         )
         if text
@@ -296,10 +298,6 @@ def _best(search: SearchSnapshot, shape: Shape) -> str:
     )
 
 
-def _workers(search: SearchSnapshot) -> Iterable[str]:
-    return worker_lines(search.workers) if search.workers else ()
-
-
 def _progress(search: SearchSnapshot, shape: Shape, elsewhere: int) -> str:
     text = progress_text(search, elsewhere)
     if search.elapsed is not None:
@@ -366,7 +364,7 @@ def curve_text(values: Sequence[float], low: float | None = None, high: float | 
     >>> curve_text([0.1, 0.2, 0.4, 0.8]), curve_text([0.1, 0.2], 0.1, 0.8)
     ('▁▂▄█', '▁▂')
     """
-    picked = _picked(values, CURVE)
+    picked = spread(values, CURVE)
     if low is None or high is None:
         low, high = _bounds(picked)
     if low is None or high is None:
@@ -385,12 +383,6 @@ def curve_text(values: Sequence[float], low: float | None = None, high: float | 
 def _bounds(values: Iterable[float]) -> tuple[float | None, float | None]:
     finite = [value for value in values if math.isfinite(value)]
     return min(finite, default=None), max(finite, default=None)
-
-
-def _picked(values: Sequence[float], most: int) -> Sequence[float]:
-    if len(values) <= most:
-        return values
-    return [values[index * (len(values) - 1) // (most - 1)] for index in range(most)]
 
 
 # -- One experiment --------------------------------------------------------------------------------

@@ -151,14 +151,12 @@ class SearchMonitor:
         for each in [*self._due()]:
             self._update_trial(each)
         self._first = False
-        if self._workers.changed(stamp(self.folder / HOME / "workers")) or not self._any_runs():
+        runs = any(each.training is not None for each in self._trials.values())
+        if self._workers.changed(stamp(self.folder / HOME / "workers")) or not runs:
             # No file shows whether a worker is alive.
             self._members = worker_registry.workers(self.folder, self._observer)
         self._jobs = self._job_watcher.read()
         return self._snapshot()
-
-    def _any_runs(self) -> bool:
-        return any(each.training is not None for each in self._trials.values())
 
     def take_events(self) -> list[Event]:
         """Return what happened since the last call; nothing before the first update."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
 from modeldir.experiment import attempts, experiment
@@ -18,6 +18,8 @@ from modeldir.metrics.objective import Ranked
 
 if TYPE_CHECKING:
     from modeldir.launchers.worker_counts import WorkerCounts
+
+_T = TypeVar("_T")
 
 ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
@@ -276,3 +278,10 @@ def rough_text(seconds: float) -> str:
     hours = round(seconds / HOUR)
     days, rest = divmod(hours, DAY // HOUR)
     return f"{days} d" + (f" {rest} h" if rest else "")
+
+
+def spread(values: Sequence[_T], most: int) -> Sequence[_T]:
+    """Return at most `most` values, evenly spread, with the first and the last."""
+    if len(values) <= most:
+        return values
+    return [values[index * (len(values) - 1) // (most - 1)] for index in range(most)]

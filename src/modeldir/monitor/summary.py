@@ -70,7 +70,8 @@ def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
     results = search.results()
     best = results.best()
     if best is not None:
-        lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
+        mean = " (the mean of its repeats)" if search.plan.repeats > 1 else ""
+        lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{mean}")
     lines += _front(search, results)
     suspicion = _suspicion(search, outcome, results)
     lines += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
@@ -87,10 +88,6 @@ def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     if asked is not None and made < asked and is_done and search.scheduler.reached() is None:
         points = "1 point" if made == 1 else f"{made} points"
         yield f"{points} of {asked} asked for: {samplers.why_exhausted(search.plan.sampler)}"
-
-
-def _mean_of(search: Search) -> str:
-    return " (the mean of its repeats)" if search.plan.repeats > 1 else ""
 
 
 def _front(search: Search, results: Results) -> Iterator[str]:

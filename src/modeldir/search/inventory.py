@@ -153,10 +153,6 @@ class Inventory:
             total -= len(other_folders.reused(self.folder))
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
-    def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
-        checked = self.plan.checked
-        return checked is not None and membership.is_of_plan(checked, self.plan.base, flat)
-
     # -- Which trials there are --------------------------------------------------------------------
 
     def _begin_again(self) -> None:
@@ -193,7 +189,10 @@ class Inventory:
         self.there = {each.record.number: each for each in self._found()}
         aside = (plain_values.flatten(record.hyperparameters) for record in self._trials.aside())
         flats = (*(each.flat for each in self.there.values()), *aside)
-        self._counted = sum(map(self._is_of_plan, flats))
+        checked, base = self.plan.checked, self.plan.base
+        self._counted = (
+            sum(membership.is_of_plan(checked, base, flat) for flat in flats) if checked else 0
+        )
 
     def _found(self) -> Iterator[PresentTrial]:
         for record in list(self._trials):

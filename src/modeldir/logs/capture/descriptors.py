@@ -16,16 +16,12 @@ import socket
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from modeldir.logs.capture import buffer
 from modeldir.logs.capture.channels import Channel, OwnedDescriptor, is_readable, moved_up
-from modeldir.logs.logfile import LogFile, ignore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from modeldir.logs.logfile import LogSettings
+from modeldir.logs.logfile import LogFile, LogSettings, ignore
 
 _OUTPUT = (1, 2)
 _ANSWER_WITHIN = 5.0
@@ -110,7 +106,8 @@ class Capture:
         sources = [channel.source for channel in self._channels]
         if not all(held.is_ours() for held in (self._file, *sources)):
             raise Unavailable("the script has closed our descriptors")
-        ours, theirs = map(_high_socket, socket.socketpair())
+        pair = socket.socketpair()
+        ours, theirs = (socket.socket(fileno=moved_up(each.detach())) for each in pair)
         with theirs:  # closed before anything is sent: else we would wait for a dead log writer
             try:
                 _spawn(theirs.fileno())
@@ -397,10 +394,6 @@ def _same(left: int | None, right: int | None) -> bool:
     if stat.S_ISCHR(here.st_mode) and stat.S_ISCHR(there.st_mode):
         return here.st_rdev == there.st_rdev and os.path.samestat(here, there)
     return os.path.samestat(here, there)
-
-
-def _high_socket(low: socket.socket) -> socket.socket:
-    return socket.socket(fileno=moved_up(low.detach()))
 
 
 def _close(descriptor: int) -> None:

@@ -14,15 +14,11 @@ import stat
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
 
+from modeldir.logs.logfile import LogFile
 from modeldir.logs.screen import COLOR, CONTROL, MAX_LINE, Screen
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from modeldir.logs.logfile import LogFile
-
 
 _IDLE = 0.3
 """Seconds after which a finished bar is written."""
@@ -147,16 +143,14 @@ class _Stream:
         """Ignore that a terminal is gone, but raise the script's own errors."""
         if self._open and "reentrant call" in str(error):
             return  # a signal handler printed during a print; the file has the text
-        if not (self._open and (isinstance(error, OSError) or self._is_closed())):
+        is_closed = getattr(self.stream, "closed", False)
+        if not (self._open and (isinstance(error, OSError) or is_closed)):
             raise error
         if not self._broken:
             self._broken = True
             reason = getattr(error, "strerror", None) or str(error)
             problem = f"modeldir: {self._name} cannot be written ({reason}). "
             self._file.write([f"{problem}The training run continues; this file has its output."])
-
-    def _is_closed(self) -> bool:
-        return bool(getattr(self.stream, "closed", False))
 
     # -- Lines out of writes --
 
@@ -186,7 +180,8 @@ class _Stream:
         pieces = self._pieces.pop(thread, [])
         if "\x1b" in text:
             text = COLOR.sub("", text)
-        continues = not pieces and self._drawing and (thread == self._drawer or _is_blank(text))
+        is_blank = not text.strip("\n")
+        continues = not pieces and self._drawing and (thread == self._drawer or is_blank)
         if continues or CONTROL.search(text):
             self._drawer = thread
             lines = self._screen.feed("".join(pieces) + text)
@@ -223,10 +218,6 @@ class _Stream:
                 delattr(self.stream, method.__name__)
         if self.stream is not self.beneath and getattr(sys, self._name) is self.stream:
             setattr(sys, self._name, self.beneath)
-
-
-def _is_blank(text: str) -> bool:
-    return not text.strip("\n")
 
 
 def _leads_to(stream: TextIO, descriptor: int) -> bool:
