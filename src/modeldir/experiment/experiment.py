@@ -6,6 +6,7 @@ the files, whichever program wrote them (CS230's own scripts, too).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -189,18 +190,18 @@ def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
     return "experiment"
 
 
+def _kind_at(path: str | os.PathLike[str]) -> Literal["experiment", "search"] | None:
+    with contextlib.suppress(OSError):
+        return kind_of(discovery.list_folder(os.fspath(path)))
+    return None
+
+
 def is_search(folder: str | os.PathLike[str]) -> bool:
-    try:
-        return kind_of(discovery.list_folder(os.fspath(folder))) == "search"
-    except OSError:
-        return False
+    return _kind_at(folder) == "search"
 
 
 def is_experiment(folder: str | os.PathLike[str]) -> bool:
-    try:
-        return kind_of(discovery.list_folder(os.fspath(folder))) == "experiment"
-    except OSError:
-        return False
+    return _kind_at(folder) == "experiment"
 
 
 class FileRoles(NamedTuple):
@@ -277,19 +278,14 @@ def status(
         found = _without_end(attempt, record.get("started"), observer)
     else:
         found = Status(*known)
-    return _with_earlier(found, attempt)
-
-
-_UNRECORDED, _WAITING = Status(UNRECORDED), Status(WAITING)
-
-
-def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
-    """Add the time of the attempts that the last one continues."""
-    before = attempts.earlier_seconds(attempt)
+    before = attempts.earlier_seconds(attempt)  # of attempts that the last one continues
     if not before:
         return found
     took = found.duration
     return replace(found, before=before, duration=None if took is None else took + before)
+
+
+_UNRECORDED, _WAITING = Status(UNRECORDED), Status(WAITING)
 
 
 def ended_status(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
@@ -416,7 +412,7 @@ def validation_metrics(
     return {}
 
 
-_STEP_COUNTS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
+STEP_COUNTS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
 
 
 def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
@@ -425,7 +421,7 @@ def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
     >>> planned_steps({"num_epochs": 10, "learning_rate": 0.1}), planned_steps({})
     (10, None)
     """
-    for name in _STEP_COUNTS:
+    for name in STEP_COUNTS:
         value = hyperparameters.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value

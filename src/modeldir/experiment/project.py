@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from modeldir._system import files
 from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params.formats import load_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE = "modeldir.toml"
 TABLES = ("slurm", "ray", "submit")

@@ -125,13 +125,6 @@ def group_status(states: Sequence[Status]) -> Status:
 def seed_has_no_effect(points: Iterable[Sequence[Mapping[str, float]]]) -> bool:
     """Return whether all repeats of every configuration have the same metrics."""
     several = [values for values in points if len(values) > 1 and values[0]]
-    return bool(several) and all(_same(values) for values in several)
-
-
-def _same(values: Sequence[Mapping[str, float]]) -> bool:
-    return all(dict(each) == dict(values[0]) for each in values)
-
-
-def is_ranked(status: Status) -> bool:
-    """Return whether an experiment has ended in such a way that its metrics count."""
-    return status.state in attempts.RANKED
+    return bool(several) and all(
+        dict(each) == dict(values[0]) for values in several for each in values
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from modeldir._system.durations import duration_text
 from modeldir._system.text import cell_text, text_width, value_cell, visible
+from modeldir.experiment import experiment
 from modeldir.launchers.worker_counts import worker_lines
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
@@ -327,10 +328,6 @@ def fitted_end_line(name: str, status: str, words: str, shape: Shape, widest: in
     return shape.cut(f"{line}{shape.cut(words, left) if left > 0 else ''}".rstrip())
 
 
-_EPOCHS = ("num_epochs", "epochs", "max_epochs", "num_steps", "max_steps", "steps")
-"""Hyperparameters that usually hold the number of steps of a training run."""
-
-
 def step_text(step: object, values: Mapping[str, object]) -> str:
     """Return a step, and the number of steps if the hyperparameters have it.
 
@@ -339,7 +336,7 @@ def step_text(step: object, values: Mapping[str, object]) -> str:
     """
     if step is None:
         return ""
-    for name in _EPOCHS:
+    for name in experiment.STEP_COUNTS:
         total = values.get(name)
         if type(total) is int and type(step) is int and step <= total:
             return f"{step}/{total}"

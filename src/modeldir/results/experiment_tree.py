@@ -18,6 +18,7 @@ from typing import Any
 from modeldir._system import files
 from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.experiment import discovery, experiment, reader, repeats
+from modeldir.experiment.attempts import RANKED
 from modeldir.experiment.reader import ExperimentRecord
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Objectives
@@ -115,7 +116,7 @@ class Tree:
 def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -> ExperimentRow:
     if len(members) == 1 and members[0].repeat is None:
         return members[0]
-    counted = [each for each in members if repeats.is_ranked(each.status)]
+    counted = [each for each in members if each.status.state in RANKED]
     first = min(members, key=lambda each: (each.number is None, each.number))
     flat = [plain_values.flatten(each.hyperparameters or {}) for each in members]
     present = [name for name in over if any(name in each for each in flat)]  # others stay blank

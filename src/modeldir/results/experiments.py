@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 from modeldir._system.text import Marked, order_of, value_cell
-from modeldir.experiment import repeats
 from modeldir.experiment.attempts import RANKED
 from modeldir.experiment.experiment import Scores, Status
 from modeldir.experiment.reader import ExperimentRecord
@@ -98,7 +97,7 @@ class ExperimentRow(NamedTuple):
 
     def counted(self) -> tuple[ExperimentRow, ...]:
         """Return the members that the means are over."""
-        return tuple(each for each in self.members if repeats.is_ranked(each.status))
+        return tuple(each for each in self.members if each.status.state in RANKED)
 
 
 class Experiments(Sequence[ExperimentRow]):

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system.shell import quoted
-from modeldir.errors import (
-    SearchError,
-)
+from modeldir.errors import NOTHING_STARTED, SearchError
 from modeldir.experiment.experiment import first_experiment_in, params_file
 from modeldir.params import plain_values
 
@@ -22,7 +20,7 @@ def load_base(folder: Path) -> dict[str, Any]:
         raise SearchError(
             f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
             f"{_how_to_begin(folder)}",
-            state="Nothing was started.",
+            state=NOTHING_STARTED,
         )
     return plain_values.load_file(found)
 

@@ -18,10 +18,7 @@ from typing import Any
 from modeldir import space
 from modeldir._system import programs, reading
 from modeldir._system.shell import no_option, quoted, quoted_line
-from modeldir.errors import (
-    CommandError,
-    did_you_mean,
-)
+from modeldir.errors import NOTHING_STARTED, CommandError, did_you_mean
 from modeldir.params import plain_values
 
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
@@ -35,7 +32,7 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
     words = words_of(command)
     program = os.path.basename(words[0])
     if program in _SUBMITTERS:
-        raise CommandError(_only_submits(program))
+        raise CommandError(_only_submits(program), state=NOTHING_STARTED)
     problems = [*_wrong_program(words, cwd), *_wrong_script(words, cwd)]
     problems += _wrong_placeholders(words, hyperparameters)
     if problems:
@@ -88,7 +85,9 @@ def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None
         or (cwd / script).exists()
     ):
         return []
-    return [(f"{script} is not in {cwd}", _scripts_hint(cwd))]
+    there = ", ".join(sorted(path.name for path in cwd.glob("*.py")))
+    hint = f"scripts there: {there}" if there else "go to the project's folder first"
+    return [(f"{script} is not in {cwd}", hint)]
 
 
 def _wrong_placeholders(
@@ -128,11 +127,6 @@ def other_python(command: str, cwd: Path) -> str | None:
     )
 
 
-def _scripts_hint(cwd: Path) -> str | None:
-    scripts = sorted(path.name for path in cwd.glob("*.py"))
-    return f"scripts there: {', '.join(scripts)}" if scripts else "go to the project's folder first"
-
-
 def _only_submits(program: str) -> str:
     where = "--on slurm --workers 8"
     if program != "sbatch":
@@ -140,8 +134,7 @@ def _only_submits(program: str) -> str:
     return (
         f"{program} only submits a job and returns: each trial would look completed at once.\n"
         "Let the jobs be workers, which run trials one after another:\n"
-        f"  modeldir search DIR {where} -- python train.py\n"
-        "Nothing was started."
+        f"  modeldir search DIR {where} -- python train.py"
     )
 
 
@@ -159,16 +152,14 @@ def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tu
     values = {**hyperparameters, **plain_values.flatten(hyperparameters), "model_dir": model_dir}
 
     def value_of(match: re.Match[str]) -> str:
-        name = match[1]
-        return _as_argument(values[name]) if name in values else match[0]
+        if match[1] not in values:
+            return match[0]
+        value = values[match[1]]
+        return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
 
     filled = [re.sub(_PLACEHOLDER, value_of, word) for word in words]
     has_place = any(name in values for word in words for name in re.findall(_PLACEHOLDER, word))
     return (*filled, *(() if has_place else ("--model_dir", model_dir)))
-
-
-def _as_argument(value: object) -> str:
-    return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
 
 
 def placeholders(command: str) -> frozenset[str]:

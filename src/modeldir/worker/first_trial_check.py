@@ -63,7 +63,9 @@ class FirstTrialCheck:
 
     def trial_started(self, record: TrialRecord) -> None:
         """Check by this trial, if none was started before and an unproven name is active in it."""
-        if self._wants_metric and self._scored is None and not self._has_old_files(record):
+        # Metrics that are there already may be an earlier attempt's.
+        has_old_files = experiment.has_metrics(self._search.trials.path(record))
+        if self._wants_metric and self._scored is None and not has_old_files:
             self._scored = record
         if self._unproven and self._record is None:
             self._unproven = self._names_to_read(record)
@@ -94,7 +96,8 @@ class FirstTrialCheck:
             names.add(SEED)
         for record in self._search.trials:
             if names and self._search.trials.status(record).state == attempts.COMPLETED:
-                read = _names_read(self._search.trials.path(record))
+                events = attempts.read_events(self._search.trials.path(record))
+                read = _names_in(events, "params_read")
                 names = set() if read is None else names - read
         return frozenset(names)
 
@@ -105,10 +108,6 @@ class FirstTrialCheck:
             if names:
                 names -= {*_metrics_in(self._search.trials.path(record))}
         return bool(names)
-
-    def _has_old_files(self, record: TrialRecord) -> bool:
-        """Whether metrics in a trial's folder may be an earlier attempt's."""
-        return experiment.has_metrics(self._search.trials.path(record))
 
     def _misnamed(self) -> str | None:
         """Return a problem if the first trial writes a metric with almost the name in the plan.
@@ -157,12 +156,8 @@ class FirstTrialCheck:
         return None
 
 
-def _names_read(folder: Path) -> frozenset[str] | None:
-    """Return the hyperparameters that a trial's script read, or None if it does not report them."""
-    return _names_in(attempts.read_events(folder), "params_read")
-
-
 def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] | None:
+    """Return the hyperparameters that events name, or None if there is no such event."""
     found = [event for event in events if event.get("event") == kind]
     return frozenset(name for event in found for name in event.get("names", ())) if found else None
 

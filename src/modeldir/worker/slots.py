@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from modeldir._system import cpus
-from modeldir.errors import SearchError
+from modeldir.errors import NOTHING_STARTED, SearchError
 from modeldir.worker import visible_gpus
 from modeldir.worker.gpu_leases import WHOLE, Claim, Leases, units
 
@@ -100,10 +100,6 @@ class Slots:
         share = {"gpus_per_trial": self._share} if self._share else {}
         return {"jobs": self.count, **share, **self._thread_facts()}
 
-    @property
-    def variables(self) -> dict[str, str]:
-        return self._thread_variables()
-
     def take(self, command: Sequence[str] = ()) -> Seat | None:
         """Take a place for one trial; None if there is none: ask again after `ASK_AGAIN` seconds.
 
@@ -123,11 +119,13 @@ class Slots:
             self._leases.close()
 
     def _take(self, command: Sequence[str]) -> Seat | None:
-        variables = self._thread_variables()
+        variables = self.variables
         facts: dict[str, Any] = self._thread_facts()
         taken: dict[str, int] = {}
         if self._gpus_per_trial == 0:
-            variables |= _without_gpus(self._environment)
+            amd = (visible_gpus.HIP, visible_gpus.ROCR)
+            there = [name for name in amd if name in self._environment]
+            variables |= dict.fromkeys((visible_gpus.CUDA, *there), "")
         if self._share:
             assert self._leases is not None
             claim = self._claim()
@@ -167,12 +165,9 @@ class Slots:
 
     def _count_slots(self, jobs: int | Auto, threads: int | Auto | None) -> int:
         if self._share:
-            each = (
-                len(self._gpus.gpus) // self._share
-                if self._share >= 1
-                else _slots_by_sharing(len(self._gpus.gpus), self._share)
-            )
-            return int(each) if jobs == "auto" else min(jobs, int(each))
+            there, share = len(self._gpus.gpus), self._share
+            each = int(there // share) if share >= 1 else there * (WHOLE // units(share))
+            return each if jobs == "auto" else min(jobs, each)
         if jobs != "auto":
             return jobs
         return max(1, cpus.usable() // (threads if isinstance(threads, int) else 1))
@@ -194,7 +189,8 @@ class Slots:
 
     # -- Threads -----------------------------------------------------------------------------------
 
-    def _thread_variables(self) -> dict[str, str]:
+    @property
+    def variables(self) -> dict[str, str]:
         variables: dict[str, str] = {}
         if self.count > 1 and _WAIT_POLICY not in self._environment:
             # OpenMP threads that spin while they wait make two trials 4 times slower. Sleeping ones
@@ -218,7 +214,7 @@ class Slots:
     def _needs_port(self, command: Sequence[str]) -> bool:
         if "MASTER_PORT" in self._environment and self.count == 1:
             return False  # the user has set it, and no other trial of this worker needs one
-        return self._share > 1 or any(_is_launcher(word) for word in command)
+        return self._share > 1 or any(os.path.basename(word) in _LAUNCHERS for word in command)
 
     def _with_port(self, seat: Seat) -> Seat:
         """Return the seat with a port, under the names by which launchers look for it.
@@ -250,13 +246,9 @@ def _as_typed(
 
 def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None) -> None:
     if jobs != "auto" and jobs < 1:
-        raise SearchError(
-            f"-j {jobs}: there must be at least one slot", state="Nothing was started."
-        )
+        raise SearchError(f"-j {jobs}: there must be at least one slot", state=NOTHING_STARTED)
     if threads is not None and threads != "auto" and threads < 1:
-        raise SearchError(
-            f"--threads {threads}: a trial needs at least one", state="Nothing was started."
-        )
+        raise SearchError(f"--threads {threads}: a trial needs at least one", state=NOTHING_STARTED)
     share = gpus_per_trial or 0.0
     whole = share == int(share) if math.isfinite(share) else False
     if share < 0 or not math.isfinite(share) or (share > 1 and not whole) or 0 < share < 1 / WHOLE:
@@ -276,10 +268,6 @@ def _share(wanted: float | None, jobs: int | Auto, found: visible_gpus.Gpus) -> 
     if wanted > there:
         raise SearchError(_too_many(wanted, found))
     return wanted
-
-
-def _slots_by_sharing(there: int, share: float) -> int:
-    return there * (WHOLE // units(share))
 
 
 def _too_many(wanted: float, found: visible_gpus.Gpus) -> str:
@@ -302,15 +290,6 @@ def _gpus_text(share: float) -> str:
     if share >= 1:
         return "a GPU" if share == 1 else f"{share:g} GPUs"
     return f"{share:.3g} of a GPU"
-
-
-def _without_gpus(environment: Mapping[str, str]) -> dict[str, str]:
-    amd = [name for name in (visible_gpus.HIP, visible_gpus.ROCR) if name in environment]
-    return dict.fromkeys((visible_gpus.CUDA, *amd), "")
-
-
-def _is_launcher(word: str) -> bool:
-    return os.path.basename(word) in _LAUNCHERS
 
 
 def _free_ports() -> Iterator[int]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from modeldir.errors import SearchError
+from modeldir.errors import NOTHING_STARTED, SearchError
 from modeldir.worker.gpu_leases import safe_name
 
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
@@ -115,18 +115,15 @@ def _nvidia(environment: Mapping[str, str]) -> tuple[list[_Listed], str | None]:
         if done.returncode >= 0:
             break
     else:
-        raise SearchError(_killed(-done.returncode))
+        raise SearchError(
+            f"nvidia-smi -L was killed by signal {-done.returncode}, twice: which GPUs there are "
+            f"is not known\n  run the command again, or name them: export {CUDA}=0,1",
+            state=NOTHING_STARTED,
+        )
     text = done.stdout.decode(errors="replace")
     listed = _parsed(text) if done.returncode == 0 else []
-    return listed, f"nvidia-smi -L says: {_first_line(text)}"
-
-
-def _killed(number: int) -> str:
-    return (
-        f"nvidia-smi -L was killed by signal {number}, twice: which GPUs there are is not known\n"
-        f"  run the command again, or name them: export {CUDA}=0,1\n"
-        "Nothing was started."
-    )
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
+    return listed, f"nvidia-smi -L says: {first}"
 
 
 def _parsed(text: str) -> list[_Listed]:
@@ -138,16 +135,8 @@ def _parsed(text: str) -> list[_Listed]:
             found.append(_Listed(number, model, identity or f"gpu-{number}"))
         elif part and found:
             last = found[-1]
-            found[-1] = _Listed(*_head(last), (*last.parts, part[1]))
+            found[-1] = replace(last, parts=(*last.parts, part[1]))
     return found
-
-
-def _head(listed: _Listed) -> tuple[str, str, str]:
-    return listed.number, listed.model, listed.identity
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "nothing")
 
 
 def _all(listed: Sequence[_Listed], *, by_bus: bool) -> tuple[Gpu, ...]:
