@@ -193,7 +193,7 @@ class SearchMonitor:
     def _update_trial(self, each: _WatchedTrial) -> None:
         before, scores = each.status, each.scores
         changed = each.update()
-        if changed or each.scores is not scores:
+        if changed or each.scores != scores:
             self._best_and_times = None
         if not changed or self._first:
             return
