@@ -93,6 +93,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/all.py --peers $(ARGS)
 
 chaos: $(VENV)/.dev
+	$(BIN)/python tests/model/check_model.py
 	$(BIN)/python tests/chaos.py $(ARGS)
 
 fuzz: $(VENV)/.dev
