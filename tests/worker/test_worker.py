@@ -131,6 +131,55 @@ def test_trials_of_a_killed_worker_are_waited_for_and_take_slots(project: Projec
     assert len(project.started) == len(set(project.started)) == 6
 
 
+def test_a_copy_of_a_running_search_runs_its_trial_and_leaves_the_original_alone(
+    project: Project,
+) -> None:
+    """`cp -r` while a trial runs: in the copy it was interrupted; in the original it runs on."""
+    project.hold()
+    words = ("learning_rate=0.1", "--no-pilot", *TRAIN)
+    with project.started_as("search", "experiments/search", *words) as original:
+        project.wait_for_starts(1)
+        copy = project.path / "experiments" / "copy"
+        shutil.copytree(project.search, copy)
+        with project.started_as("search", "experiments/copy", *words) as other:
+            project.wait_for_starts(2)
+            project.release()
+            assert other.wait(30) == 0
+        assert original.wait(30) == 0
+    assert project.trials() == {"learning_rate_0.1": "completed"}
+    assert status(project.search / "learning_rate_0.1").attempt == 1
+    assert status(copy / "learning_rate_0.1").attempt == 2
+
+
+def test_a_torn_run_file_is_read_again_before_its_trial_runs_twice(project: Project) -> None:
+    """A network file system shows half of it for a while: the worker waits until it is whole."""
+    words = ("search", "experiments/search", "learning_rate=0.1", *TRAIN)
+    assert project.modeldir(*words).code == 0
+    run_file = project.search / "learning_rate_0.1" / "run.json"
+    whole = run_file.read_bytes()
+    run_file.write_bytes(whole[:100])
+    with project.started_as(*words) as worker:
+        log = project.search / "search.log"
+        wait_until(lambda: "its run file is incomplete" in log.read_text(), "the doubt")
+        run_file.write_bytes(whole)
+        assert worker.wait(30) == 0
+    assert project.started == ["learning_rate_0.1"]
+    assert project.trials() == {"learning_rate_0.1": "completed"}
+
+
+def test_a_run_file_that_stays_torn_keeps_no_trial_for_ever(project: Project) -> None:
+    """A power cut left it: it is watched like another host's, then its trial runs again."""
+    words = ("search", "experiments/search", "learning_rate=0.1,0.2", "--no-pilot", *TRAIN)
+    assert project.modeldir(*words).code == 0
+    for name in ("learning_rate_0.1", "learning_rate_0.2"):
+        (project.search / name / "run.json").write_bytes(b"")
+    (project.search / "learning_rate_0.1" / "metrics_eval_best_weights.json").unlink()
+    assert project.modeldir(*words, MODELDIR_HEART="0.1").code == 0
+    assert project.started.count("learning_rate_0.1") == 2
+    assert project.started.count("learning_rate_0.2") == 1
+    assert project.trials() == {"learning_rate_0.1": "completed", "learning_rate_0.2": "running"}
+
+
 def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Project) -> None:
     """The command dies with its supervisor; the worker sees it and starts the trial afresh."""
     project.hold()
