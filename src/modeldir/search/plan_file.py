@@ -48,7 +48,7 @@ class PlanFile:
             there, base = plan.read_plan(folder), base_config.load_base(folder)
             self.given = plan.with_points(given, there, base, Path())
         self._rebase = rebase
-        # Whoever only shows the plan need not have its sampler, and must not import its code.
+        # A command that only shows the plan does not need its sampler, nor imports its code.
         self._to_run = any(self.given.values())
         self.changes: list[str] = []
         self.load(self.given)
