@@ -268,3 +268,92 @@ def test_an_installed_plugin_is_not_taken_from_here(guest: Guest) -> None:
     )
     assert not guest.ran
     assert "Traceback" not in done.stderr, done.stderr
+
+
+# -- Links -----------------------------------------------------------------------------------------
+
+
+def link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def test_watch_writes_through_no_link(guest: Guest) -> None:
+    """The answers of job managers replace no file of the user, whether the file itself is a link or
+    a folder above it.
+    """
+    lines = {"submit": "qsub {worker}", "status": f"{guest.evil} {{token}}"}
+    guest.job("command", lines)
+    allowed = f"--allow={guest.evil} {{token}}"
+    bashrc = guest.home / ".bashrc"
+    bashrc.write_text("mine\n")
+    link(guest.folder / ".modeldir/jobs/states.json", bashrc)
+    guest.says("watch", "theirs", allowed)
+    assert guest.ran
+    assert bashrc.read_text() == "mine\n"
+    for name in (".modeldir/jobs", ".modeldir"):
+        elsewhere = guest.home / name.replace("/", "_")
+        (guest.folder / ".modeldir/jobs/states.json").unlink(missing_ok=True)
+        (guest.folder / name).rename(elsewhere)
+        (guest.folder / name).symlink_to(elsewhere)
+        before = sorted(elsewhere.rglob("*"))
+        guest.says("watch", "theirs")
+        assert sorted(elsewhere.rglob("*")) == before
+        (guest.folder / name).unlink()
+        elsewhere.rename(guest.folder / name)
+
+
+def test_synthesize_writes_through_no_link(guest: Guest) -> None:
+    """Neither a dangling link nor one to an empty file is filled with rows."""
+    profile = guest.home / ".bash_profile"
+    empty = guest.home / ".profile"
+    empty.touch()
+    link(guest.folder / "results.csv", profile)
+    link(guest.folder / "results.md", empty)
+    said = guest.says("synthesize", "theirs")
+    assert "results.csv was left as it is" in said.err
+    assert "-o table.csv" in said.err
+    assert not profile.exists()
+    assert empty.read_text() == ""
+
+
+def test_a_named_file_does_not_lead_elsewhere(guest: Guest) -> None:
+    """A link that lies where the user wants a file is replaced by the file."""
+    mine = guest.home / "mine"
+    mine.write_text("mine\n")
+    for words in (
+        ("synthesize", "theirs", "-o", "theirs/out.csv"),
+        ("synthesize", "theirs", "--html", "theirs/out.html"),
+        ("plot", "theirs", "-o", "theirs/out.svg"),
+    ):
+        link(guest.folder / words[-1].removeprefix("theirs/"), mine)
+        said = guest.says(*words)
+        assert said.code == 0, said
+        assert not (guest.path / words[-1]).is_symlink()
+    assert mine.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("name", [".modeldir", ".modeldir/trials", ".modeldir/stops"])
+@pytest.mark.parametrize("command", ["stop", "retry", "remove", "search"])
+def test_nothing_is_written_below_a_linked_folder(guest: Guest, command: str, name: str) -> None:
+    """Requests to stop and marks of trials do not land in a folder that a link leads to."""
+    guest.trial(3, 0.3, "failed")
+    guest.job("command", {"submit": "qsub {worker}"})
+    elsewhere = guest.home / "elsewhere"
+    (guest.folder / name).mkdir(exist_ok=True)
+    (guest.folder / name).rename(elsewhere)
+    (guest.folder / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    said = guest.says(command, "theirs/learning_rate_0.3" if command == "remove" else "theirs")
+    assert f"theirs/{name} is a link" in said.err, said
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_results_that_modeldir_did_not_write_stay(guest: Guest) -> None:
+    """A project's own table of results is left as it is, and the user is told what to type."""
+    table = "| model | accuracy |\n|---|---|\n| baseline | 0.9 |\n"
+    guest.write("results.md", table)
+    said = guest.says("synthesize", "theirs")
+    assert (guest.folder / "results.md").read_text() == table
+    assert "-o table.md" in said.err

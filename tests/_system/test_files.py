@@ -132,15 +132,32 @@ def test_an_existing_file_keeps_its_mode(tmp_path: Path, umask: None, mode: int)
     assert reading.read_json(path) == {"a": 1}
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """The file at its end changes, also where the link is relative and leads elsewhere."""
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "params.json").write_text("{}")
+@pytest.mark.parametrize("target", ["shared.json", "nowhere.json"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, target: str) -> None:
+    """A file takes the link's place; lines are not appended, and no file is made at its end."""
+    (tmp_path / "shared.json").write_text("{}")
     link = tmp_path / "params.json"
-    link.symlink_to("shared/params.json")
-    files.write_json(link, {"a": 1})
-    assert link.is_symlink()
-    assert json.loads((tmp_path / "shared" / "params.json").read_text()) == {"a": 1}
+    link.symlink_to(target)
+    for write in (files.append_line, lambda path, _: files.open_append(path)):
+        with pytest.raises(OSError, match="it is a link"):
+            write(link, {"a": 1})
+    with pytest.raises(OSError, match="it is a link"):
+        files.make_empty(link)
+    files.write_json(link, {"a": 1}, durable=True)
+    assert not link.is_symlink()
+    assert json.loads(link.read_text()) == {"a": 1}
+    assert (tmp_path / "shared.json").read_text() == "{}"
+    assert not (tmp_path / "nowhere.json").exists()
+
+
+def test_a_link_to_a_device_is_left_alone(tmp_path: Path) -> None:
+    """`-o /dev/stdout` must not replace the link in /dev."""
+    for target in ("/dev/null", "/proc/self/fd/0", "/proc/self/cmdline"):
+        link = tmp_path / target.replace("/", "_")
+        link.symlink_to(target)
+        with pytest.raises(OSError, match="Not a regular file"):
+            files.write_json(link, {})
+        assert link.is_symlink()
 
 
 def test_a_name_of_the_longest_kind_can_be_written(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 Every package writes with it: replace by rename, publish by hard link, append by one write. Start at
 `publish`. It decides every race in modeldir, e.g. which worker gets a trial's number. The rule:
 never claim anything by replacing a file. A rename succeeds for every writer and the last one wins;
-a hard link fails when the name exists. A file is complete before anybody can see its name.
+a hard link fails when the name exists. A file is complete before anybody can see its name. And
+never write through a link that lies in the place of the file: a folder of somebody else could have
+it lead anywhere.
 
 To read a file: `reading`. Whether it changed since it was read: `stamps`. The formats of our
 files: `docs/files.md`.
@@ -62,17 +64,17 @@ def write_json(path: str | os.PathLike[str], value: object, *, durable: bool = F
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = False) -> None:
     """Replace a file as a whole, by a temporary file in the same folder and a rename.
 
-    An existing file keeps its mode; a new one gets that of the umask. With `durable`, the bytes are
-    on the disk before this returns.
+    An existing file keeps its mode; a new one gets that of the umask. A link is replaced, and the
+    file at its end stays as it is. With `durable`, the bytes are on the disk before this returns.
 
     Raises:
         OSError: when the folder cannot be written (the old file is then unchanged), or when the
-            path leads to something that is no regular file, e.g. /dev/null.
+            path is or leads to something that is no regular file, e.g. /dev/null.
     """
     with replacing(path) as temporary:
         create(temporary, data, durable=durable)
     if durable:
-        _sync_folder(os.path.dirname(os.path.realpath(path)))
+        _sync_folder(os.path.dirname(os.fspath(path)))
 
 
 @contextlib.contextmanager
@@ -82,7 +84,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     For data that is too large for memory. If the body fails, the old file stays unchanged and the
     temporary one is removed.
     """
-    target, mode = _to_replace(os.fspath(path))
+    target = os.fspath(path)
+    mode = _mode_to_keep(target)
     temporary = temporary_beside(target)
     try:
         yield temporary
@@ -97,20 +100,31 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         raise
 
 
-def _to_replace(target: str) -> tuple[str, int | None]:
-    """Return the file that a path means, and its mode; None for the mode of a new file."""
+def _mode_to_keep(target: str) -> int | None:
+    """Return the mode of the file that a path names; None for the mode of a new file."""
     try:
         mode = os.lstat(target).st_mode
-        if stat.S_ISLNK(mode):  # replace the file, keep the link
-            target = os.path.realpath(target)
-            mode = os.stat(target).st_mode
     except FileNotFoundError:
-        return target, None
+        return None
+    if not stat.S_ISLNK(mode):
+        return stat.S_IMODE(_checked_mode(mode, target))
+    with contextlib.suppress(FileNotFoundError):  # /dev/stdout is a link, and must stay one
+        _checked_mode(os.stat(target).st_mode, target)
+    if os.readlink(target).startswith("/proc/"):
+        raise _not_regular(target)
+    return None
+
+
+def _checked_mode(mode: int, target: str) -> int:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "Not a regular file", target)
-    return target, stat.S_IMODE(mode)
+        raise _not_regular(target)
+    return mode
+
+
+def _not_regular(path: str) -> OSError:
+    return OSError(errno.EINVAL, "Not a regular file", path)
 
 
 def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
@@ -350,7 +364,7 @@ def append_whole(path: str | os.PathLike[str], line: bytes) -> None:
     Raises:
         OSError: when the line could not be written as a whole.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    descriptor = _open_no_link(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
@@ -362,9 +376,47 @@ def append_whole(path: str | os.PathLike[str], line: bytes) -> None:
 
 
 def open_append(path: str | os.PathLike[str]) -> int:
-    """Return a descriptor that writes at the file's end, for files that stay open, e.g. logs."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-    return os.open(path, flags, 0o666)
+    """Return a descriptor that writes at the file's end, for files that stay open, e.g. logs.
+
+    Raises:
+        OSError: when the file cannot be opened, or is a link.
+    """
+    return _open_no_link(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
+def make_empty(path: str | os.PathLike[str]) -> None:
+    """Make an empty file, unless there is a file of this name.
+
+    Raises:
+        OSError: as `open_append`.
+    """
+    os.close(_open_no_link(path, os.O_WRONLY | os.O_CREAT))
+
+
+def _open_no_link(path: str | os.PathLike[str], flags: int) -> int:
+    flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            what = "it is a link, and nothing is written through links"
+            raise OSError(errno.ELOOP, what, os.fspath(path)) from None
+        raise
+
+
+def link_among(folder: str | os.PathLike[str], name: str) -> str | None:
+    """Return the path of a link: `name` in a folder, or one of the folders in it. None without one.
+
+    To be asked before writing below `name`: `O_NOFOLLOW` only protects the last part of a path.
+    """
+    path = os.path.join(folder, name)
+    if os.path.islink(path):
+        return path
+    try:
+        with os.scandir(path) as entries:
+            return next((each.path for each in entries if each.is_symlink()), None)
+    except OSError:
+        return None
 
 
 # -- Locks -----------------------------------------------------------------------------------------
@@ -383,7 +435,7 @@ def locked(path: str | os.PathLike[str], *, patience: float = 10.0) -> Iterator[
         yield False
         return
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = _open_no_link(path, os.O_RDWR | os.O_CREAT)
     except OSError:
         yield False
         return

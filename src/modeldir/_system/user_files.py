@@ -43,6 +43,15 @@ def is_ours(status: os.stat_result) -> bool:
     return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def is_own(path: str | os.PathLike[str]) -> bool:
+    """Whether a file or folder belongs to this user. Others may be able to write to it.
+
+    Raises:
+        OSError: if it does not exist.
+    """
+    return os.name != "posix" or os.stat(path).st_uid == os.geteuid()
+
+
 def make_folder_of(path: str) -> bool:
     """Make the folder of a file. Returns whether it is there and belongs to this user alone."""
     folder = os.path.dirname(path)

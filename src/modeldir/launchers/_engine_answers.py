@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import launchers
-from modeldir._system import files, processes, reading
+from modeldir._system import files, processes, reading, user_files
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.launchers import JobRef, JobState, allowed_lines, jobs_folder
 from modeldir.launchers._job_records import JobRecord
@@ -113,7 +113,8 @@ def forget_answers(search: Path) -> None:
     path = jobs_folder(search) / _FILE
     _own.pop(path, None)
     with contextlib.suppress(OSError):
-        os.unlink(path)
+        if _is_own(path):
+            os.unlink(path)
 
 
 def _shared(
@@ -248,13 +249,24 @@ def _saved(path: Path) -> _SavedAnswers:
 
 
 def _save(path: Path, every: float, known: dict[str, JobState]) -> dict[str, JobState]:
-    """Save answers for all readers; for this process alone where the folder is not writable."""
+    """Save answers for all readers; for this process alone where the folder is not our own."""
     answers = {token: [s.alive, s.words, s.runs] for token, s in known.items()}
     with contextlib.suppress(OSError):
-        files.write_json(path, {"every": every, "answers": answers})
-        _ahead[path] = os.stat(path).st_mtime - time.time()
+        if _is_own(path):
+            files.write_json(path, {"every": every, "answers": answers})
+            _ahead[path] = os.stat(path).st_mtime - time.time()
     _own[path] = _SavedAnswers(stamp(path), time.monotonic(), every, known)
     return dict(known)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether the file's folder is this user's, and is reached through no link of the search.
+
+    To watch a folder of another user writes nothing there: that user could put a link in between.
+    """
+    jobs = path.parent
+    is_direct = files.link_among(jobs.parent.parent, jobs.parent.name) is None
+    return is_direct and user_files.is_own(jobs)
 
 
 def _states_in(value: Mapping[str, Any]) -> dict[str, JobState]:

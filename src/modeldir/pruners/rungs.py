@@ -136,7 +136,7 @@ def note_removed(rungs: Path, numbers: set[int]) -> None:
     with contextlib.suppress(OSError):  # they are counted then, until there is room
         for number in numbers - known:
             folder.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(folder / f"{number:06d}", os.O_WRONLY | os.O_CREAT, 0o666))
+            files.make_empty(folder / f"{number:06d}")
         for number in known - numbers:
             os.unlink(folder / f"{number:06d}")
 

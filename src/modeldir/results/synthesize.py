@@ -431,12 +431,15 @@ def _without_file(tree: Tree, name: str) -> Iterator[str]:
 def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Iterator[Path]:
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
         path, data = folder / name, text.encode()
-        there = reading.read_bytes(path, reading.RESULTS) or b""
+        there = reading.read_bytes(path, reading.RESULTS)
         if there == data:  # the folder keeps its modification time
             yield path
             continue
-        if not _may_replace(name, there):
-            warnings.append(f"{path} was left as it is: it holds more than a table of results")
+        if path.is_symlink() or (path.is_file() and not _may_replace(name, there)):
+            warnings.append(
+                f"{path} was left as it is: modeldir did not write all of it\n"
+                f"  the table in another file: -o {path.with_stem('table').name}"
+            )
             continue
         try:
             files.write_bytes(path, data)
@@ -446,15 +449,16 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
         yield path
 
 
-def _may_replace(name: str, there: bytes) -> bool:
-    """Whether a file contains only results. People write notes below their tables."""
+def _may_replace(name: str, there: bytes | None) -> bool:
+    """Whether modeldir, or CS230's script, wrote a file. People write notes below their tables."""
+    if there is None or not there.strip(b"\0 \t\r\n"):  # after a power cut it may be empty
+        return there is not None
     if name == CSV:
-        return not there or there.startswith(b"experiment")
-    text = there.decode("utf-8", "replace")
-    lines = text.splitlines()
-    table = lines[1:] if text.startswith("# ") else lines
+        return there.startswith((b"experiment,", b"experiment\n"))
+    title, *table = there.decode("utf-8", "replace").splitlines()
     others = [line for line in table if line[:1] != "|"]
-    return all(not line.strip() or _is_note(line) for line in others)
+    is_ours = re.match(r"# .*: [0-9,]+(?: of [0-9,]+)? experiments?\b|\| +\|", title) is not None
+    return is_ours and all(not line.strip() or _is_note(line) for line in others)
 
 
 def _is_note(line: str) -> bool:

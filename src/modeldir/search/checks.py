@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
@@ -19,6 +20,16 @@ from modeldir.search import membership
 if TYPE_CHECKING:
     from modeldir.search.plan import Plan
     from modeldir.search.trials import Trials
+
+
+def check_home(folder: Path) -> None:
+    """Refuse a folder whose `.modeldir`, or a folder in it, is a link: nothing is written there."""
+    link = files.link_among(folder, attempts.HOME)
+    if link is not None:
+        raise SearchError(
+            f"{link} is a link, and nothing is written through links\n  rm {quoted(link)}",
+            state="Nothing was started.",
+        )
 
 
 def check_untrained(folder: Path) -> None:

@@ -89,7 +89,7 @@ class Claims:
 
     def mark(self, name: str) -> None:
         """Write a mark, which is an empty file."""
-        os.close(os.open(os.path.join(self.home, name), os.O_WRONLY | os.O_CREAT, 0o666))
+        files.make_empty(os.path.join(self.home, name))
 
     def mark_made(self, number: int) -> None:
         """Mark that a trial's folder was there, by a second name of its claim.

@@ -65,7 +65,7 @@ def fill_rungs(plan_file: PlanFile, trials: Trials) -> None:
                 Judge(replace(orders, judges=False), attempt, resumes=False).hear_again(lines)
     with contextlib.suppress(OSError):  # on a full disk the next worker fills them once more
         done.parent.mkdir(parents=True, exist_ok=True)
-        done.touch()
+        files.make_empty(done)
 
 
 def _rungs(folder: Path) -> Path:

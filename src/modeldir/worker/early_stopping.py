@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from modeldir._system import reading
+from modeldir._system import files, reading
 from modeldir._system.stamps import Seen, Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
@@ -63,8 +63,9 @@ class EarlyStopping:
         return (None if self._make_judge().is_broken else wait), None
 
     def _complain(self, words: str) -> None:
-        with contextlib.suppress(OSError), open(console_path(self._start), "ab") as console:
-            console.write(f"modeldir: {words}\n".encode(errors="replace"))
+        line = f"modeldir: {words}\n".encode(errors="replace")
+        with contextlib.suppress(OSError):
+            files.append_whole(console_path(self._start), line)
 
     def _script_judges(self) -> bool:
         size = _size(os.path.join(self._folder, attempts.EVENTS))

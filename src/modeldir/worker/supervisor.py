@@ -396,8 +396,8 @@ class _Attempt:
             )
         except (OSError, ValueError) as error:
             words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
-            with contextlib.suppress(OSError), open(self.console, "ab") as console:
-                console.write(words.encode(errors="replace"))
+            with contextlib.suppress(OSError):
+                files.append_whole(self.console, words.encode(errors="replace"))
             return _NOT_STARTED, resource.struct_rusage([0] * 16)
         if self.record.record["process"] is None or not processes.LINUX:
             try:
@@ -546,8 +546,8 @@ class _Attempt:
         silent = heartbeat.BEATS_TO_GIVE_UP * self.heart.interval
         reason = f"its folder could not be written for {silent:g} s"
         words = f"modeldir: {reason}: the training is ended, others may take it for dead\n"
-        with contextlib.suppress(OSError), open(self.console, "ab") as console:
-            console.write(words.encode())
+        with contextlib.suppress(OSError):
+            files.append_whole(self.console, words.encode())
         self._stop(attempts.INTERRUPTED, reason)
         self.kill_at = self.awake.now + min(self.start.grace, self.heart.interval)
 

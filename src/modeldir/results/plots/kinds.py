@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from modeldir._system import files
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.results.experiment_tree import default_folder, read_tree
 
@@ -95,7 +96,8 @@ def save(  # noqa: PLR0913 - the options of `plot`, for several kinds
             skipped.append(error.without_state())
     for figure, target in drawn:
         try:
-            figure.savefig(target)
+            with files.replacing(target) as temporary:
+                figure.savefig(temporary, format=target.suffix[1:].lower())
         except OSError as error:
             raise ModeldirError(f"{target} cannot be written: {error.strerror}") from error
     return [target for _, target in drawn]

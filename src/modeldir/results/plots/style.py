@@ -85,7 +85,7 @@ class Paper(Figure):
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save without a date, so that the same trials give the same file."""
-        suffix = str(fname).lower().rpartition(".")[2]
+        suffix = options.get("format") or str(fname).lower().rpartition(".")[2]
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix)
         dpi = _PNG_DPI if suffix == "png" else _EMBEDDED_DPI
         with settings(), mpl.rc_context({"svg.hashsalt": "modeldir"}):
