@@ -224,11 +224,16 @@ def test_a_note_on_a_search() -> None:
 
 
 def test_next_is_the_projects_own_evaluation() -> None:
-    """Where an evaluate.py lies, the best experiment is to be evaluated."""
+    """Where an evaluate.py lies, the best experiment is to be evaluated; once it is, not again."""
     search()
     Path("evaluate.py").touch()
-    command = f"python evaluate.py --model_dir {SEARCH}/learning_rate_0.01"
+    best = f"{SEARCH}/learning_rate_0.01"
+    command = f"python evaluate.py --model_dir {best}"
     assert command in in_terminal(80, "synthesize")
+    assert command in typed("show", best).stdout
+    Path(best, "metrics_test_best_weights.json").write_text('{"accuracy": 0.9}')
+    assert f"modeldir show {best}" in in_terminal(80, "synthesize")
+    assert f"next: modeldir log {best}" in typed("show", best).stdout
 
 
 def test_a_table_in_a_file(snapshot: SnapshotAssertion) -> None:

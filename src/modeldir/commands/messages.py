@@ -52,7 +52,10 @@ def wait_for_more(seconds: float) -> None:
 
 
 def after_best(best: Path) -> str:
-    if os.path.isfile("evaluate.py"):
+    """Return the command to type next: evaluate the best experiment, or show it after that."""
+    from modeldir.experiment import experiment  # noqa: PLC0415 - not needed by most commands
+
+    if os.path.isfile("evaluate.py") and not experiment.scores(best).test:
         return f"python evaluate.py --model_dir {quoted(best)}"
     return f"modeldir show {quoted(best)}"
 

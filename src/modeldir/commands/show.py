@@ -174,8 +174,8 @@ def _last_lines(row: ExperimentRow) -> str:
 def _next(row: ExperimentRow) -> str:
     folder = quoted(row.path)
     if row.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
-        has_script = os.path.isfile("evaluate.py")
-        return messages.after_best(row.path) if has_script else f"modeldir log {folder}"
+        can_evaluate = os.path.isfile("evaluate.py") and not row.scores.test
+        return messages.after_best(row.path) if can_evaluate else f"modeldir log {folder}"
     if row.status.state == attempts.WAITING:
         return f"modeldir run {folder} -- python train.py"
     return f"modeldir log {folder} --tail 20"

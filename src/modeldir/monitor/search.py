@@ -227,6 +227,7 @@ class SearchMonitor:
         states = Counter(each.status.state for each in self._trials.values())
         remaining = self._inventory.to_come(states)
         best, seconds = self._best_and_recent(metric)
+        to_retry = self._inventory.wanted_again()
         return SearchSnapshot(
             folder=self.folder,
             running=rows,
@@ -235,9 +236,9 @@ class SearchMonitor:
             best=best,
             states=states,
             remaining=remaining,
-            to_retry=self._inventory.wanted_again(),
+            to_retry=to_retry,
             goal=self._inventory.plan.goal(best),
-            time_left=self._time_left(rows, states, remaining, seconds),
+            time_left=self._time_left(rows, states, remaining, seconds, to_retry),
             elapsed=self._elapsed(),
             worker=None if running else self._worker(),
             workers=worker_counts.count_workers(self.folder, self._jobs) if self._jobs else None,
@@ -296,13 +297,14 @@ class SearchMonitor:
         states: Mapping[str, int],
         remaining: int | None,
         seconds: Sequence[float],
+        to_retry: int,
     ) -> TimeLeft | None:
         waiting = states.get(attempts.WAITING, 0) + states.get(attempts.INTERRUPTED, 0)
         if remaining is None or not rows:
             return None
         ages = [row.age or 0.0 for row in rows]
         slots = sum(each.jobs for each in self._members)
-        return estimate(seconds, ages, remaining + waiting, max(slots, len(rows)))
+        return estimate(seconds, ages, remaining + waiting + to_retry, max(slots, len(rows)))
 
     def _elapsed(self) -> float | None:
         began = [unix_time(each.started) for each in self._members]

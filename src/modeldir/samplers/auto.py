@@ -44,7 +44,8 @@ def choose(  # noqa: PLR0913 - all that the rule depends on
     """
     even = "sobol" if len(space.dims) <= max_dims() else "random"
     if trials is not None and trials < MIN_TO_LEARN and not taught:
-        return even, f"{trials} trials are too few to learn from: spread evenly"
+        few = "1 trial is too few" if trials == 1 else f"{trials} trials are too few"
+        return even, f"{few} to learn from: spread evenly"
     if "optuna" not in installed:
         return even, "Optuna is not installed (pip install 'modeldir[optuna]'): spread evenly"
     if len(objectives) > 1:
