@@ -148,6 +148,21 @@ def test_a_broken_claim_is_a_number_spent(folder: Path, text: str) -> None:
     assert made(trials, 0.2).number == 3
 
 
+def test_a_claim_that_is_complete_a_moment_later_is_waited_for(folder: Path) -> None:
+    """A network file system shows a part of it: its configuration must not be made twice."""
+    made(looked(folder), 0.1)
+    shutil.rmtree(folder / "lr_0.1")
+    (folder / ".modeldir/trials/000001.made").unlink()
+    claim = folder / ".modeldir/trials/000001.json"
+    whole = claim.read_text()
+    claim.write_text(whole[:50])
+    with ThreadPoolExecutor() as pool:
+        trials = pool.submit(looked, folder)
+        time.sleep(0.3)
+        claim.write_text(whole)
+        assert known(trials.result()) == {1: "lr_0.1"}
+
+
 def test_a_base_in_another_notation_makes_trials_in_it(tmp_path: Path) -> None:
     """params.yaml in the search, params.yaml in each trial: the script opens the name it knows."""
     (tmp_path / "params.yaml").write_text("lr: 0.5\nwidth: 8\n")

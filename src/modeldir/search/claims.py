@@ -25,6 +25,8 @@ AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
 ASIDE = re.compile(r"(\d{6,})\.aside")
 UNPRUNED = re.compile(r"(\d{6,})\.unpruned")
 
+_PATIENCE = 3.0
+"""Seconds after a listing until which its claims may become complete: caches last as long."""
 _LOOK_AGAIN = 1.0
 """Seconds after which the claims are listed again, even if their folder looks unchanged."""
 _TICK_NS = 20_000_000
@@ -50,6 +52,7 @@ class Claims:
         self.unpruned: set[int] = set()
         self.left: tuple[int, int] | None = None
         self.looked = 0.0
+        self._incomplete: set[int] = set()  # they were waited for, and did not change
 
     def path(self, number: int) -> str:
         """Return the path of a claim."""
@@ -72,6 +75,18 @@ class Claims:
             )
         except (KeyError, TypeError):
             return None  # from a disk that was full: its number is not used again
+
+    def read_patiently(self, number: int) -> TrialRecord | None:
+        """Read a claim, a few times if it is incomplete.
+
+        A network file system may show a part of a complete claim. A worker that skipped it would
+        make its configuration a second time. After a power cut a claim stays incomplete.
+        """
+        while (record := self.read(number)) is None and number not in self._incomplete:
+            if time.monotonic() >= self.looked + _PATIENCE:
+                self._incomplete.add(number)
+            time.sleep(0.05)
+        return record
 
     def publish(self, name: str, claim: bytes) -> bool:
         """Write a claim under its name, all at once. False if the name is taken."""

@@ -96,7 +96,7 @@ class Trials:
         claims.left, claims.looked = claims.state(), time.monotonic()  # before looking
         names = self._marks()
         for number in sorted(self._claimed(names)):
-            record = self.claims.read(number)
+            record = self.claims.read_patiently(number) if make else self.claims.read(number)
             self._highest = max(self._highest, number)
             if record is None:
                 continue
