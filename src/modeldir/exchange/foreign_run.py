@@ -63,11 +63,6 @@ class ForeignRun:
     log: Path | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def has_status(self) -> bool:
-        """Whether the tool recorded the run's end, or at least its start."""
-        return self.status is not None or self.unfinished
-
 
 @dataclass(frozen=True)
 class ForeignStudy:

@@ -23,7 +23,6 @@ from modeldir.exchange.foreign_files import (
 from modeldir.exchange.foreign_run import ForeignRun, nest, parse_value
 from modeldir.experiment import attempts, failures
 
-TOOL = "guild"
 _ATTRS = ".guild/attrs"
 _STOPPED = {-15, -2, 130, 143}
 """Exit codes of a run that was stopped by a signal."""
@@ -43,7 +42,8 @@ def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
 
 
 def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun:
-    attrs = {name: _attr(path / _ATTRS / name, problems) for name in _files(path / _ATTRS)}
+    entries = sorted(entry for entry in (path / _ATTRS).iterdir() if entry.is_file())
+    attrs = {entry.name: _attr(entry, problems) for entry in entries}
     flags = attrs.get("flags")
     started, ended = _time(attrs.get("started")), _time(attrs.get("stopped"))
     code = attrs.get("exit_status")
@@ -55,10 +55,11 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun:
     tail = reading.tail(output) if output.is_file() else b""
     events = event_files(path, problems)
     lines = event_lines(events, problems) if events else read_lines(path, names, problems)
-    command = attrs.get("cmd")
+    command, label = attrs.get("cmd"), attrs.get("label")
+    label = f"_{label}" if isinstance(label, str) and label else ""
     return ForeignRun(
-        key=f"{TOOL}:{path.name}",
-        name=_name(path, attrs),
+        key=f"guild:{path.name}",
+        name=f"{path.name[:8]}{label}",
         source=path,
         hyperparameters=nest(flags) if isinstance(flags, Mapping) else {},
         lines=[{n: v for n, v in line.items() if not n.startswith("sys/")} for line in lines],
@@ -73,10 +74,6 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun:
         facts={"id": path.name, "label": attrs.get("label"), "exit_status": code,
                "sourcecode_digest": attrs.get("sourcecode_digest")},
     )  # fmt: skip
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
 
 
 def _attr(path: Path, problems: Problems) -> Any:
@@ -94,8 +91,3 @@ def _attr(path: Path, problems: Problems) -> Any:
 def _time(stamp: object) -> float | None:
     """Convert a time of Guild, which is in microseconds."""
     return stamp / 1e6 if isinstance(stamp, (int, float)) else None
-
-
-def _name(path: Path, attrs: Mapping[str, Any]) -> str:
-    label = attrs.get("label")
-    return f"{path.name[:8]}_{label}" if isinstance(label, str) and label else path.name[:8]

@@ -25,7 +25,6 @@ from modeldir.exchange.foreign_files import (
 from modeldir.exchange.foreign_run import ForeignRun, parse_value
 from modeldir.params import plain_values
 
-TOOL = "hydra"
 _CONFIG = ".hydra/config.yaml"
 _REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+)*)\}")
 _LONGEST_CHAIN = 20
@@ -54,7 +53,7 @@ def _run(source: Path, path: Path, names: list[str], problems: Problems) -> Fore
     folder = path.relative_to(source).as_posix()
     number = job.get("num")
     return ForeignRun(
-        key=f"{TOOL}:{path}",
+        key=f"hydra:{path}",
         name="__".join(f"{n}_{v}" for n, v in overridden.items()) or path.name,
         source=path,
         hyperparameters=hyperparameters,

@@ -194,7 +194,7 @@ def _write_files(folder: Path, run: ForeignRun, contents: Mapping[str, bytes], d
     """Write all files of a run, `origin.json` last: without it the run is not yet imported."""
     for name, data in contents.items():
         files.write_bytes(folder / name, data)
-    if run.has_status:
+    if run.status is not None or run.unfinished:
         files.write_json(folder / attempts.run_file(1), _run_file(folder, run))
     tool = run.key.partition(":")[0]
     origin = {"tool": tool, "key": run.key, "path": str(run.source), "digest": digest}

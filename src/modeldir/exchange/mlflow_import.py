@@ -20,7 +20,6 @@ from modeldir.exchange.foreign_files import Problems, load_values, read_or_repor
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, nest, parse_value
 from modeldir.experiment import attempts
 
-TOOL = "mlflow"
 DATABASE = "mlflow.db"
 _STATUS_BY_NUMBER = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
 _STATUSES = {
@@ -73,7 +72,7 @@ def _foreign(run: _Run, group: str) -> ForeignRun:
     status = _STATUSES.get(run.status)
     started, ended = (t / 1000 if isinstance(t, int) else None for t in (run.started, run.ended))
     return ForeignRun(
-        key=f"{TOOL}:{run.key}",
+        key=f"mlflow:{run.key}",
         name=run.name or run.key,
         source=run.source,
         group=group,

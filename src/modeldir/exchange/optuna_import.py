@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-TOOL = "optuna"
 _STATUSES = {
     "COMPLETE": attempts.COMPLETED,
     "PRUNED": attempts.PRUNED,
@@ -89,7 +88,7 @@ def _objectives(study: Any) -> Objectives:
 def _run(
     path: Path, study: str, group: str, trial: FrozenTrial, objectives: Objectives
 ) -> ForeignRun:
-    started, ended = trial.datetime_start, trial.datetime_complete
+    started, ended, metric = trial.datetime_start, trial.datetime_complete, objectives[0][0]
     mark = trial.user_attrs.get(MARK)
     constant = trial.user_attrs.get("hyperparameters") if isinstance(mark, dict) else None
     configuration = {name: _value(value) for name, value in trial.params.items()}
@@ -97,12 +96,12 @@ def _run(
     values = dict(zip((n for n, _ in objectives), trial.values or (), strict=False))
     reason = mark.get("reason") if isinstance(mark, dict) else None
     return ForeignRun(
-        key=f"{TOOL}:{path}:{study}:{trial.number}",
+        key=f"optuna:{path}:{study}:{trial.number}",
         name=str(mark["experiment"]) if isinstance(mark, dict) else f"trial_{trial.number:06d}",
         source=path,
         group=group,
         hyperparameters=nest(flat),
-        lines=[_line(step, v, objectives) for step, v in sorted(trial.intermediate_values.items())],
+        lines=[{"step": at, metric: v} for at, v in sorted(trial.intermediate_values.items())],
         results={"best": values} if trial.state.name == "COMPLETE" else {},
         number=trial.number + 1,
         configuration=configuration,
@@ -114,10 +113,6 @@ def _run(
         objectives=objectives,
         facts={"study": study, "number": trial.number, "user_attrs": trial.user_attrs},
     )
-
-
-def _line(step: int, value: float, objectives: Objectives) -> dict[str, float]:
-    return {"step": step, objectives[0][0]: value}
 
 
 def _value(value: Any) -> Any:

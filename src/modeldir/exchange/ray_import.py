@@ -19,7 +19,6 @@ from modeldir.exchange.foreign_run import ForeignRun, metric_name
 from modeldir.experiment import attempts, failures
 from modeldir.metrics import metric_files
 
-TOOL = "ray"
 _RESULT = "result.json"
 _ADDED_BY_RAY = frozenset({
     "training_iteration", "time_total_s", "time_this_iter_s", "time_since_restore", "timestamp",
@@ -76,7 +75,7 @@ def _run(
     if status is None and last.get("done") is True:
         status = attempts.COMPLETED
     return ForeignRun(
-        key=f"{TOOL}:{path.parent.name}:{key}",
+        key=f"ray:{path.parent.name}:{key}",
         name=path.name,
         source=path,
         hyperparameters=hyperparameters,

@@ -18,7 +18,6 @@ from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step
 from modeldir.experiment import attempts, failures
 from modeldir.metrics import metric_files
 
-TOOL = "sacred"
 _STATUSES = {
     "COMPLETED": attempts.COMPLETED,
     "FAILED": attempts.FAILED,
@@ -55,7 +54,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun | None:
     trace = "".join(map(str, run.get("fail_trace") or ()))
     result = dict(metric_files.numbers_in({"result": run.get("result")}))
     return ForeignRun(
-        key=f"{TOOL}:{path}",
+        key=f"sacred:{path}",
         name=f"{title}_{path.name}",
         source=path,
         hyperparameters=hyperparameters,

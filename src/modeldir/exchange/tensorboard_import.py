@@ -17,7 +17,6 @@ from modeldir.exchange.foreign_files import Problems, is_event_file, read_events
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, nest, parse_value
 from modeldir.experiment import attempts
 
-TOOL = "tensorboard"
 _SPLIT_FOLDERS = {
     "train": "train/", "validation": "val/", "val": "val/", "eval": "val/", "test": "test/",
 }  # fmt: skip
@@ -104,7 +103,7 @@ def _run(source: Path, path: Path, run: _Events) -> ForeignRun:
     name = folder if folder != "." else files.absolute(path).name
     times = run.times or [0.0]
     return ForeignRun(
-        key=f"{TOOL}:{path}",
+        key=f"tensorboard:{path}",
         name=name.replace("/", "__"),
         source=path,
         hyperparameters=nest({n: _value(v) for n, v in run.hyperparameters.items()}),

@@ -204,16 +204,13 @@ def events(data: bytes) -> Iterator[ScalarEvent]:
             for value in _messages(_fields(summary), 1):
                 _read_summary_value(_fields(value), scalars, plugins)
         if scalars or plugins:
-            step = _signed(_last(fields, 2, 0))
+            step = _last(fields, 2, 0)
+            step -= (1 << 64) if step >> 63 else 0  # varints have no sign
             yield ScalarEvent(float(_last(fields, 1, 0.0)), step, scalars, plugins)
 
 
 def _messages(fields: Fields, number: int) -> Iterable[bytes]:
     return (each for each in fields.get(number, ()) if isinstance(each, bytes))
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
 
 
 def _read_summary_value(

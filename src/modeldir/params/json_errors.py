@@ -130,7 +130,9 @@ def _bad_number(token: _Token) -> Iterator[Mistake]:
     if written[-1] in "Ny":
         hint = "JSON has no form for it; null can stand for 'none'"
     elif is_whole(written):
-        digits, most = len(written.lstrip("-")), _most_digits()
+        digits = len(written.lstrip("-"))
+        # Older versions of 3.10 have no limit.
+        most = getattr(sys, "get_int_max_str_digits", int)()
         if most and digits > most:
             problem = f"an integer of {digits} digits is more than Python reads"
             yield Mistake(token.place, token.key, problem, None)
@@ -146,10 +148,6 @@ def _bad_number(token: _Token) -> Iterator[Mistake]:
 def is_whole(written: str) -> bool:
     """Return whether a JSON number is written as an integer: 10, not 1e1."""
     return written.lstrip("-").isdigit()
-
-
-def _most_digits() -> int:
-    return getattr(sys, "get_int_max_str_digits", int)()  # older versions of 3.10 have no limit
 
 
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'

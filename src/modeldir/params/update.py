@@ -7,7 +7,7 @@ copy, so that nothing is changed unless all values fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -177,19 +177,17 @@ def _is_similar(name: str, other: str) -> bool:
     words, others = re.split(r"[_.\-]", name), re.split(r"[_.\-]", other)
     if len(words) != len(others):
         one, two = _joined(name), _joined(other)
-        return len(one) != len(two) and _is_typo(one, two) and _has_word(name, other)
+        is_joined = len(one) > _SHORTEST and ("_" in other) != ("_" in name)  # batchsiz, batch_size
+        return is_joined and len(one) != len(two) and _is_typo(one, two)
     differing = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
     if len(differing) != 1 or not _is_typo(*differing[0]):
         return False
-    return _is_counted(words) or not _is_inflected(*differing[0])
+    is_counted = len(words) > 1 and words[0].lower() in _COUNTING
+    return is_counted or not _is_inflected(*differing[0])
 
 
 _COUNTING = frozenset({"num", "n", "nb", "number", "no", "max", "min", "total", "save", "every"})
 """After these words comes what is counted: `num_epoch` can only mean `num_epochs`."""
-
-
-def _is_counted(words: Sequence[str]) -> bool:
-    return len(words) > 1 and words[0].lower() in _COUNTING
 
 
 def _is_inflected(word: str, other: str) -> bool:
@@ -205,11 +203,6 @@ _ENDINGS = frozenset("srdSRD")
 
 def _joined(name: str) -> str:
     return re.sub(r"[_.\-]", "", name).lower()
-
-
-def _has_word(name: str, other: str) -> bool:
-    """Return whether the words differ only in how they are joined: `batchsiz` and `batch_size`."""
-    return len(_joined(name)) > _SHORTEST and ("_" in other) != ("_" in name)
 
 
 def _is_typo(word: str, other: str) -> bool:

@@ -12,14 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from modeldir._system import plugins
 from modeldir.errors import Problem, SearchError
+from modeldir.metrics.objective import Direction
 from modeldir.pruners._common import WrongOptionsError
-
-if TYPE_CHECKING:
-    from modeldir.metrics.objective import Direction
 
 GROUP = "modeldir.pruners"
 """The group of entry points in which other packages offer pruners."""
@@ -93,7 +91,8 @@ class Setting:
 
         known = _defaults(maker_of(self.kind))
         whole = {"kind": self.kind, "options": {**known, **self.options}}
-        return f"{_safe(self.kind)}-{canonical_hash(whole)[:8]}"
+        safe = "".join(letter if letter.isalnum() else "_" for letter in self.kind)
+        return f"{safe}-{canonical_hash(whole)[:8]}"
 
 
 def parse_text(text: str) -> str | dict[str, Any]:
@@ -230,7 +229,3 @@ def _defaults(maker: Maker) -> dict[str, Any]:
         for name, parameter in inspect.signature(maker).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-
-
-def _safe(text: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in text)

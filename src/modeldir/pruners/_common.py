@@ -6,12 +6,9 @@ The rule: NaN is worse than any number.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from modeldir.metrics.objective import Direction
+from modeldir.metrics.objective import Direction
 
 _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 10: "tenth"}
 

@@ -7,15 +7,11 @@ promotes them later, which an unknown script cannot do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
 
+from modeldir.metrics.objective import Direction
+from modeldir.pruners import Rungs
 from modeldir.pruners._common import check_integers, count_better, share_words
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from modeldir.metrics.objective import Direction
-    from modeldir.pruners import Rungs
 
 
 class Asha:

@@ -7,16 +7,12 @@ each bracket as ASHA's stopping variant. A trial's number decides its bracket.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
 
+from modeldir.metrics.objective import Direction
+from modeldir.pruners import Rungs
 from modeldir.pruners._common import check_integers
 from modeldir.pruners.asha import Asha
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from modeldir.metrics.objective import Direction
-    from modeldir.pruners import Rungs
 
 BRACKETS = 3
 """Number of brackets if `max_step` is not given."""

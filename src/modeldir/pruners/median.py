@@ -8,16 +8,11 @@ step, or else the first of many parallel trials would all run to their end.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
-from modeldir.metrics.objective import better
+from modeldir.metrics.objective import Direction, better
+from modeldir.pruners import Rungs
 from modeldir.pruners._common import check_integers, count_better
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from modeldir.metrics.objective import Direction
-    from modeldir.pruners import Rungs
 
 
 class Median:

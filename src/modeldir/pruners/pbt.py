@@ -7,14 +7,9 @@ behind, its latest value counts, and for one that is ahead, its value at this st
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from modeldir.metrics.objective import Direction
+from modeldir.pruners import Rungs
 from modeldir.pruners._common import check_integers, count_better
-
-if TYPE_CHECKING:
-    from modeldir.metrics.objective import Direction
-    from modeldir.pruners import Rungs
-
 
 _LEFT = 0
 """A rung that is no step. Members record there that they were stopped, or have come back."""

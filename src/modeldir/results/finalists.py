@@ -21,6 +21,7 @@ from modeldir.experiment.discovery import CONFIRM
 from modeldir.experiment.experiment import is_search, params_file
 from modeldir.metrics import objective
 from modeldir.params import plain_values
+from modeldir.params.equality import all_same
 from modeldir.params.plain_values import SEED
 from modeldir.results.experiment_tree import Tree, read_tree
 from modeldir.results.experiments import ExperimentRow
@@ -280,14 +281,10 @@ def _space(found: Finalists) -> dict[str, Any]:
     names = [
         name
         for name in first
-        if name != SEED and len({_as_text(point.flat[name]) for point in found.points}) > 1
+        if name != SEED and not all_same([point.flat[name] for point in found.points])
     ]
     rows = [{name: point.flat[name] for name in names} for point in found.points]
     return {key: value for key, value in exact_plan(rows, {}).items() if value}
-
-
-def _as_text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
 
 
 def _written(point: Point) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
 
         condition = filters.parse(choice.where)
         wanted += condition.names
-    at = _moments(wanted)
+    by_header = {each.header: each for name in wanted if (each := moments.parse(name))}
+    at = [*by_header.values()]
     if condition is not None and tree.experiments:
         tree = replace(tree, experiments=tree.experiments.only(_matching(tree, condition, at)))
     found = list(parts.parts_of(tree, at))
@@ -104,11 +105,6 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
 def matching(tree: Tree, where: str) -> Tree:
     """Return the experiments of a tree that satisfy a condition."""
     return _whole(tree, Choice(where=where)).tree
-
-
-def _moments(names: Sequence[str]) -> list[moments.Moment]:
-    found = {each.header: each for name in names if "@" in name and (each := moments.parse(name))}
-    return [*found.values()]
 
 
 def _matching(tree: Tree, condition: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:

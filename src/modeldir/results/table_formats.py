@@ -129,7 +129,8 @@ def to_latex(table: Table) -> str:
         for place in column.best:
             block[place] = rf"\textbf{{\boldmath {block[place]}}}"
     title = visible(table.title or "").replace("\n", " ")
-    foreign = _beyond_pdflatex("".join([*heads, *(cell for block in cells for cell in block)]))
+    whole = "".join([*heads, *(cell for block in cells for cell in block)])
+    foreign = " ".join(sorted({*re.findall(_BEYOND, whole)})[:_MOST_NAMED])
     lines = [
         f"% {title}",
         r"% needs \usepackage{booktabs}",
@@ -160,11 +161,6 @@ _LATEX_SPECIAL = r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]"  # not compiled: LaTeX 
 
 def _latex_text(text: str) -> str:
     return re.sub(_LATEX_SPECIAL, lambda found: _LATEX[found[0]], visible(text))
-
-
-def _beyond_pdflatex(text: str) -> str:
-    """Return characters that pdflatex cannot print: all but Latin letters and punctuation."""
-    return " ".join(sorted({*re.findall(_BEYOND, text)})[:_MOST_NAMED])
 
 
 def _latex_signs(text: str) -> str:

@@ -65,7 +65,7 @@ def to_text(
     left out, the lowest priority first. `digits` are the decimals of metrics, by default all.
     """
     texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
-    if width is not None and not _fits(texts, width):
+    if width is not None and _width_of(texts) > width:
         texts = _fitted(table, texts, width, signs.cut)
     lines = [*wrapped(table.title, width), ""] if table.title else []
     blocks = [text.block(rule="-" * text.width, colour=colour) for text in texts]
@@ -241,10 +241,6 @@ _STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
 """The color of each status. Its word says the same."""
 
 
-def _fits(texts: Sequence[_Text], width: int) -> bool:
-    return _width_of(texts) <= width
-
-
 def _width_of(texts: Sequence[_Text]) -> int:
     return sum(text.width for text in texts) + len(_GAP) * (len(texts) - 1)
 
@@ -265,7 +261,7 @@ def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list
     def chosen(first: _Text) -> list[_Text]:
         return [first, *(others[place - 1] for place in places)]
 
-    while places and not _fits(chosen(least), width):
+    while places and _width_of(chosen(least)) > width:
         places.remove(min(places, key=lambda place: (columns[place].priority, -place)))
     room = width - (_width_of(chosen(least)) - least.width)
     whole = name.narrowed(room, sign)

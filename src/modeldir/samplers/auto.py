@@ -7,15 +7,11 @@ on results: a search keeps its sampler. The measurements behind it: docs/search_
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
+from modeldir.samplers import Objectives
 from modeldir.samplers.sobol import max_dims
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from modeldir.samplers import Objectives
-    from modeldir.space import Space
+from modeldir.space import Space
 
 MIN_TO_LEARN = 11
 """With fewer trials, a search is over before a model begins to learn."""

@@ -8,7 +8,8 @@ finds the same state. A trial that ends after its generation changes nothing.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from modeldir.samplers import (
     Objectives,
@@ -20,12 +21,7 @@ from modeldir.samplers import (
 )
 from modeldir.samplers.dims import is_integer, is_log, sorted_numbers
 from modeldir.samplers.taken import Taken, seed_for
-from modeldir.space import Choice
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from modeldir.space import Dim, Space
+from modeldir.space import Choice, Dim, Space
 
 TRIES = 10
 """The number of attempts to propose a new configuration before drawing a random one."""

@@ -6,17 +6,13 @@ names the line.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from modeldir.errors import SpaceError
-from modeldir.samplers import Proposal
+from modeldir.samplers import Observation, Proposal, Sampler
 from modeldir.samplers.taken import Taken
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from modeldir.samplers import Observation, Sampler
-    from modeldir.space import Space
+from modeldir.space import Space
 
 _T = TypeVar("_T")
 
@@ -37,7 +33,8 @@ class CheckedSampler:
         if proposal is None:
             return None
         if not isinstance(proposal, Proposal):
-            problem = f"{self._name}: ask({number}) returned {_describe(proposal)}"
+            found = f"a {type(proposal).__name__}: {proposal!r:.80}"
+            problem = f"{self._name}: ask({number}) returned {found}"
             hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
             raise SpaceError("The sampler made no proposal:", [(problem, hint)])
         if not self._space.contains(proposal.point):
@@ -70,7 +67,3 @@ class CheckedSampler:
             problem = f"{self._name} broke {where}: {type(error).__name__}: {error}"
             hint = "\n    ".join([*lines, "fix the sampler, then run the same command again"])
             raise SpaceError("The sampler failed:", [(problem, hint)]) from error
-
-
-def _describe(found: object) -> str:
-    return f"a {type(found).__name__}: {found!r:.80}"

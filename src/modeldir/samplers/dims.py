@@ -5,16 +5,11 @@ Samplers that fit a model call these functions. `point_key` compares configurati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 from modeldir.params import equality
-from modeldir.space import Choice
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from modeldir.space import Dim
+from modeldir.space import Choice, Dim
 
 
 def sorted_numbers(domain: Choice) -> tuple[Any, ...] | None:

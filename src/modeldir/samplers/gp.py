@@ -7,18 +7,14 @@ et al., NeurIPS 2023.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
 from modeldir.samplers._optuna import STARTUP, OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
 from modeldir.samplers.tpe import make_tpe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from modeldir.space import Space
-
+from modeldir.space import Space
 
 NEAR = 0.005
 """A proposal nearer than this to a trial, as a fraction of each axis, would show nothing new.

@@ -5,16 +5,11 @@ It skips known configurations, so a grid that grows gets only its new ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterator
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
 from modeldir.samplers.dims import point_key
-from modeldir.space import grid
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
-
-    from modeldir.space import Space
+from modeldir.space import Space, grid
 
 
 class Grid:

@@ -7,17 +7,13 @@ algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6, 2002.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal, missing_packages
 from modeldir.samplers._optuna import OptunaSampler
 from modeldir.samplers.quiet_optuna import quietly
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from modeldir.space import Space
+from modeldir.space import Space
 
 
 class NSGA2(OptunaSampler):

@@ -142,7 +142,8 @@ class PBT:
             return False
         if step is None:
             return True
-        done = [each.notes.get("step") for each in self._members.values() if _ended(each)]
+        ended = [each for each in self._members.values() if each.status == "completed"]
+        done = [each.notes.get("step") for each in ended]
         known = [each for each in done if each is not None]
         return not (end is not None and step in (end - 1, end)) and step < max(
             known, default=math.inf
@@ -174,10 +175,6 @@ class PBT:
             step = domain.step or (1 if isinstance(value, int) else (domain.high - domain.low) / 10)
             moved = domain.nearest(value + (step if up else -step))
         return moved
-
-
-def _ended(member: Observation) -> bool:
-    return member.status == "completed"
 
 
 def _option_problems(

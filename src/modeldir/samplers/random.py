@@ -6,13 +6,9 @@ Search for Hyper-Parameter Optimization", JMLR 13, 2012.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from modeldir.samplers import Objectives, Observation, Proposal
 from modeldir.samplers.taken import Taken
-
-if TYPE_CHECKING:
-    from modeldir.space import Space
+from modeldir.space import Space
 
 
 class Random:

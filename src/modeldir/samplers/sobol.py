@@ -8,15 +8,12 @@ JCGT 9, 2020. The rule: a point depends only on the seed and the trial's number.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
 from modeldir.samplers.taken import Taken, seed_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from modeldir.space import Space
+from modeldir.space import Space
 
 BITS = 32
 _ALL = (1 << BITS) - 1

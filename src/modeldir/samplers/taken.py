@@ -7,18 +7,13 @@ numbers for a trial.
 from __future__ import annotations
 
 import random
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from modeldir.samplers import Observation
 from modeldir.samplers.dims import point_key
-from modeldir.space import draw, grid, size
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from modeldir.samplers import Observation
-    from modeldir.space import Space
-
+from modeldir.space import Space, draw, grid, size
 
 TRIES = 100
 """The number of draws for a new configuration before listing the remaining ones."""

@@ -6,16 +6,13 @@ trials by `tell` continues where the old one stopped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 from modeldir.params import equality
 from modeldir.params.plain_values import canonical_hash
 from modeldir.space.grids import fill
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from modeldir.space.space import Space
+from modeldir.space.space import Space
 
 QUEUE = "points"
 """The name in `trial.json` in place of a sampler's name."""

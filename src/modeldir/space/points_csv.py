@@ -39,7 +39,8 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
             )
             problems.append((told, hint))
             continue
-        values = {n: _value(cell) for n, cell in zip(names, cells, strict=True) if cell.strip()}
+        bare = zip(names, map(str.strip, cells), strict=True)
+        values = {name: parse_value(cell) for name, cell in bare if cell}
         points += [values] if values else []
     if not points and not problems:
         problems = [("it has a header and no rows", None)]
@@ -102,10 +103,6 @@ def _other_separator(name: str) -> str | None:
         if mark in name:
             return f"columns are separated by commas, not {called}"
     return None
-
-
-def _value(cell: str) -> Any:
-    return parse_value(cell.strip())
 
 
 def _count(number: int, what: str) -> str:

@@ -9,20 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from modeldir.experiment import repeats
 from modeldir.results.plots import style
+from modeldir.results.plots.figure_data import FigureData, FigureRow
 from modeldir.results.report import curves as report_curves
 from modeldir.results.report.axis_scales import looks_logarithmic
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from modeldir.results.plots.figure_data import FigureData, FigureRow
 
 _MOST_POINTS = 400
 _LAST_PART = 0.25

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir._system import reading
 from modeldir._system.shell import quoted
@@ -19,15 +19,13 @@ from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, repeats
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
+from modeldir.results.experiment_tree import Tree
+from modeldir.results.experiments import ExperimentRow
 from modeldir.results.report import axis_scales, encoding
 from modeldir.results.report.axis_scales import DeclaredRange
 from modeldir.results.report.provenance import adaptive_samplers
 from modeldir.search import importance
-
-if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Tree
-    from modeldir.results.experiments import ExperimentRow
-    from modeldir.search.importance import Importance
+from modeldir.search.importance import Importance
 
 _STATE = "Nothing was drawn."
 _MOST_CATEGORIES = 12

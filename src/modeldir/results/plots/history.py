@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
 
 from modeldir.errors import ModeldirError
 from modeldir.results.plots import style
+from modeldir.results.plots.figure_data import FigureData, FigureRow
 from modeldir.results.report.axis_scales import looks_logarithmic
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from modeldir.results.plots.figure_data import FigureData, FigureRow
 
 _UNITS = (
     (60.0, 1.0, "s"),

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING
 
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from modeldir.results.plots import style
+from modeldir.results.plots.figure_data import FigureData
 from modeldir.search.importance import FEWEST
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from modeldir.results.plots.figure_data import FigureData
 
 _METHOD = (
     "Share of the variance of its ranks that one hyperparameter explains by itself "

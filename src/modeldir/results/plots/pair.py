@@ -8,15 +8,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from modeldir.results.plots import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from modeldir.results.plots.figure_data import FigureAxis, FigureData
+from modeldir.results.plots.figure_data import FigureAxis, FigureData
 
 _MANY_DOTS = 300
 

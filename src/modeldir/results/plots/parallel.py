@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
 from modeldir.results.plots import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from modeldir.results.plots.figure_data import FigureAxis, FigureData
+from modeldir.results.plots.figure_data import FigureAxis, FigureData
 
 _MOST_AXES = 7
 _MISSING = -0.09

@@ -9,17 +9,15 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from modeldir.results.plots import style
+from modeldir.results.plots.figure_data import FigureAxis, FigureData
+from modeldir.results.plots.style import AxisLimits
 from modeldir.results.report.axis_scales import looks_logarithmic
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from modeldir.results.plots.figure_data import FigureAxis, FigureData
-    from modeldir.results.plots.style import AxisLimits
 
 _MOST_PANELS = 8
 _PANEL_WIDTH = 1.55

@@ -7,23 +7,21 @@ tree, and says what its axis looks like. Columns are much smaller than rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from modeldir._system.text import Marked
 from modeldir.experiment import experiment
+from modeldir.results.experiment_tree import Tree
+from modeldir.results.experiments import ExperimentRow
 from modeldir.results.report import encoding
 from modeldir.results.report.axis_scales import (
     DeclaredRange,
     is_log_hyperparameter,
     looks_logarithmic,
 )
+from modeldir.results.report.encoding import Json
+from modeldir.results.report.provenance import Origin
 from modeldir.results.table_columns import direction_of
-
-if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Tree
-    from modeldir.results.experiments import ExperimentRow
-    from modeldir.results.report.encoding import Json
-    from modeldir.results.report.provenance import Origin
 
 Labels: TypeAlias = "Mapping[tuple[str, str], str]"
 """The label of each column, by kind and name: a hyperparameter may have a metric's name."""

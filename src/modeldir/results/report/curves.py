@@ -11,15 +11,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir._system import reading
 from modeldir.metrics import metric_files
 from modeldir.metrics.metric_files import logged_step
 from modeldir.results.report import encoding
-
-if TYPE_CHECKING:
-    from modeldir.results.report.encoding import Json
+from modeldir.results.report.encoding import Json
 
 _SHOW_ALL = 200
 """Up to this many trials have their curves in the page. More: the best, and some of the rest."""

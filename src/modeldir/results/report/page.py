@@ -12,15 +12,13 @@ import gzip
 import hashlib
 import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files as resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir.experiment.attempts import RANKED
-
-if TYPE_CHECKING:
-    from modeldir.results.report.encoding import Json
+from modeldir.results.report.encoding import Json
 
 SCRIPTS = (
     "data.js", "scales.js", "filter.js", "draw.js", "leaderboard.js", "details.js", "parallel.js",
@@ -122,9 +120,5 @@ def _value(column: Mapping[str, Json], index: int) -> Any:
 
 
 def _row(tag: str, values: Sequence[Any]) -> str:
-    return f"<tr>{''.join(_cells(tag, values))}</tr>\n"
-
-
-def _cells(tag: str, values: Sequence[Any]) -> Iterator[str]:
-    for value in values:
-        yield f"<{tag}>{html.escape(str(value))}</{tag}>"
+    cells = (f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values)
+    return f"<tr>{''.join(cells)}</tr>\n"

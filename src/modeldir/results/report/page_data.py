@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modeldir._system import files
 from modeldir._system.text import visible
@@ -20,15 +19,13 @@ from modeldir.metrics import objective
 from modeldir.params.equality import all_same
 from modeldir.params.plain_values import SEED
 from modeldir.results import confirmation, finalists
+from modeldir.results.experiment_tree import Tree
+from modeldir.results.experiments import ExperimentRow
 from modeldir.results.report import axis_scales, columns, curves, encoding, failures, provenance
+from modeldir.results.report.columns import Labels
+from modeldir.results.report.encoding import Json
 from modeldir.results.table_columns import advised
 from modeldir.search import importance
-
-if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Tree
-    from modeldir.results.experiments import ExperimentRow
-    from modeldir.results.report.columns import Labels
-    from modeldir.results.report.encoding import Json
 
 FORMAT = 1
 _MOST_WARNINGS, _LONGEST_LINE = 50, 400
@@ -44,7 +41,8 @@ def page_data(
     found = tree.experiments
     rows = tree.grouped(group) if group else tree.rows()
     origins = [provenance.origin(each) for each in found]
-    searches = _searches(tree)
+    parents = dict.fromkeys(each.path.parent for each in found)
+    searches = [folder for folder in parents if (folder / "search.json").is_file()]
     plans = axis_scales.read_plans(searches)
     ranges = axis_scales.declared_ranges(plans)
     used = [each.used() or {} for each in found]
@@ -78,11 +76,6 @@ def page_data(
         "provenance": provenance.provenance(found, origins, plans, searches),
         "warnings": _warnings(tree),
     }
-
-
-def _searches(tree: Tree) -> list[Path]:
-    parents = dict.fromkeys(each.path.parent for each in tree.experiments)
-    return [folder for folder in parents if (folder / "search.json").is_file()]
 
 
 def _seconds(started: str | None) -> int | None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir import samplers
 from modeldir._system import reading
@@ -20,12 +20,10 @@ from modeldir._system.shell import quoted
 from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, test_evaluations
+from modeldir.results.experiments import ExperimentRow
 from modeldir.results.report import encoding
+from modeldir.results.report.encoding import Json
 from modeldir.search import sampler_check
-
-if TYPE_CHECKING:
-    from modeldir.results.experiments import ExperimentRow
-    from modeldir.results.report.encoding import Json
 
 _MOST_VALUES = 5
 _LIBRARIES = (

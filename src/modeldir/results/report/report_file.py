@@ -7,17 +7,12 @@ again. An earlier report is replaced as a whole.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modeldir._system import files
 from modeldir.errors import FolderError
-from modeldir.results.experiment_tree import default_folder, read_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from modeldir.results.experiment_tree import Tree
+from modeldir.results.experiment_tree import Tree, default_folder, read_tree
 
 _FILE_NAME = "report.html"
 
