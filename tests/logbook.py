@@ -34,7 +34,7 @@ LOG_WRITERS = """
                     except OSError:
                         continue
                     mark = os.environ["MARK"].encode()
-                    if b"logs.capture.sidecar" in words and mark in around and state != "Z":
+                    if b"logs.capture.log_writer" in words and mark in around and state != "Z":
                         found.append(int(name))
             return found
         def log_writer():
@@ -95,7 +95,7 @@ def log_writers_of(mark: bytes) -> Iterator[str]:
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{name}/cmdline").read_bytes()
                 if (
-                    b"modeldir.logs.capture.sidecar" in words
+                    b"modeldir.logs.capture.log_writer" in words
                     and mark in Path(f"/proc/{name}/environ").read_bytes()
                 ):
                     yield name

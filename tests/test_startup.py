@@ -45,7 +45,7 @@ def imported_by(code: str) -> set[str]:
             | {"modeldir.params", "modeldir.worker.worker", "modeldir.worker.preload.policy"},
         ),
         (
-            "import modeldir.logs.capture.sidecar",
+            "import modeldir.logs.capture.log_writer",
             _ABOVE
             | {"modeldir.errors", "modeldir.experiment", "modeldir.metrics", "modeldir.params"}
             | {"dataclasses", "inspect", "pathlib", "threading", "typing"},

@@ -49,7 +49,7 @@ def test_the_log_has_everything_and_costs_no_process(project: Project) -> None:
         for n in range(100): sys.stderr.write(f"\\r{n + 1}%")
         print(file=sys.stderr)
         listed = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True).stdout
-        assert "modeldir.logs.capture.sidecar" not in listed
+        assert "modeldir.logs.capture.log_writer" not in listed
         sys.exit(3)
     """
     run(project, source)

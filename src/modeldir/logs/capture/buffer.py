@@ -1,6 +1,6 @@
 """Shared memory for what the log writer has read and not written yet; it outlives the log writer.
 
-Bytes read from a pipe are gone from it. So `sidecar` reads into memory that the training process
+Bytes read from a pipe are gone from it. So `log_writer` reads into memory that the training process
 holds too, and the next log writer continues from there (`resumed`). Start reading at `RingBuffer`.
 """
 

@@ -1,6 +1,6 @@
 """Capture descriptors 1 and 2: all that this process and its children print. See `Capture`.
 
-Each is replaced by a pseudo-terminal or a pipe (`channels`), which the log writer (`sidecar`)
+Each is replaced by a pseudo-terminal or a pipe (`channels`), which the log writer (`log_writer`)
 reads. The log writer may be killed, the script may close any descriptor (`OwnedDescriptor`), and a
 forked child only prints: it never writes to the socket or puts anything back.
 """
@@ -32,7 +32,7 @@ _IGNORE_SIGNALS = "trap '' HUP INT QUIT TERM;"
 NO_LOG_WRITER = "the process that would keep it does not start"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from modeldir.logs.capture.sidecar import main; main({})"
+    "from modeldir.logs.capture.log_writer import main; main({})"
 )
 
 

@@ -1,6 +1,6 @@
 """Find out when a process that is not our child has ended, and how: the log's last line.
 
-`sidecar` calls `WatchedProcess`. The kernel tells how a process ended only while it is a zombie,
+`log_writer` calls `WatchedProcess`. The kernel tells how a process ended only while it is a zombie,
 and from Linux 6.15 on also later. Else the line says `ended` or `vanished`.
 """
 

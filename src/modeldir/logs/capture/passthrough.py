@@ -1,7 +1,7 @@
 """Pass output on to where it went before the capture: a terminal, a pipe or a file.
 
-`sidecar` calls `push` after it has written to the log. Writing here never blocks the log writer. A
-full pipe makes the training process wait (`| gzip` must miss nothing), a stopped terminal does not.
+`log_writer` calls `push` after it has written to the log. Writing here never blocks it. A full pipe
+makes the training process wait (`| gzip` must miss nothing), a stopped terminal does not.
 """
 
 from __future__ import annotations
