@@ -27,7 +27,7 @@ from modeldir.monitor.live_lines import (
     search_lines,
     step_text,
 )
-from modeldir.monitor.status import (
+from modeldir.monitor.snapshots import (
     ExperimentSnapshot,
     RunningTrial,
     SearchSnapshot,

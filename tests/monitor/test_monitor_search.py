@@ -19,7 +19,7 @@ from modeldir.commands import main
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor.experiment import ExperimentMonitor
 from modeldir.monitor.search import SearchMonitor
-from modeldir.monitor.status import Event, TimeLeft
+from modeldir.monitor.snapshots import Event, TimeLeft
 from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials

@@ -23,7 +23,7 @@ from modeldir.commands.messages import (
 )
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment
-from modeldir.monitor.status import SearchSnapshot, remaining_text
+from modeldir.monitor.snapshots import SearchSnapshot, remaining_text
 from modeldir.params import plain_values
 from modeldir.results import table_cells
 from modeldir.results.experiment_tree import Tree

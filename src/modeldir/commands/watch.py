@@ -20,7 +20,7 @@ from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.worker_counts import worker_lines
 from modeldir.monitor.progress import ShownTrial, View, shown_on
-from modeldir.monitor.status import (
+from modeldir.monitor.snapshots import (
     Event,
     SearchSnapshot,
     Snapshot,

@@ -20,7 +20,7 @@ from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.logs.screen import COLOR, rendered
 from modeldir.metrics import metric_files
-from modeldir.monitor.status import Event, ExperimentSnapshot, result_text, spread
+from modeldir.monitor.snapshots import Event, ExperimentSnapshot, result_text, spread
 from modeldir.params import plain_values
 
 MOST_KEPT = 128

@@ -2,7 +2,7 @@
 
 `progress.py` calls `search_lines` and `lines_of`. No line is wider than the terminal, whatever a
 name contains, and the same values give the same lines: no files, no clocks. Without room, the curve
-is left out first. The words: `status.py`; drawing: `live_screen.py`.
+is left out first. The words: `snapshots.py`; drawing: `live_screen.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from modeldir.experiment import experiment
 from modeldir.launchers.worker_counts import worker_lines
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
-from modeldir.monitor.status import (
+from modeldir.monitor.snapshots import (
     ExperimentSnapshot,
     RunningTrial,
     SearchSnapshot,

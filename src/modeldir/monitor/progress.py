@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from modeldir.monitor.live_lines import Layout
     from modeldir.monitor.live_screen import Canvas, Size
     from modeldir.monitor.search import SearchMonitor
-    from modeldir.monitor.status import RunningTrial, SearchSnapshot, Snapshot
+    from modeldir.monitor.snapshots import RunningTrial, SearchSnapshot, Snapshot
 
 _GREEN, _YELLOW, _RED = "32", "33", "31"
 _COLORS = {"completed": _GREEN, "pruned": _YELLOW, "failed": _RED, "interrupted": _YELLOW}
@@ -212,7 +212,7 @@ class LiveProgress:
     def _read(self, folder: Path) -> SearchSnapshot:
         """Return how the search stands. A folder that cannot be read must not end a worker."""
         from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - only in a terminal
-        from modeldir.monitor.status import SearchSnapshot  # noqa: PLC0415
+        from modeldir.monitor.snapshots import SearchSnapshot  # noqa: PLC0415
 
         if self._monitor is None or self._monitor.folder != folder:
             self._monitor = SearchMonitor(folder)
@@ -222,7 +222,7 @@ class LiveProgress:
             return self._snapshot or SearchSnapshot(folder)
 
     def _row(self, rows: dict[str, RunningTrial], trial: ShownTrial, now: float) -> RunningTrial:
-        from modeldir.monitor.status import RunningTrial  # noqa: PLC0415
+        from modeldir.monitor.snapshots import RunningTrial  # noqa: PLC0415
 
         age = max(0.0, now - trial.began)
         known = rows.get(trial.name)

@@ -23,7 +23,7 @@ from modeldir.launchers import launched_jobs, worker_counts
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Ranked
 from modeldir.monitor.experiment import LiveTraining, MetricFiles
-from modeldir.monitor.status import (
+from modeldir.monitor.snapshots import (
     ENDED,
     Event,
     RunningTrial,

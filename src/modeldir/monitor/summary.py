@@ -1,7 +1,7 @@
 """Word the end of a search: what happened, what failed and why, what is best, what to type next.
 
 `worker/worker.py` prints the lines of `summary`, made from the search's folder; nothing is decided
-here. Progress while a search runs: `status.py`.
+here. Progress while a search runs: `snapshots.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reports of a worker when a trial ends, and when the search does.
 
 `worker.py` calls it. How an attempt ended was decided by its supervisor (`outcome.py`); the lines
-come from `monitor/status.py` and `monitor/summary.py`.
+come from `monitor/snapshots.py` and `monitor/summary.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modeldir._system import processes
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor import progress
-from modeldir.monitor.status import result_text
+from modeldir.monitor.snapshots import result_text
 from modeldir.monitor.summary import WorkerOutcome, summary
 from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord

@@ -1,7 +1,7 @@
 """The messages that a worker prints, one function or constant each.
 
 `worker.py` and its neighbors send them through `worker_log.py`. The lines about the end of a trial:
-`monitor/status.py`; the summary of a search: `monitor/summary.py`.
+`monitor/snapshots.py`; the summary of a search: `monitor/summary.py`.
 """
 
 from __future__ import annotations
