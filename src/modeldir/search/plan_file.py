@@ -22,7 +22,7 @@ from modeldir.experiment import project as projects
 from modeldir.params import nested, plain_values
 from modeldir.params.equality import same
 from modeldir.params.plain_values import SEED
-from modeldir.search import base_config, checks, plan, plan_check, plan_updates, trial_command
+from modeldir.search import base_config, plan, plan_check, plan_updates, start_checks, trial_command
 from modeldir.search.trials import Trials
 
 
@@ -60,7 +60,7 @@ class PlanFile:
         self._read_from = stamp(self.file)  # before reading: a change in between is seen later
         self._as_read = written = plan.read_plan(self.folder)
         if not written:
-            checks.check_untrained(self.folder)
+            start_checks.check_untrained(self.folder)
         raw, changes = plan_updates.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
@@ -157,7 +157,7 @@ class PlanFile:
         Raises:
             SearchError: when it has changed.
         """
-        return checks.check_base(
+        return start_checks.check_base(
             self.folder, self.plan, self.flat_base, trials, rebase=self._rebase
         )
 

@@ -17,7 +17,7 @@ from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metric_files, objective
 from modeldir.pruners.judge import Orders
-from modeldir.search import checks, code_state, inheritance, other_folders, plan, pruning
+from modeldir.search import code_state, inheritance, other_folders, plan, pruning, start_checks
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.ranking import Best, Results, metric_of
 from modeldir.search.scheduler import Scheduler, SearchLock
@@ -165,10 +165,10 @@ class Search:
         news += self.plan_file.use_command(command, typed=typed) if command is not None else []
         self.scheduler.take_in_all()
         self._check_metric()
-        news += checks.failed_by_name(self.path, self.plan, self.trials)
+        news += start_checks.failed_by_name(self.path, self.plan, self.trials)
         news += self.scheduler.earlier()
         news += self.plan_file.check_base(self.trials)
-        news += checks.code_has_changed(self.trials, self.code)
+        news += start_checks.code_has_changed(self.trials, self.code)
         with self._lock.held():
             self._fill_in()
             while not self.plan_file.write():  # changed by another command, since we read it
@@ -211,7 +211,7 @@ class Search:
 
     def _check_metric(self) -> None:
         named = (name for name, _ in objective.objectives(self.plan_file.given))
-        checks.check_metric(self.path, named, self.trials)
+        start_checks.check_metric(self.path, named, self.trials)
 
     # -- How a trial runs --------------------------------------------------------------------------
 
