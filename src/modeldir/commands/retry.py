@@ -16,7 +16,7 @@ from modeldir.experiment import attempts, experiment, failures
 from modeldir.experiment.experiment import no_folder_message
 from modeldir.metrics import objective
 from modeldir.params import plain_values
-from modeldir.search import inheritance, worker_registry
+from modeldir.search import inherited_weights, worker_registry
 from modeldir.search.search import Search
 from modeldir.search.trial_record import TrialRecord
 
@@ -123,7 +123,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         return 0
     for record in records:
         folder = search.trials.path(record)
-        can_continue = inheritance.continue_arguments(search.plan, folder) is not None
+        can_continue = inherited_weights.continue_arguments(search.plan, folder) is not None
         if not values:
             search.trials.claims.spare(record.number)
             search.trials.want_again(record)

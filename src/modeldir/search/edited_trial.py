@@ -13,7 +13,7 @@ from modeldir import space
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.params import plain_values
 from modeldir.params.params import Params
-from modeldir.search import inheritance, proposals
+from modeldir.search import inherited_weights, proposals
 from modeldir.search.plan import Plan
 from modeldir.search.plan_file import with_values
 from modeldir.search.trial_record import TrialRecord
@@ -48,7 +48,7 @@ def make(
             told=proposals.remarks(plan, {}),
             numbered=numbered,
             retry_of=record.number,
-            parent=inheritance.as_parent(trials, record) if continues else None,
+            parent=inherited_weights.as_parent(trials, record) if continues else None,
         )
         if made is not None:
             if continues:

@@ -17,7 +17,7 @@ from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metric_files
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
-from modeldir.search import inheritance, membership
+from modeldir.search import inherited_weights, membership
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
@@ -36,7 +36,7 @@ def orders_for(plan_file: PlanFile, trials: Trials, trial: TrialRecord) -> Order
         metric=plan_file.plan.metric,
         judges=not trials.claims.is_spared(trial),
         begun=int((trial.parent or {}).get("step") or 0),
-        ends=inheritance.ends(trials, trial) if pruners.replaces(setting) else (),
+        ends=inherited_weights.ends(trials, trial) if pruners.replaces(setting) else (),
     )
 
 

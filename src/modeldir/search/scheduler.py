@@ -21,7 +21,7 @@ from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
-from modeldir.search import earlier_experiments, inheritance, plan, proposals, pruning
+from modeldir.search import earlier_experiments, inherited_weights, plan, proposals, pruning
 from modeldir.search.observations import Observations
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.retries import Retries
@@ -168,7 +168,7 @@ class Scheduler:
             new = proposals.propose(self._plan, self.observations, number)
             if new is None:
                 return None
-            parent, is_there = inheritance.parent_in(
+            parent, is_there = inherited_weights.parent_in(
                 self._plan, self.trials, new.notes, in_loop=self.in_loop
             )
             if not is_there:

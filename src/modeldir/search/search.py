@@ -17,7 +17,14 @@ from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metric_files, objective
 from modeldir.pruners.judge import Orders
-from modeldir.search import code_state, inheritance, other_folders, plan, pruning, start_checks
+from modeldir.search import (
+    code_state,
+    inherited_weights,
+    other_folders,
+    plan,
+    pruning,
+    start_checks,
+)
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.ranking import Best, Results, metric_of
 from modeldir.search.scheduler import Scheduler, SearchLock
@@ -308,7 +315,7 @@ class Search:
             record = turn.record
             self._asked.add(record.number)
             path, metric = self.trials.path(record), self.plan.metric
-            parent = inheritance.parent_of(self.trials, record)
+            parent = inherited_weights.parent_of(self.trials, record)
             inherits = attempts.last_weights(parent) if parent is not None else ()
             trial = Trial(
                 turn,

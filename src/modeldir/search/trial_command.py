@@ -1,7 +1,7 @@
 """The command that runs a trial: checked before anything starts, then filled in for each trial.
 
 `PlanFile` and `modeldir run` call `check_command` and `fill`. Which arguments make a trial resume:
-`inheritance.py`.
+`inherited_weights.py`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system.shell import quoted_line
 from modeldir.experiment import attempts
-from modeldir.search import inheritance, worker_registry
+from modeldir.search import inherited_weights, worker_registry
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search
@@ -86,7 +86,7 @@ class JobSession:
             self._makes_progress = True
         elif not self._makes_progress and _saved(folder) != saved_before:
             self._makes_progress = (
-                inheritance.resume_arguments(self._search.plan, folder) is not None
+                inherited_weights.resume_arguments(self._search.plan, folder) is not None
             )
 
     def comes_again(self) -> bool:

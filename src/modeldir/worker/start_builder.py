@@ -18,7 +18,7 @@ from modeldir._system.version import __version__
 from modeldir.experiment import attempts
 from modeldir.metrics import objective
 from modeldir.pruners import judge
-from modeldir.search import inheritance
+from modeldir.search import inherited_weights
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.worker import texts
 from modeldir.worker.job import JobSession
@@ -76,7 +76,7 @@ class StartBuilder:
                 **search.setting(),
                 "commit": search.commit(),
                 "modeldir": __version__,
-                **inheritance.lineage(search.trials, record),
+                **inherited_weights.lineage(search.trials, record),
                 **seat.facts,
                 **self._job.facts(),
             },
@@ -110,12 +110,12 @@ class StartBuilder:
         if last.end not in (None, attempts.INTERRUPTED) and not spared:
             return None
         if spared:
-            return inheritance.continue_arguments(self._search.plan, folder)
-        return inheritance.resume_arguments(self._search.plan, folder)
+            return inherited_weights.continue_arguments(self._search.plan, folder)
+        return inherited_weights.resume_arguments(self._search.plan, folder)
 
     def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
         """Return the last weights of the trial's parent, with which the trial begins."""
-        parent = inheritance.parent_of(self._search.trials, record)
+        parent = inherited_weights.parent_of(self._search.trials, record)
         found = attempts.last_weights(parent) if parent is not None else []
         if record.parent is not None and not found:
             self._log.message(texts.weights_are_gone(record.name, record.parent.get("name")))
