@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from modeldir.errors import CommandError, ModeldirError, ParamsError, SearchError
-from modeldir.experiment import project as projects
+from modeldir.experiment import project_settings
 from modeldir.search import (
     base_config,
     plan,
@@ -254,16 +254,16 @@ def test_the_nearest_project_file_counts(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     (tmp_path / "modeldir.toml").write_text('command = "outer"\n')
-    assert projects.settings(deep) == {"command": "outer"}
+    assert project_settings.settings(deep) == {"command": "outer"}
     (tmp_path / "a" / "modeldir.toml").write_text('command = "inner"\n')
-    assert projects.settings(deep) == {"command": "inner"}
+    assert project_settings.settings(deep) == {"command": "inner"}
 
 
 def test_a_broken_project_file_names_the_line(tmp_path: Path) -> None:
     """It is TOML; a mistake in it is told as in any other file."""
     (tmp_path / "modeldir.toml").write_text('command = "python train.py"\nminimize = loss\n')
     with pytest.raises(ParamsError) as refused:
-        projects.settings(tmp_path)
+        project_settings.settings(tmp_path)
     assert refused.value.line == 2
 
 

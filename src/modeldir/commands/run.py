@@ -24,8 +24,7 @@ from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
 from modeldir.commands.messages import print_stderr
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
-from modeldir.experiment import attempts, experiment, provenance
-from modeldir.experiment import project as projects
+from modeldir.experiment import attempts, experiment, project_settings, provenance
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import trial_command
@@ -144,7 +143,7 @@ def _waits(last: attempts.Attempt) -> str:
 def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     if words:
         return shlex.join(words)
-    project = projects.settings(here)
+    project = project_settings.settings(here)
     if project.get("command"):
         return str(project["command"])
     last = attempts.latest(folder)
@@ -153,7 +152,7 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     raise CommandError(
         "No command says what to run.\n"
         f"  modeldir run {quoted(folder)} -- python train.py\n"
-        f'  or once and for all, in {projects.FILE}:  command = "python train.py"',
+        f'  or once and for all, in {project_settings.FILE}:  command = "python train.py"',
         state=NOTHING_STARTED,
     )
 

@@ -19,7 +19,7 @@ from modeldir._system.shell import quoted
 from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import LAUNCHER_OPTIONS, has_preload, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
-from modeldir.experiment import project as projects
+from modeldir.experiment import project_settings
 from modeldir.launchers import JobRef, Problem
 from modeldir.launchers.launched_jobs import launch_missing
 from modeldir.launchers.worker_counts import count_workers, worker_lines
@@ -137,7 +137,7 @@ def _next(outcome: LaunchResult, search: Path) -> str:
 
 
 def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
-    table = projects.settings(search.working_folder()).get(_TABLES.get(name, name), {})
+    table = project_settings.settings(search.working_folder()).get(_TABLES.get(name, name), {})
     typed = {
         option: getattr(arguments, option, None)
         for option, launcher in LAUNCHER_OPTIONS.items()

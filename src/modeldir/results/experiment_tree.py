@@ -285,10 +285,10 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRo
 
 
 def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
-    from modeldir.experiment import project  # noqa: PLC0415 - only if no plan decides
+    from modeldir.experiment import project_settings  # noqa: PLC0415 - only if no plan decides
 
     try:
-        yield from _named_in(project.settings(files.absolute(top)))
+        yield from _named_in(project_settings.settings(files.absolute(top)))
     except ModeldirError as error:
         warnings.append(error.summary)
 

@@ -16,8 +16,7 @@ from modeldir import space
 from modeldir._system import files, heartbeat
 from modeldir._system.stamps import Seen, stamp
 from modeldir.errors import ModeldirError
-from modeldir.experiment import attempts, experiment
-from modeldir.experiment import project as projects
+from modeldir.experiment import attempts, experiment, project_settings
 from modeldir.experiment import repeats as repeated
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import objective
@@ -135,7 +134,7 @@ class Inventory:
             base = base_config.load_base(self.folder)
             cwd = raw.get("cwd")
             home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
-            project = projects.settings(Path(os.path.normpath(home)))
+            project = project_settings.settings(Path(os.path.normpath(home)))
             checked = plan_check.check(
                 raw, base, str(self.folder / plan.FILE), project, to_run=False
             )

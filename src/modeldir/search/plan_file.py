@@ -18,7 +18,7 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError
-from modeldir.experiment import project as projects
+from modeldir.experiment import project_settings
 from modeldir.params import nested, plain_values
 from modeldir.params.equality import same
 from modeldir.params.plain_values import SEED
@@ -74,7 +74,7 @@ class PlanFile:
 
         Where the plan that is `written` is correct, the error says that what was given is not.
         """
-        project = projects.settings(self._project_folder(raw.get("cwd")))
+        project = project_settings.settings(self._project_folder(raw.get("cwd")))
         self.ignored = frozenset(project.get("ignore", ()))
         where = str(self.folder / plan.FILE)
         try:
