@@ -32,8 +32,8 @@ from modeldir._system import files, heartbeat, processes, reading
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
 from modeldir.search import worker_registry
-from modeldir.worker.messages import Start
 from modeldir.worker.spawner import Spawner
+from modeldir.worker.start_order import Start
 
 PACE = "1"
 """Seconds between two beats where trials run: a host is dead after 8, and one that stalls for less

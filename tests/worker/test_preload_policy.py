@@ -17,10 +17,10 @@ from laboratory import wait_until
 from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import Status
-from modeldir.worker.messages import Start
 from modeldir.worker.preload import import_cache, policy, recording, spawner
 from modeldir.worker.preload.import_cache import SavedImports, Script
 from modeldir.worker.preload.imports import ImportList, ImportReport, ListedModule
+from modeldir.worker.start_order import Start
 
 
 def learned(*names: str) -> ImportList:

@@ -412,7 +412,7 @@ SEARCH = """
 import os, select, sys, time
 from modeldir.worker.slots import ASK_AGAIN, Slots
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.messages import Start
+from modeldir.worker.start_order import Start
 
 root, jobs, share, total = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 trial = [sys.executable, "-S", "-E", os.path.join(os.path.dirname(root), "trial.py"), str(share)]

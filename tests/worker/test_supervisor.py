@@ -28,15 +28,15 @@ from modeldir.errors import CommandError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import console_file
 from modeldir.worker import supervisor
-from modeldir.worker.messages import Start
 from modeldir.worker.spawner import Spawner
+from modeldir.worker.start_order import Start
 
 pytestmark = pytest.mark.skipif(not processes.LINUX, reason="looks into /proc")
 
 WORKER = """
 import sys
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.messages import Start
+from modeldir.worker.start_order import Start
 
 with Spawner() as spawner:
     for line in sys.stdin:
@@ -473,7 +473,7 @@ def test_a_lease_outlives_the_worker(folder: Path, lease: tuple[Path, int]) -> N
     code = f"""
         import sys
         from modeldir.worker.spawner import Spawner
-        from modeldir.worker.messages import Start
+        from modeldir.worker.start_order import Start
         spawner = Spawner()
         print(spawner.start(Start.from_json(sys.stdin.readline().encode()), ({descriptor},)))
         sys.stdout.flush()
@@ -1114,7 +1114,7 @@ def test_nothing_is_left_when_a_spawner_is_closed(folder: Path) -> None:
         import os
         from modeldir._system import processes
         from modeldir.worker.spawner import Spawner
-        from modeldir.worker.messages import Start
+        from modeldir.worker.start_order import Start
 
         def held():
             return os.listdir("/proc/self/fd"), processes.descendants(os.getpid())
@@ -1152,7 +1152,7 @@ def test_a_process_with_and_without_threads_can_spawn(folder: Path, threads: int
     code = f"""
         import threading
         from modeldir.worker.spawner import Spawner
-        from modeldir.worker.messages import Start
+        from modeldir.worker.start_order import Start
 
         done = threading.Event()
         for _ in range({threads}):
@@ -1195,7 +1195,7 @@ def test_a_bound_attempt_ends_though_another_spawner_lives(tmp_path: Path) -> No
     code = f"""
         import sys
         from modeldir.worker.spawner import Spawner
-        from modeldir.worker.messages import Start
+        from modeldir.worker.start_order import Start
         first, second = Spawner(), Spawner()
         first.start(Start.from_json({start.to_json()!r}))
         sys.stdin.readline()
@@ -1277,7 +1277,7 @@ SLOW_DISK = """\
 import os, stat, sys, time
 from pathlib import Path
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.messages import Start
+from modeldir.worker.start_order import Start
 
 synced = os.path.abspath("synced")
 

@@ -28,8 +28,8 @@ from modeldir.experiment import attempts, experiment, project_settings, provenan
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import trial_command
-from modeldir.worker.messages import Start
 from modeldir.worker.spawner import Spawner
+from modeldir.worker.start_order import Start
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"

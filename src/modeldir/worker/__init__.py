@@ -5,7 +5,7 @@ Commands make a `Worker` (`worker.py`, start reading there); `search.py` adds `r
 
     worker.py        the loop: take a slot, take the next trial, start it, wait for what happens
     slots.py         what one trial gets: GPUs, threads, a port (visible_gpus.py, gpu_leases.py)
-    start_builder.py the command and environment of an attempt, as a `Start` (messages.py)
+    start_builder.py the command and environment of an attempt, as a `Start` (start_order.py)
     spawner.py       the small process that forks supervisors
     supervisor.py    keeps one attempt, and records its end (outcome.py, early_stopping.py)
     preload/         forks trials from a process that has imported what they need

@@ -18,7 +18,7 @@ from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
 from modeldir.metrics import metric_files, printed_lines
 from modeldir.pruners.judge import Judge, Orders, Step, step_of
-from modeldir.worker.messages import Start, console_path
+from modeldir.worker.start_order import Start, console_path
 
 _ONE_WRITE = 50_000_000
 """Nanoseconds within which the same content counts as the same write, seen twice."""

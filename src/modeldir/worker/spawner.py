@@ -25,7 +25,7 @@ from typing import NoReturn, Protocol
 
 from modeldir._system import processes
 from modeldir.errors import CommandError
-from modeldir.worker.messages import Order, Start, receive_order, send_order
+from modeldir.worker.start_order import Order, Start, receive_order, send_order
 from modeldir.worker.supervisor import REQUESTS, Preloaded, rehearse, supervise
 
 _PID = struct.Struct("!I")

@@ -22,8 +22,8 @@ from modeldir.search import inherited_weights
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.worker import texts
 from modeldir.worker.job import JobSession
-from modeldir.worker.messages import Start
 from modeldir.worker.slots import Seat
+from modeldir.worker.start_order import Start
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search

@@ -44,7 +44,7 @@ from modeldir.experiment import attempts, failures
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
 from modeldir.worker import gpu_leases, outcome
-from modeldir.worker.messages import Order, Start, console_path, receive_order
+from modeldir.worker.start_order import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
     from modeldir.worker.early_stopping import EarlyStopping

@@ -26,13 +26,13 @@ from modeldir.worker import running, texts
 from modeldir.worker.end_reports import EndReports
 from modeldir.worker.first_trial_check import FirstTrialCheck
 from modeldir.worker.job import Job, JobSession
-from modeldir.worker.messages import Start
 from modeldir.worker.preload import Preloading
 from modeldir.worker.running import RunningTrial
 from modeldir.worker.signals import StopRequests, wakeup_pipe
 from modeldir.worker.slots import ASK_AGAIN, Seat, Slots
 from modeldir.worker.spawner import Spawner
 from modeldir.worker.start_builder import StartBuilder
+from modeldir.worker.start_order import Start
 from modeldir.worker.stop_rules import Limits, StopRules
 from modeldir.worker.trials_elsewhere import OtherHosts
 from modeldir.worker.worker_log import WorkerLog

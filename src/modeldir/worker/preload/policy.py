@@ -27,10 +27,10 @@ from modeldir.worker.preload.recording import Recording, remove_old
 
 if TYPE_CHECKING:
     from modeldir.experiment.experiment import Status
-    from modeldir.worker.messages import Start
     from modeldir.worker.preload.imports import ImportList
     from modeldir.worker.preload.spawner import PreloadSpawner
     from modeldir.worker.spawner import Spawner
+    from modeldir.worker.start_order import Start
 
 WORTH = 60
 """How many installed modules a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s);

@@ -21,7 +21,7 @@ from modeldir.worker.preload.command_line import parse
 from modeldir.worker.preload.imports import ImportList, ImportReport
 
 if TYPE_CHECKING:
-    from modeldir.worker.messages import Start
+    from modeldir.worker.start_order import Start
 
 _OLD = 86400.0
 """Seconds after which a report file is that of a worker that was killed."""

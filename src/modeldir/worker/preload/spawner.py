@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modeldir.worker import spawner
-from modeldir.worker.messages import receive_bytes
 from modeldir.worker.preload import guards, import_recorder
 from modeldir.worker.preload.child import Command, fork_command
 from modeldir.worker.preload.imports import ImportList, PreloadedModules
+from modeldir.worker.start_order import receive_bytes
 from modeldir.worker.supervisor import REQUESTS
 
 _MORE = b"+"
