@@ -20,7 +20,7 @@ from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
 from modeldir.launchers.launched_jobs import LaunchedJob, cancel, read_jobs
-from modeldir.search import checks, worker_registry
+from modeldir.search import start_checks, worker_registry
 
 HELP = (
     "Ask the workers of a search to stop: no new trials; the running ones continue to their end.\n"
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise FolderError(experiment.no_folder_message(folder))
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
-    checks.check_home(folder)
+    start_checks.check_home(folder)
     allow_typed(folder, arguments.allow)
     asked = worker_registry.workers(folder)
     jobs = [job for job in read_jobs(folder, ask=True) if job.state.alive is not False]

@@ -111,7 +111,7 @@ class Search:
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
-        checks.check_home(self.path)
+        start_checks.check_home(self.path)
         given = {
             "space": dict(space or {}),
             "zip": _listed(zip),
