@@ -117,10 +117,11 @@ def test_what_is_gone_is_reported(tmp_path: Path) -> None:
     assert isinstance(problems[0][1], FileNotFoundError)
 
 
-def test_a_pipe_is_no_file(tmp_path: Path) -> None:
-    """Reading it would wait for ever."""
+def test_a_pipe_is_listed_so_that_it_is_warned_about(tmp_path: Path) -> None:
+    """Reading it is an error at once; a link that leads nowhere is no file."""
     os.mkfifo(tmp_path / "params.json")
-    assert list_folder(str(tmp_path)).files == ()
+    (tmp_path / "run.json").symlink_to("nowhere")
+    assert list_folder(str(tmp_path)).files == ("params.json",)
 
 
 def test_quick_calls_stay_in_one_thread() -> None:

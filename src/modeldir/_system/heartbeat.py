@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable
 
-from modeldir._system import reading
+from modeldir._system import reading, recorded_numbers
 
 INTERVAL = 15.0
 """Seconds between two heartbeats."""
@@ -197,9 +197,7 @@ def seconds_since_beat(path: str | os.PathLike[str]) -> float | None:
 def recorded_interval(record: object) -> float | None:
     """Return the seconds between two heartbeats that a record states; None if it has none."""
     seconds = record.get(KEY) if isinstance(record, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        return None
-    return float(seconds)
+    return recorded_numbers.seconds(seconds) or None
 
 
 def _read(path: str) -> tuple[str, float | None] | None:

@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from modeldir._system.recorded_numbers import integer, process_id
+
 LINUX = sys.platform.startswith("linux")
 
 
@@ -63,16 +65,19 @@ def from_json(value: object) -> Process | None:
     """Return a recorded identity; None if the record is missing or broken."""
     if not isinstance(value, dict):
         return None
+    pid, started = process_id(value.get("pid")), integer(value.get("started"), most=2**63)
+    if pid is None or started is None:
+        return None
     try:
         return Process(
             str(value["host"]),
             str(value["machine"]),
             str(value["boot"]),
             str(value["pid_namespace"]),
-            int(value["pid"]),
-            int(value["started"]),
+            pid,
+            started,
         )
-    except (KeyError, TypeError, ValueError):
+    except KeyError:
         return None
 
 

@@ -39,8 +39,9 @@ class Kind(NamedTuple):
 
 
 PARAMS = Kind("a params file", 16 * _MB)
-YAML = Kind("a YAML file", 1 * _MB)
-TOML = Kind("a TOML file", 1 * _MB)
+# The libraries for YAML and TOML take up to 0.1 ms for each value.
+YAML = Kind("a YAML file", 64 << 10)
+TOML = Kind("a TOML file", 256 << 10)
 RECORD = Kind("a file of modeldir", 32 * _MB)
 SCORES = Kind("a metrics file", 4 * _MB)
 LINES = Kind("a file of metrics lines", 256 * _MB)
@@ -212,7 +213,8 @@ def _not_regular(mode: int, path: str | os.PathLike[str]) -> OSError:
 
 
 def _too_large(size: int, kind: Kind, path: str | os.PathLike[str]) -> OSError:
-    problem = f"it has {size / _MB:,.1f} MB, and {kind.name} may have {kind.limit // _MB}"
+    unit, name = (_MB, "MB") if kind.limit >= _MB else (1 << 10, "KB")
+    problem = f"it has {size / unit:,.1f} {name}, and {kind.name} may have {kind.limit // unit}"
     return OSError(errno.EFBIG, problem, os.fspath(path))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from modeldir._system import reading
+from modeldir._system import reading, recorded_numbers
 
 if TYPE_CHECKING:
     from modeldir.results.experiment_tree import Tree
@@ -39,8 +39,8 @@ def headers(folders: Sequence[Path]) -> list[str]:
 
 def number_of(folder: Path) -> str | None:
     """Return a trial's number as in the table: `#12`."""
-    number = reading.read_object(folder / "trial.json").get("number")
-    return f"#{number}" if isinstance(number, int) else None
+    number = recorded_numbers.integer(reading.read_object(folder / "trial.json").get("number"))
+    return None if number is None else f"#{number}"
 
 
 def read_tree(folder: Path) -> Tree:

@@ -17,6 +17,8 @@ from modeldir.logs.screen import MAX_LINE, Continuation, Screen
 
 CHUNK = 65_536
 """Bytes that are read at a time."""
+FARTHEST = 4 << 20
+"""Looking back for lines ends where so many bytes have none: a machine's crash may leave zeros."""
 
 
 class Reader:
@@ -60,12 +62,15 @@ def lines_of(path: Path, start: int = 0) -> Iterator[str]:
 def last_lines(path: Path, count: int) -> list[str]:
     """Return the last lines of a file, reading as little of its end as possible."""
     length = os.stat(path).st_size if count else 0
-    size = CHUNK
+    size, lines = CHUNK, list[str]()
     while True:
         start = _line_begin(path, length - size)
-        lines = _last(lines_of(path, start), count)
-        if len(lines) == count or start == 0:
-            return lines
+        if start is None and size > FARTHEST:
+            start = length - size
+        if start is not None:
+            before, lines = len(lines), _last(lines_of(path, start), count)
+            if len(lines) == count or start == 0 or (size > FARTHEST and len(lines) == before):
+                return lines
         size *= 4
 
 
@@ -83,8 +88,8 @@ def _last(pieces: Iterable[str], count: int) -> list[str]:
     return list(lines)
 
 
-def _line_begin(path: Path, place: int) -> int:
-    """Return where the first line after a position begins; 0 if there is none."""
+def _line_begin(path: Path, place: int) -> int | None:
+    """Return where the first line after a position begins; None if there is none."""
     if place <= 0:
         return 0
     with reading.open_stream(path) as file:
@@ -94,7 +99,7 @@ def _line_begin(path: Path, place: int) -> int:
             if found >= 0:
                 return place + found + 1
             place += len(piece)
-    return 0
+    return None
 
 
 def tail_begin(file: BinaryIO, count: int) -> int:
@@ -103,7 +108,8 @@ def tail_begin(file: BinaryIO, count: int) -> int:
     if count == 0:
         return end
     missing = count + 1  # with the end of the line before them
-    while place > 0:
+    last = end
+    while max(0, last - FARTHEST) < place:
         size = min(CHUNK, place)
         place -= size
         file.seek(place)
@@ -113,6 +119,7 @@ def tail_begin(file: BinaryIO, count: int) -> int:
         found = len(piece)
         while missing and (found := piece.rfind(b"\n", 0, found)) >= 0:
             missing -= 1
+            last = place
         if not missing:
             return place + found + 1
-    return 0
+    return place

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, processes, reading, timestamps
+from modeldir._system import files, heartbeat, processes, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderBusy
 from modeldir.metrics import metric_files
@@ -146,8 +146,7 @@ def earlier_seconds(attempt: Attempt) -> float:
         if (attempt.folder / "attempts" / str(later.number - 1)).is_dir():
             break  # the later one began with another trial's weights
         later = read(attempt.folder, later.number - 1, attempt.script)
-        seconds = later.record.get("duration")
-        total += seconds if isinstance(seconds, (int, float)) else 0.0
+        total += recorded_numbers.seconds(later.record.get("duration")) or 0.0
     return total
 
 

@@ -6,6 +6,7 @@ skip, and a link that leads in a circle does not end the walk. Types of folders:
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +32,12 @@ of that, on a busy machine too.
 """
 
 
+DEEPEST = 100
+"""A walk enters no folder that lies more folders than this below its top."""
+
+_KERNEL = ("/proc", "/sys", "/dev")
+
+
 class Folder(NamedTuple):
     """A folder with the names of its files, its folders and its links to folders.
 
@@ -54,8 +61,11 @@ def list_folder(path: str) -> Folder:
             try:
                 if entry.is_file():
                     files.append(entry.name)
-                elif entry.name[0] != "." and entry.name not in SKIPPED and entry.is_dir():
-                    (links if entry.is_symlink() else folders).append(entry.name)
+                elif entry.is_dir():
+                    if entry.name[0] != "." and entry.name not in SKIPPED:
+                        (links if entry.is_symlink() else folders).append(entry.name)
+                elif not entry.is_symlink() or os.path.exists(entry.path):
+                    files.append(entry.name)  # a pipe or a device: reading it tells so
             except OSError:  # a link that leads to itself
                 continue
     return Folder(path, tuple(files), folders, links)
@@ -66,9 +76,10 @@ def walk(
 ) -> Iterator[Folder]:
     """Yield a folder and all folders below it, sorted by name, parents first.
 
-    Links to folders are followed after all real folders, and no folder is visited twice. Hidden
+    Links to folders are followed after all real folders, and no folder is visited twice. A link to
+    a folder that contains `top` is not followed: it could lead through the whole disk. Hidden
     folders, environments and confirmations of searches are skipped, except `top` itself. `on_error`
-    gets the path of each folder that cannot be listed.
+    gets the path of each folder that cannot be listed, or is nested too deep.
     """
     top = os.fspath(top)
     links: list[str] = []
@@ -78,7 +89,16 @@ def walk(
         yield folder
     seen = {*filter(None, map(_identity, walked))} if links else set()
     while links:
-        yield from _walk_all([links.pop(0)], top, links, seen, on_error)
+        link = links.pop(0)
+        if not _leads_up(link, top):
+            yield from _walk_all([link], top, links, seen, on_error)
+
+
+def _leads_up(link: str, top: str) -> bool:
+    target, top = os.path.realpath(link), os.path.join(os.path.realpath(top), "")
+    return top.startswith(os.path.join(target, "")) or any(
+        target == folder or target.startswith(f"{folder}/") for folder in _KERNEL
+    )
 
 
 def _walk_all(
@@ -99,7 +119,11 @@ def _walk_all(
         if folder.path != top and (_is_environment(folder) or CONFIRM in folder.files):
             continue
         yield folder
-        if folder.links or folder.folders:
+        if folder.path.count(os.sep) - top.count(os.sep) >= DEEPEST:
+            too_deep = OSError(errno.ELOOP, f"more than {DEEPEST} folders inside each other")
+            if on_error is not None:
+                on_error(folder.path, too_deep)
+        elif folder.links or folder.folders:
             base = os.path.join(folder.path, "")
             links += [base + name for name in sorted(folder.links)]
             below = [base + name for name in sorted(folder.folders)]

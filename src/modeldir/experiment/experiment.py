@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from modeldir._system import heartbeat, reading, timestamps
+from modeldir._system import heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.experiment import attempts, discovery, plain_files
@@ -275,7 +275,7 @@ def status(
         return Status(*known)
     attempt = attempts.Attempt(Path(folder), roles.attempt, "", record)
     if known is None:
-        found = _without_end(attempt, record.get("started"), observer)
+        found = _without_end(attempt, _text(record, "started"), observer)
     else:
         found = Status(*known)
     before = attempts.earlier_seconds(attempt)  # of attempts that the last one continues
@@ -296,11 +296,11 @@ def ended_status(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | No
     return (
         end,
         number,
-        record.get("failure") if end == FAILED else None,
-        record.get("reason"),
-        record.get("last_line"),
-        took if isinstance(took := record.get("duration"), (int, float)) else None,
-        record.get("started"),
+        _text(record, "failure") if end == FAILED else None,
+        _text(record, "reason"),
+        _text(record, "last_line"),
+        recorded_numbers.seconds(record.get("duration")),
+        _text(record, "started"),
         _given(record),
         False,  # in doubt
         _text(record, "code"),

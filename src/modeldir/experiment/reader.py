@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modeldir._system import reading
+from modeldir._system import reading, recorded_numbers
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, discovery, experiment, plain_files, test_evaluations
 from modeldir.experiment.experiment import Scores, Status
@@ -111,17 +111,13 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
         hyperparameters,
         scores,
         status,
-        _integer(trial.get("number")),
-        _integer(trial.get("repeat")),
+        recorded_numbers.integer(trial.get("number")),
+        recorded_numbers.integer(trial.get("repeat")),
         frozenset(point) if isinstance(point, dict) else None,
         note,
         test_evaluations.count(Path(folder), names) if scores.test else 0,
         problems,
     )
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def _text(value: object) -> str | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import launchers
-from modeldir._system import files, processes, reading, user_files
+from modeldir._system import files, processes, reading, recorded_numbers, user_files
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.launchers import JobRef, JobState, allowed_lines, jobs_folder
 from modeldir.launchers._job_records import JobRecord
@@ -244,7 +244,7 @@ def _saved(path: Path) -> _SavedAnswers:
         passed = time.time() + _ahead.get(path, 0.0) - version[0] / 1e9
         age = passed if passed > -1 else age
     every = value.get("every")
-    every = float(every) if isinstance(every, (int, float)) else 0.0
+    every = recorded_numbers.seconds(every) or 0.0
     return _SavedAnswers(version, time.monotonic() - age, every, _states_in(value))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, processes, reading, timestamps
+from modeldir._system import files, processes, reading, recorded_numbers, timestamps
 from modeldir.experiment import attempts
 from modeldir.launchers import TOKEN, JobRef, from_json, jobs_folder
 
@@ -85,10 +85,10 @@ def read_records(search: Path) -> list[JobRecord]:
         if not TOKEN.fullmatch(token) or not name.endswith(".json"):
             continue
         facts = reading.read_object(record_file(search, token))
-        ref, number = from_json(facts), facts.get("round")
+        ref, number = from_json(facts), recorded_numbers.integer(facts.get("round"))
         folder = facts.get("folder")
         is_here = isinstance(folder, dict) and folder.get("inode") == inode
-        if ref is None or ref.token != token or not isinstance(number, int) or not is_here:
+        if ref is None or ref.token != token or number is None or not is_here:
             continue
         if number not in winners:
             winners[number] = _winner(search, number)

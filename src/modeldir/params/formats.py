@@ -208,8 +208,9 @@ def _edited(text: str, values: Plain, shown: str) -> str:
     comment to the key above it.
     """
     try:
+        old = _from_other(text, shown)  # first: this bounds what the text stands for
         document = _language(shown).Document(text)
-        _update(document.values, _from_other(text, shown), values)
+        _update(document.values, old, values)
         result = document.text()
         is_right = _sorted(_from_other(result, shown)) == _sorted(values)
     except Exception:  # noqa: BLE001 - whatever the libraries raise, the values can be written anew

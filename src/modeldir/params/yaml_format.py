@@ -12,6 +12,7 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
+from modeldir._system.reading import MAX_DEPTH
 from modeldir.params.json_errors import TOO_DEEP, broken, broken_at
 from modeldir.params.nested import Plain
 
@@ -26,6 +27,8 @@ def parse(text: str, shown: str) -> object:
         raise broken_at(text, separator.start(), shown, problem, hint)
     try:
         return _quietly(_yaml().load, text)
+    except _TooMuchError as error:
+        raise broken(shown, str(error)) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else ()
@@ -46,13 +49,57 @@ _SEPARATORS = "\x85\u2028\u2029"
 """These end a line in YAML 1.1 and in ruamel. In YAML 1.2 they are ordinary characters."""
 
 
+_MOST_VALUES = 200_000
+
+
+class _TooMuchError(Exception):
+    """A text stands for more values than memory and time allow."""
+
+
+def _measure(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many values a node stands for, each alias written out, and how deep it is.
+
+    Four hundred bytes can stand for 9 ** 20 values, so nothing may go through them before this.
+    """
+    if node.id == "scalar":
+        return 1, 0
+    if id(node) not in known:
+        known[id(node)] = 0, MAX_DEPTH  # until it is known: it contains itself
+        pairs = node.value if node.id == "mapping" else [(part,) for part in node.value]
+        parts = [_measure(part, known) for pair in pairs for part in pair]
+        count, depth = 1 + sum(n for n, _ in parts), 1 + max((d for _, d in parts), default=0)
+        if depth > MAX_DEPTH:
+            raise _TooMuchError(TOO_DEEP)
+        if count > _MOST_VALUES:
+            raise _TooMuchError(f"it stands for more than {_MOST_VALUES:,} values")
+        known[id(node)] = count, depth
+    return known[id(node)]
+
+
 def _yaml() -> Any:
     """Return a YAML 1.2 parser that also reads `.5e3` as a number, and loses no character."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+    from ruamel.yaml.composer import Composer  # noqa: PLC0415 - as above
     from ruamel.yaml.representer import SafeRepresenter  # noqa: PLC0415 - as above
 
     class Representer(SafeRepresenter):
         pass
+
+    class BoundedComposer(Composer):
+        level = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.level > MAX_DEPTH:
+                raise _TooMuchError(TOO_DEEP)
+            self.level += 1
+            node = super().compose_node(parent, index)
+            self.level -= 1
+            return node
+
+        def compose_document(self) -> Any:
+            node = super().compose_document()
+            _measure(node, {})
+            return node
 
     def quoted(representer: Any, text: str) -> Any:
         style = '"' if re.search(f"[{_SEPARATORS}]", text) else None  # there they are escaped
@@ -60,7 +107,7 @@ def _yaml() -> Any:
 
     Representer.add_representer(str, quoted)
     yaml: Any = YAML(typ="safe", pure=True)
-    yaml.Representer = Representer
+    yaml.Representer, yaml.Composer = Representer, BoundedComposer
     yaml.resolver.versioned_resolver  # noqa: B018 - to ask for it fills it
     yaml.resolver.add_version_implicit_resolver(
         (1, 2), "tag:yaml.org,2002:float", re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$"), list("-+.")

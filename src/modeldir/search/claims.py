@@ -34,6 +34,12 @@ _TICK_NS = 20_000_000
 """
 
 
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
 def claim_file(number: int) -> str:
     """Return the name of a claim."""
     return f"{number:06d}.json"
@@ -65,8 +71,8 @@ class Claims:
             return TrialRecord(
                 number,
                 str(claim["name"]),
-                dict(claim["point"]),
-                dict(claim["hyperparameters"]),
+                _object(claim["point"]),
+                _object(claim["hyperparameters"]),
                 str(claim["hash"]),
                 claim.get("retry_of"),
                 claim.get("parent"),

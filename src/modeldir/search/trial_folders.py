@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, reading
+from modeldir._system import files, reading, recorded_numbers
 from modeldir.experiment import experiment
 from modeldir.search.claims import Claims
 from modeldir.search.trial_record import TrialRecord
@@ -134,8 +134,8 @@ class TrialFolders:
 
     def _is_another(self, told: Mapping[str, Any]) -> bool:
         """Whether a `trial.json` is that of another trial of this search."""
-        number = told.get("number")
-        if not isinstance(number, int):
+        number = recorded_numbers.integer(told.get("number"), 1)
+        if number is None:
             return False
         other = self._claims.read(number)  # none, or another: a guest from another search
         return other is not None and other.hash == told.get("hash")

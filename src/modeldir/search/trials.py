@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, reading, timestamps
+from modeldir._system import files, heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import ParamsError, SearchError
 from modeldir.experiment import experiment
@@ -178,9 +178,7 @@ class Trials:
     def _adopt(self, path: Path, *, claim: bool) -> None:
         """Take in one folder, if it is a trial."""
         told = reading.read_object(path / "trial.json")
-        number = told.get("number")
-        if not isinstance(number, int):
-            number = None
+        number = recorded_numbers.integer(told.get("number"), 1)
         if number is not None and self._was_renamed(number, path.name, told):
             return
         try:

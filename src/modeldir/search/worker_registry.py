@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modeldir._system import files, heartbeat, processes, reading, timestamps
+from modeldir._system import files, heartbeat, processes, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted_line
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
@@ -368,6 +368,10 @@ def _worker(
     observer: heartbeat.Observer | None,
 ) -> RegisteredWorker | None:
     """Return the worker of an entry; None for an incomplete one."""
+    pid = recorded_numbers.process_id(entry.get("pid"))
+    jobs = recorded_numbers.integer(entry.get("jobs"))
+    if pid is None or jobs is None:
+        return None
     try:
         known = processes.from_json(entry.get("process"))
         alive = None if known is None else processes.alive(known)
@@ -376,8 +380,8 @@ def _worker(
         return RegisteredWorker(
             token=str(entry["token"]),
             host=str(entry["host"]),
-            pid=int(entry["pid"]),
-            jobs=int(entry["jobs"]),
+            pid=pid,
+            jobs=jobs,
             started=str(entry["started"]),
             alive=alive,
             is_leaving=entry["token"] in asked or entry.get("job") in asked,
@@ -386,7 +390,7 @@ def _worker(
             if heartbeat.recorded_interval(entry) is not None
             else None,
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError):
         return None  # an incomplete entry, from a disk that was full
 
 

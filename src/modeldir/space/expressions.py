@@ -133,6 +133,8 @@ def _too_deep() -> ConstraintError:
 def _parts_of(node: ast.AST) -> Sequence[ast.AST]:
     if isinstance(node, ast.Constant):
         if node.value is None or isinstance(node.value, (bool, int, float, str)):
+            if isinstance(node.value, float) and not math.isfinite(node.value):
+                raise _too_large()
             _bounded(node.value)
             return ()
     elif isinstance(node, (ast.List, ast.Tuple)):
