@@ -12,7 +12,6 @@ import os
 import struct
 import time
 
-from modeldir._system import reading
 from modeldir.logs.logfile import LINE, LogFile, encoded
 from modeldir.logs.transcript import Transcript
 
@@ -169,6 +168,8 @@ class Written:
     """The end of a log file: lines that the dead log writer wrote and did not note."""
 
     def __init__(self, name: str, since: int, *, stamp: bool) -> None:
+        from modeldir._system import reading  # noqa: PLC0415 - slow, and only after a kill
+
         end = b""
         with contextlib.suppress(OSError), reading.open_stream(name) as file:
             size = os.fstat(file.fileno()).st_size
