@@ -201,11 +201,7 @@ def _user_attributes(
 
 
 class StudyParam:
-    """A hyperparameter as a parameter of an Optuna study, for the values of all trials.
-
-    A study has one distribution for each name: the range of the search config, widened to include
-    every trial, or categories for options and for values that are not all numbers.
-    """
+    """A hyperparameter as a parameter of an Optuna study, with a distribution for all trials."""
 
     def __init__(self, domain: space.Domain | None, values: Sequence[Any]) -> None:
         from optuna import distributions  # noqa: PLC0415 - heavy, and an extra

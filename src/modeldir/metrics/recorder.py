@@ -19,10 +19,7 @@ from modeldir.metrics.summary_writer import SummaryFiles
 
 
 class Recorder:
-    """Writes the metrics of one attempt into a folder.
-
-    `ranked` decides what is best; by default, the first validation metrics do (`objective.choose`).
-    """
+    """Writes the metrics of one attempt; by default the first ones decide what is best."""
 
     def __init__(self, folder: Path, ranked: Ranked | None, *, resumes: bool = False) -> None:
         self.has_begun = False  # whether anything was recorded

@@ -12,34 +12,22 @@ from pathlib import PurePath
 from typing import Any
 
 from modeldir.errors import ParamsError
+from modeldir.params import schema_messages as words
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import Plain
-from modeldir.params.schema_messages import (
-    BOOLEAN,
-    INTEGER,
-    LIST,
-    NULL,
-    NUMBER,
-    SECTION,
-    STRING,
-    SchemaProblem,
-    called,
-    mismatch,
-    unknown,
-)
 
 _WORDS = {
-    "int": INTEGER,
-    "float": NUMBER,
-    "str": STRING,
-    "bool": BOOLEAN,
-    "null": NULL,
-    "array": LIST,
-    "object": SECTION,
+    "int": words.INTEGER,
+    "float": words.NUMBER,
+    "str": words.STRING,
+    "bool": words.BOOLEAN,
+    "null": words.NULL,
+    "array": words.LIST,
+    "object": words.SECTION,
 }
 
 
-def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
+def validated(schema: type, values: Plain) -> tuple[Any, list[words.SchemaProblem]]:
     """Return an instance of the Struct made from the values, or None and the problems."""
     import msgspec  # noqa: PLC0415 - an extra
 
@@ -52,7 +40,7 @@ def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
     except msgspec.ValidationError as error:  # no ValueError before msgspec 0.21
         return None, [*found, _problem(str(error), values, schema)]
     except (TypeError, NameError) as error:
-        message = f"{called(schema)} cannot be used as a schema: {error}"
+        message = f"{words.called(schema)} cannot be used as a schema: {error}"
         raise ParamsError(message) from None
     return (None, found) if found else (made, [])
 
@@ -61,11 +49,11 @@ def _from_string(kind: type, value: Any) -> Any:
     """Make what msgspec does not know, as far as a params file can hold it: a path."""
     if issubclass(kind, PurePath) and isinstance(value, str | PurePath):
         return kind(value)
-    words = STRING if issubclass(kind, PurePath) else f"a {called(kind)}"
-    raise ValueError(f"Expected `{words}`, got")
+    expected = words.STRING if issubclass(kind, PurePath) else f"a {words.called(kind)}"
+    raise ValueError(f"Expected `{expected}`, got")
 
 
-def _unknown_keys(info: Any, value: Any, key: str) -> Iterator[SchemaProblem]:
+def _unknown_keys(info: Any, value: Any, key: str) -> Iterator[words.SchemaProblem]:
     """Yield the keys that no field has, here and in nested Structs: msgspec ignores them."""
     fields = getattr(info, "fields", None)
     if isinstance(value, dict) and fields is not None:
@@ -75,7 +63,7 @@ def _unknown_keys(info: Any, value: Any, key: str) -> Iterator[SchemaProblem]:
             if name in types:
                 yield from _unknown_keys(types[name], inner, whole)
             else:
-                yield unknown(whole, called(info.cls), [*types])
+                yield words.unknown(whole, words.called(info.cls), [*types])
     elif isinstance(value, dict) and hasattr(info, "value_type"):
         for name, inner in value.items():
             yield from _unknown_keys(info.value_type, inner, f"{key}.{name}")
@@ -88,20 +76,20 @@ def _unknown_keys(info: Any, value: Any, key: str) -> Iterator[SchemaProblem]:
             yield from _unknown_keys(structs[0], value, key)
 
 
-def _problem(message: str, values: Plain, schema: type) -> SchemaProblem:
+def _problem(message: str, values: Plain, schema: type) -> words.SchemaProblem:
     text, _, path = message.partition(" - at `$")
     key = path.rstrip("`").removeprefix(".")
     if missing := re.match("Object missing required field `(.*)`", text):
-        return SchemaProblem(f"{key}.{missing[1]}" if key else missing[1], "missing")
+        return words.SchemaProblem(f"{key}.{missing[1]}" if key else missing[1], "missing")
     found = _value_at(key, values)
     if expected := re.fullmatch("Expected `([^`]*)`(?:, got.*|( .*))", text):
         limit = expected[2] or ""
-        words = [_WORDS.get(word, word) + limit for word in expected[1].split(" | ")]
+        wanted = [_WORDS.get(word, word) + limit for word in expected[1].split(" | ")]
         if found is not _NOT_FOUND:
-            return mismatch(key, words, found)
+            return words.mismatch(key, wanted, found)
     problem, _, more = text.partition("\n")
     problem = re.sub("^(Expected|Invalid)", lambda match: match[0].lower(), problem)
-    return SchemaProblem(key or called(schema), problem, more.replace("\n", "\n    "))
+    return words.SchemaProblem(key or words.called(schema), problem, more.replace("\n", "\n    "))
 
 
 _NOT_FOUND = object()

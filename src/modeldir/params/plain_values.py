@@ -35,10 +35,7 @@ def flatten(mapping: Mapping[str, Any]) -> Plain:
 
 
 def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
-    """Return 16 hex digits that are the same for equal hyperparameters, in any order.
-
-    `ignore` are dotted names that make no difference, with everything inside them.
-    """
+    """Return 16 hex digits that are equal for equal hyperparameters, apart from `ignore`."""
     from hashlib import sha256  # noqa: PLC0415 - a training run needs no hash
 
     kept = to_json_values(_without(peek(mapping), ignore) if ignore else peek(mapping))

@@ -12,22 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modeldir.errors import ParamsError
+from modeldir.params import schema_messages as words
 from modeldir.params.json_values import to_json_value
 from modeldir.params.nested import Plain
-from modeldir.params.schema_messages import (
-    BOOLEAN,
-    INTEGER,
-    LIST,
-    NULL,
-    NUMBER,
-    SECTION,
-    STRING,
-    SchemaProblem,
-    called,
-    mismatch,
-    shown,
-    unknown,
-)
 
 _INSTALL = "pip install 'modeldir[schema]'"
 _SUPPORTED = (
@@ -37,12 +24,12 @@ _SUPPORTED = (
 _UNKNOWN = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
-def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
+def validated(schema: type, values: Plain) -> tuple[Any, list[words.SchemaProblem]]:
     """Return an instance of the schema made from the values, or None and all problems."""
     try:
         import pydantic  # noqa: PLC0415 - heavy, and an extra
     except ImportError:
-        message = f"schema={called(schema)} needs pydantic\n  {_INSTALL}"
+        message = f"schema={words.called(schema)} needs pydantic\n  {_INSTALL}"
         raise ParamsError(message) from None
     # A script's mapping may hold paths and members of an Enum: JSON makes them what a file has.
     text = json.dumps(values, default=lambda value: to_json_value(value, ""))
@@ -57,10 +44,10 @@ def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
         return adapter.validate_json(text, strict=True), []  # the model allows unknown keys
     except (pydantic.errors.PydanticUserError, NameError) as error:
         reason = re.split(r"\. |\n", str(error))[0]
-        message = f"{called(schema)} cannot be used as a schema: {reason}\n  {_SUPPORTED}"
+        message = f"{words.called(schema)} cannot be used as a schema: {reason}\n  {_SUPPORTED}"
         raise ParamsError(message) from None
     except TypeError as error:  # from a __post_init__: pydantic reports only ValueErrors
-        return None, [SchemaProblem(called(schema), str(error))]
+        return None, [words.SchemaProblem(words.called(schema), str(error))]
 
 
 class _Located(NamedTuple):
@@ -74,7 +61,7 @@ class _Located(NamedTuple):
 
 def _problems(
     errors: Sequence[Mapping[str, Any]], values: Plain, schema: type, adapter: Any
-) -> Iterator[SchemaProblem]:
+) -> Iterator[words.SchemaProblem]:
     by_key: dict[str, list[Mapping[str, Any]]] = {}
     for each in _of_the_likeliest_members([_located(error, values) for error in errors]):
         by_key.setdefault(each.key, []).append(each.error)
@@ -86,13 +73,13 @@ def _problems(
             if not any(section.get("additionalProperties") is True for section in sections):
                 owners = dict.fromkeys(str(section.get("title")) for section in sections)
                 known = [name for section in sections for name in section.get("properties", ())]
-                yield unknown(key, " or ".join(owners) or "the schema", known)
+                yield words.unknown(key, " or ".join(owners) or "the schema", known)
         elif first["type"] == "missing":
-            yield SchemaProblem(key, "missing")
+            yield words.SchemaProblem(key, "missing")
         elif expected:
-            yield mismatch(key, expected, first["input"])
+            yield words.mismatch(key, expected, first["input"])
         else:
-            yield SchemaProblem(key or called(schema), *_message(first))
+            yield words.SchemaProblem(key or words.called(schema), *_message(first))
 
 
 def _located(error: Mapping[str, Any], values: Any) -> _Located:
@@ -126,20 +113,20 @@ def _of_the_likeliest_members(errors: list[_Located]) -> Iterator[_Located]:
 
 
 _EXPECTED = {
-    "int_type": INTEGER,
-    "int_from_float": INTEGER,
-    "float_type": NUMBER,
-    "string_type": STRING,
-    "path_type": STRING,
-    "bool_type": BOOLEAN,
-    "none_required": NULL,
-    "list_type": LIST,
-    "tuple_type": LIST,
-    "set_type": LIST,
-    "dict_type": SECTION,
-    "mapping_type": SECTION,
-    "model_type": SECTION,
-    "dataclass_type": SECTION,
+    "int_type": words.INTEGER,
+    "int_from_float": words.INTEGER,
+    "float_type": words.NUMBER,
+    "string_type": words.STRING,
+    "path_type": words.STRING,
+    "bool_type": words.BOOLEAN,
+    "none_required": words.NULL,
+    "list_type": words.LIST,
+    "tuple_type": words.LIST,
+    "set_type": words.LIST,
+    "dict_type": words.SECTION,
+    "mapping_type": words.SECTION,
+    "model_type": words.SECTION,
+    "dataclass_type": words.SECTION,
 }
 
 
@@ -155,7 +142,7 @@ def _message(error: Mapping[str, Any]) -> tuple[str, str]:
     if text != error["msg"]:
         problem, _, more = text.partition("\n")
         return problem, (more if error["type"] == "value_error" else "").replace("\n", "\n    ")
-    found = "" if isinstance(error["input"], dict) else f", found {shown(error['input'])}"
+    found = "" if isinstance(error["input"], dict) else f", found {words.shown(error['input'])}"
     return f"{text[:1].lower()}{text[1:]}{found}", ""
 
 

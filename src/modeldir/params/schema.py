@@ -35,10 +35,7 @@ class Schema:
 
 
 def checked(values: Plain, schema: type, shown: str = "") -> Plain:
-    """Check values against a schema; return them in their order, followed by the defaults.
-
-    An error lists every unknown, missing and wrong key, but of a Struct only the first wrong value.
-    """
+    """Check values against a schema; return them in their order, followed by the defaults."""
     if _is_struct(schema):
         made, problems = msgspec_schema.validated(schema, values)
     elif isinstance(schema, type) and (_is_model(schema) or dataclasses.is_dataclass(schema)):

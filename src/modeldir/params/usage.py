@@ -306,10 +306,7 @@ def _summary(reads: Reads, *, ended: bool = True) -> Plain | None:
 
 
 def remarks(folder: Path | None = None) -> list[str]:
-    """Return the lines about params files for the end of a log, each only once.
-
-    For a script that does not train (`evaluate.py`), only probable typos are listed.
-    """
+    """Return the lines about params files for the end of a log, each only once."""
     found = []
     for path, reads in list(_WATCHED.items()):
         if folder is not None and os.path.dirname(path) != str(folder):

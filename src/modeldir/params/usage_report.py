@@ -98,10 +98,7 @@ def _size(value: Any, depth: int = 0) -> int:
 
 
 def never_read(names: Sequence[str], read: Container[str], own: Container[str] = ()) -> list[str]:
-    """Return the names of a file that were not read; of a section only its own name.
-
-    `own` are names that the script has assigned itself, perhaps whole sections.
-    """
+    """Return the names of a file that were not read; of a section only its own name."""
     found: list[str] = []
     skipped = ""
     for name in names:
@@ -139,10 +136,7 @@ def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
 
 
 def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[str]:
-    """Return a short line for each thing that the user of a file should know.
-
-    Without `all_unread`, names that were not read are listed only if they are probably misspelled.
-    """
+    """Return a short line for each thing that the user of a file should know."""
     near = told.get("did_you_mean", {})
     said = [f"{_name(name)} was never read; did you mean {_name(near[name])}?" for name in near]
     others = [name for name in told.get("never_read", ()) if name not in near]

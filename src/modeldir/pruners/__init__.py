@@ -138,10 +138,7 @@ def _value(text: str) -> Any:
 
 
 def setting_of(raw: object, *, to_run: bool = True) -> tuple[Setting | None, Problems]:
-    """Return the pruner of a `search.json`, and everything that is wrong with it.
-
-    Without `to_run`, a class that the plan names is not imported, and so not checked.
-    """
+    """Return the pruner of a `search.json`, and everything that is wrong with it."""
     if isinstance(raw, str):
         raw = {raw: {}}
     if not isinstance(raw, Mapping) or len(raw) != 1:

@@ -140,10 +140,7 @@ def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -
 
 
 def default_folder() -> Path:
-    """Return the folder for commands without one: `experiments`, or the working folder.
-
-    In a home folder everything would be read, and a table would be written there: that is an error.
-    """
+    """Return `experiments`, or the working folder if it has experiments: not a home folder."""
     if os.path.isdir("experiments"):
         return Path("experiments")
     here = Path()
@@ -156,10 +153,7 @@ def default_folder() -> Path:
 
 
 def read_tree(folder: str | os.PathLike[str], *, metrics_file: str | None = None) -> Tree:
-    """Read every experiment in and below a folder. Links are followed; no folder is read twice.
-
-    Metrics in files named `metrics_file` replace the validation metrics.
-    """
+    """Read every experiment in and below a folder. Links are followed; no folder is read twice."""
     return read_trees([folder], metrics_file=metrics_file)
 
 

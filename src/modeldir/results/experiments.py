@@ -192,10 +192,7 @@ _DIGITS = str.maketrans("123456789", "000000000")
 
 
 def _order_by_name(names: Sequence[str]) -> list[int]:
-    """Return the indices that sort the names as `order_of` does.
-
-    If all names have the same form (`trial_000001`), sorting strings is ten times as fast.
-    """
+    """Return the indices that sort the names as `order_of` does, ten times as fast if alike."""
     forms = {*"\0".join(names).translate(_DIGITS).split("\0")}
     if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03
         return sorted(range(len(names)), key=names.__getitem__)

@@ -41,10 +41,7 @@ _KEPT = ("command", "read", "resume", "trial_time_limit", "retries")
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration that is compared.
-
-    `value` is its score in the search, None for a base config that was never tried.
-    """
+    """A configuration that is compared; a base config that was never tried has no value."""
 
     name: str
     flat: Mapping[str, Any]
@@ -248,10 +245,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
 
 
 def prepare(found: Finalists, cwd: Path | None = None) -> Path:
-    """Make the search that runs the finalists, or extend the existing one. Return its folder.
-
-    The command runs in `cwd` if the plan of the search has none.
-    """
+    """Make the search that runs the finalists, or extend the existing one. Return its folder."""
     whole = plan.read_plan(found.search)
     raw = {**{key: whole[key] for key in _KEPT if key in whole}, **_space(found)}
     name, direction = found.metric
@@ -310,10 +304,7 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
 def _made(
     folder: Path, base: Mapping[str, Any], raw: Mapping[str, Any], record: Mapping[str, Any]
 ) -> bool:
-    """Create the folder by one rename, because half made it would look like a trial.
-
-    Return False if another process was faster.
-    """
+    """Create the folder by one rename (half made it looks like a trial); False if it was there."""
     staged = folder.parent / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
     staged.mkdir()
     try:

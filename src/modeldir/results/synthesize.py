@@ -129,11 +129,7 @@ def _plain(cell: object) -> object:
 
 
 def _header(name: str, headers: Sequence[str], what: str = "The table cannot be made:") -> str:
-    """Return the header for a name. It may have dots for the slashes of a nested metric.
-
-    Raises:
-        ModeldirError: if there is no such column. The error names the nearest one.
-    """
+    """Return the header for a name, which may have dots for the slashes of a nested metric."""
     if name in headers:
         return name
     dotted = {header.replace("/", "."): header for header in headers}

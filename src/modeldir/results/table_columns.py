@@ -212,10 +212,7 @@ def _descending(table: Table, index: int, tree: Tree) -> bool:
 def in_order(
     table: Table, tree: Tree, wanted: str | None, *, reverse: bool = False
 ) -> tuple[Table, str]:
-    """Sort the rows, by default by the metric. Also return the order in words.
-
-    Metrics go best first, all else from low to high; `reverse` turns it.
-    """
+    """Sort the rows, by default by the metric, best first; also return the order in words."""
     name = table.headers()[0]
     by = wanted or (tree.metric[0] if tree.metric else name)
     by = by if wanted or by in table.headers() else name  # no row that is left has the metric

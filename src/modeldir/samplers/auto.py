@@ -33,11 +33,7 @@ def choose(  # noqa: PLR0913 - all that the rule depends on
     prunes: bool = False,
     taught: bool = False,
 ) -> tuple[str, str]:
-    """Return the name of a sampler, and the reason for the choice.
-
-    `prunes`: a pruner stops trials, from which only `tpe` learns. `taught`: the search is
-    warm-started, so a model can learn before the first trial.
-    """
+    """Return the name of a sampler, and the reason for the choice."""
     even = "sobol" if len(space.dims) <= max_dims() else "random"
     if trials is not None and trials < MIN_TO_LEARN and not taught:
         few = "1 trial is too few" if trials == 1 else f"{trials} trials are too few"

@@ -114,11 +114,7 @@ class PBT:
         return Proposal(point, {"parent": copied, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """Return the top quantile of the members with steps left to train, the best first.
-
-        If none has, return that of all. The search starts no copy of these, but can print the
-        reason.
-        """
+        """Return the top quantile of the members that still train; of all if none does."""
         ((name, direction),) = self._objectives
         scored = [
             each

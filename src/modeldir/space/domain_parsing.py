@@ -41,10 +41,7 @@ def check_kind(domain: Domain, base: object) -> None:
 
 
 def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
-    """Return the domain for a list, an object or a single value.
-
-    In zipped lists a value `may_repeat`.
-    """
+    """Return the domain for a list, an object or a single value; zipped lists may repeat one."""
     if hasattr(raw, "tolist"):  # numpy.logspace(-5, -1, 5)
         raw = raw.tolist()
     if isinstance(raw, (list, tuple, range)):

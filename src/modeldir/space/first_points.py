@@ -19,10 +19,7 @@ QUEUE = "points"
 
 
 class Queue:
-    """The configurations to try first, in their order, each once.
-
-    Values that one leaves out are drawn at random, from the seed and the configuration alone.
-    """
+    """The configurations to try first, each once; what one leaves out is drawn from the seed."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed

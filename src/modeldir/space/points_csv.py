@@ -110,10 +110,7 @@ def _count(number: int, what: str) -> str:
 
 
 def exact_plan(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a search config that means these configurations and no others.
-
-    A blank cell has the value of the base config.
-    """
+    """Return the part of a search config that means these configurations and no others."""
     names = [*dict.fromkeys(name for point in points for name in point)]
     rows = [[point.get(name, base.get(name)) for name in names] for point in points]
     distinct: dict[Hashable, list[Any]] = {}

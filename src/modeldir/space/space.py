@@ -174,11 +174,7 @@ class Space:
         return {name: flat[name] for name in names} if all(n in flat for n in names) else None
 
     def allows(self, point: Mapping[str, Any]) -> bool:
-        """Return whether a configuration satisfies all constraints.
-
-        They are applied to what `params.json` will contain: all other names have the value of the
-        base config.
-        """
+        """Return whether a configuration, completed from the base config, keeps all constraints."""
         return all(self.keeps(constraint, point) for constraint in self.constraints)
 
     def keeps(self, constraint: Constraint, point: Mapping[str, Any]) -> bool:

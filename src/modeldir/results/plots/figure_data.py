@@ -68,10 +68,7 @@ class FigureRow:
 
 @dataclass(frozen=True)
 class FigureData:
-    """All data of a figure; the most important hyperparameters first.
-
-    `adaptive` are the samplers that chose trials by the values of earlier ones.
-    """
+    """All data of a figure; the most important hyperparameters come first."""
 
     title: str
     metric: str

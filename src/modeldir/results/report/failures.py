@@ -26,10 +26,7 @@ _LOGS = ("console.log", "train.log")
 
 
 def failed(found: Sequence[ExperimentRow]) -> list[Json]:
-    """Return the groups of experiments that failed with the same error, the largest first.
-
-    `tails` are the last lines of a few of them by index.
-    """
+    """Return the groups of experiments that failed with the same error, the largest first."""
     groups: dict[tuple[str, str], list[int]] = {}
     for index, each in enumerate(found):
         if each.status.state == attempts.FAILED:

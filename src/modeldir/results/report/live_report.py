@@ -21,10 +21,7 @@ LARGEST_SHARE = 0.05
 
 
 class LiveReport:
-    """A report of a folder that is kept up to date. It is written at once.
-
-    `problem` is the message of the last report if it could not be written, else None.
-    """
+    """A report of a folder that is kept up to date. It is written at once."""
 
     def __init__(
         self,

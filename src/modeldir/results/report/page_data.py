@@ -34,10 +34,7 @@ _MOST_WARNINGS, _LONGEST_LINE = 50, 400
 def page_data(
     tree: Tree, target: Path, where: str | None = None, group: Sequence[str] = ()
 ) -> dict[str, Json]:
-    """Return the data of the page at `target` about a tree that `where` selected.
-
-    Experiments that differ only in the hyperparameters of `group` count as repeats.
-    """
+    """Return the data of the page at `target` about a tree that `where` selected."""
     found = tree.experiments
     rows = tree.grouped(group) if group else tree.rows()
     origins = [provenance.origin(each) for each in found]
