@@ -151,7 +151,7 @@ def test_what_has_no_heart_is_never_dead(tmp_path: Path, data: str) -> None:
     assert set(looks(observer, clock, path, 50, 10.0)) == {None}
     path.unlink()
     assert set(looks(observer, clock, path, 50, 10.0)) == {None}
-    assert (heartbeat.seconds_since_beat(path), heartbeat.state_of(path)) == (None, None)
+    assert heartbeat.seconds_since_beat(path) is None
 
 
 def test_an_owner_that_cannot_beat_gives_up_before_others_give_it_up(owned: Path) -> None:
@@ -359,11 +359,11 @@ def elsewhere(folder: Path) -> attempts.Attempt:
     return attempt
 
 
-def taking_over(folder: Path, doubt: str | None) -> Start:
-    """The start of the second attempt, by one who believes that the first is dead."""
+def taking_over(folder: Path, number: int = 2) -> Start:
+    """The start of a later attempt, by a worker that believes that the first is dead."""
     (folder.parent / "train.sh").write_text("echo second >> ran.txt\n")
     command = ("sh", str(folder.parent / "train.sh"))
-    return Start(str(folder), 2, command, str(folder.parent), doubt=doubt)
+    return Start(str(folder), number, command, str(folder.parent), doubt=True)
 
 
 def reports_of(spawner: Spawner, start: Start, meanwhile: Callable[[], object]) -> list[str]:
@@ -397,41 +397,66 @@ def folder(tmp_path: Path, spawner: Spawner) -> Path:
     return path
 
 
-def test_a_heart_that_moved_just_in_time_is_waited_for_and_its_end_counts(
-    spawner: Spawner, folder: Path
+@pytest.mark.parametrize("beats", [True, False], ids=["it was seen to beat", "it was not"])
+def test_the_owner_before_is_waited_for_and_its_end_counts(
+    spawner: Spawner, folder: Path, *, beats: bool
 ) -> None:
-    """Its owner beat after it was given up, missed the later attempt, and came to its end: the
-    later one is taken back, and nothing is run a second time.
+    """It was given up, lived after all, and came to its end. Through a cache no beat may be seen.
+    The later attempt is taken back, and nothing runs a second time.
     """
     first = elsewhere(folder)
-    doubt = heartbeat.state_of(first.path)
-    heartbeat.beat(first.path)
-
-    def ends_once_it_is_outdone() -> None:
-        if (folder / "run.2.json").exists() and attempts.read(folder, 1).end is None:
-            attempts.rewrite(first, {"status": "completed"})
-
-    heard = reports_of(spawner, taking_over(folder, doubt), ends_once_it_is_outdone)
+    if beats:
+        heartbeat.beat(first.path)
+    heard = reports_of(spawner, taking_over(folder), lambda: ends_once_outdone(first, by=2))
     assert heard == ["taken", "free"]
     assert (ends(folder), os.listdir(folder.parent)) == (["completed"], ["base_model", "train.sh"])
+
+
+def ends_once_outdone(first: attempts.Attempt, by: int) -> None:
+    """Record the end of an attempt once a later one has begun."""
+    later = first.folder / attempts.run_file(by)
+    if later.exists() and attempts.read(first.folder, 1).end is None:
+        attempts.rewrite(first, {"status": "completed"})
 
 
 def test_one_that_does_not_come_to_an_end_is_outdone(spawner: Spawner, folder: Path) -> None:
     """After two beats it has found the later attempt, or will before it writes anything."""
     first = elsewhere(folder)
-    doubt = heartbeat.state_of(first.path)
     heartbeat.beat(first.path)
-    heard = reports_of(spawner, taking_over(folder, doubt), lambda: None)
+    heard = reports_of(spawner, taking_over(folder), lambda: None)
     assert heard == ["started", "ended", "free"]
     assert ends(folder) == [None, "completed"]
     assert (folder.parent / "ran.txt").read_text() == "second\n"
 
 
-def test_one_whose_heart_did_not_move_is_not_waited_for(spawner: Spawner, folder: Path) -> None:
-    """Its attempt has no end, and the next one begins."""
+def dead_in_doubt(folder: Path) -> attempts.Attempt:
+    """Begin a second attempt that was killed while it waited for the first."""
+    me = processes.process()
+    assert me is not None
+    dead = {**me.to_json(), "started": 1}
+    facts = {"supervisor": dead, "process": None, attempts.DOUBT: True}
+    second = attempts.begin(folder, 2, facts)
+    assert second is not None
+    return second
+
+
+def test_the_doubt_of_an_attempt_that_was_killed_is_the_next_ones(
+    spawner: Spawner, folder: Path
+) -> None:
+    """The first may live although nothing is left of the second: the third waits for it too."""
     first = elsewhere(folder)
-    heard = reports_of(spawner, taking_over(folder, heartbeat.state_of(first.path)), lambda: None)
-    assert (heard, ends(folder)) == (["started", "ended", "free"], [None, "completed"])
+    assert attempts.is_in_doubt(dead_in_doubt(folder))
+    heard = reports_of(spawner, taking_over(folder, 3), lambda: ends_once_outdone(first, by=3))
+    assert (heard, ends(folder)) == (["taken", "free"], ["completed", None])
+
+
+def test_an_attempt_that_was_killed_in_doubt_is_as_if_it_had_not_begun(folder: Path) -> None:
+    """The end that the one before it records is the trial's, whose next attempt is the third."""
+    first = elsewhere(folder)
+    dead_in_doubt(folder)
+    assert (status(folder).state, status(folder).attempt) == ("interrupted", 2)
+    attempts.rewrite(first, {"status": "completed"})
+    assert (status(folder).state, status(folder).attempt) == ("completed", 2)
 
 
 def test_what_cannot_beat_ends_its_command_and_says_why(spawner: Spawner, folder: Path) -> None:
@@ -465,12 +490,13 @@ def test_where_a_file_cannot_be_touched_it_is_written_anew(
         seen = set()
 
         def look() -> None:
-            seen.add(heartbeat.state_of(folder / "run.json"))
+            with contextlib.suppress(FileNotFoundError):
+                seen.add((folder / "run.json").stat().st_mtime_ns)
 
         command = ("sh", "-c", "sleep 5")
         start = Start(str(folder), 1, command, str(folder.parent))
         assert reports_of(own, start, look) == ["started", "ended", "free"]
-    assert (run_of(folder)["status"], len(seen - {None}) > 4) == ("completed", True)
+    assert (run_of(folder)["status"], len(seen) > 4) == ("completed", True)
 
 
 def test_a_later_attempt_ends_the_command_of_an_earlier_one(spawner: Spawner, folder: Path) -> None:

@@ -12,6 +12,7 @@ import model_supervisor
 import model_worker
 from model_explorer import Model, Step
 from model_supervisor import AT_ONCE, has_later, stop
+from model_worker import last_begun
 from model_world import (
     DEAD,
     DEAD_AT,
@@ -55,9 +56,8 @@ def steps(rules: Rules, setting: Setting, world: World) -> Steps:
 
 
 def _has_ended(world: World) -> bool:
-    """Whether the latest attempt has a final end."""
-    latest = next((file.now for file in reversed(world.files) if file.now != "absent"), "absent")
-    return isinstance(latest, Record) and latest.end in FINAL
+    """Whether the latest attempt that has begun has a final end."""
+    return last_begun(world, len(world.files)).end in FINAL
 
 
 def _all_steps(rules: Rules, setting: Setting, world: World) -> Steps:

@@ -170,16 +170,9 @@ class Observer:
         moved = known.moved is not None and now - known.moved < BEATS_TO_DOUBT * seconds
         return True if moved else None
 
-    def last_state(self, path: str | os.PathLike[str]) -> str | None:
-        """Return a file's state at the last look; a later change shows that its owner lives."""
-        known = self._known.get(os.fspath(path))
-        return None if known is None else known.state
-
-
-def state_of(path: str | os.PathLike[str]) -> str | None:
-    """Return what changes with each heartbeat; None if the file cannot be read."""
-    seen = _read(os.fspath(path))
-    return None if seen is None else seen[0]
+    def has_watched(self, path: str | os.PathLike[str]) -> bool:
+        """Return whether it has looked at a file."""
+        return os.fspath(path) in self._known
 
 
 def seconds_since_beat(path: str | os.PathLike[str]) -> float | None:

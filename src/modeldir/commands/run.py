@@ -110,7 +110,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
             "modeldir": __version__,
             **({"note": arguments.message} if arguments.message else {}),
         },
-        doubt=observer.last_state(last.path) if last is not None else None,
+        doubt=last is not None and (observer.has_watched(last.path) or attempts.is_in_doubt(last)),
         is_shown=not arguments.quiet,
     )
     return start, run_file.note(start)

@@ -57,6 +57,8 @@ _KEPT = frozenset({
     "origin.json", "search.json", "attempts", HOME,
 })  # fmt: skip
 EVENTS = "events.jsonl"
+DOUBT = "doubt"
+"""The key of an attempt that was begun because of a late heartbeat alone."""
 PRUNES_ITSELF = "judges"
 """The event by which a script says that it decides itself when to stop early."""
 WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
@@ -531,6 +533,21 @@ def last_started(attempt: Attempt | None) -> Attempt | None:
     while attempt is not None and attempt.record.get("process", "broken") is None:
         before = attempt.number - 1
         attempt = read(attempt.folder, before, attempt.script) if before else None
+    return attempt
+
+
+def is_in_doubt(attempt: Attempt) -> bool:
+    """Return whether an attempt was begun on the word of a heartbeat, and has run nothing yet."""
+    return attempt.record.get(DOUBT) is True and attempt.record.get("process", "broken") is None
+
+
+def last_certain(attempt: Attempt) -> Attempt:
+    """Return the attempt, or if it was killed in doubt the one that it would have taken over from.
+
+    What an attempt in doubt took over from may live, and may have recorded its end.
+    """
+    while attempt.number > 1 and (is_in_doubt(attempt) or not os.path.lexists(attempt.file)):
+        attempt = read(attempt.folder, attempt.number - 1, attempt.script)
     return attempt
 
 

@@ -337,7 +337,10 @@ def _without_end(
     if life is False:
         # The owner may have recorded its end after we read the file, and exited before we looked.
         again = attempts.read(attempt.folder, attempt.number)
-        if (ended := ended_status(again.record, again.number)) is not None:
+        if not again.record and not os.path.lexists(again.file):  # it was withdrawn meanwhile
+            return status(attempt.folder, observer=observer)
+        again = attempts.last_certain(again)
+        if (ended := ended_status(again.record, attempt.number)) is not None:
             return Status(*ended)
         if not again.record and has_metrics(attempt.folder):
             return replace(running, state=UNRECORDED, reason=_INCOMPLETE)

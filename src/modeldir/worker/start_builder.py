@@ -44,12 +44,13 @@ class StartBuilder:
         last: attempts.Attempt | None,
         seat: Seat,
         variables: Mapping[str, str],
-        doubt: str | None,
+        *,
+        doubt: bool,
     ) -> Start:
         """Return the start of the attempt whose turn it is, in a seat.
 
-        `last` is the trial's attempt before this one, and `doubt` its last heartbeat seen, if only
-        that tells that it is dead. `variables` are added to the trial's environment.
+        `last` is the trial's attempt before this one, and `doubt` says that only a
+        heartbeat tells that it is dead. `variables` are added to the trial's environment.
         """
         search, record = self._search, turn.record
         folder = search.trials.path(record)
@@ -88,12 +89,14 @@ class StartBuilder:
             doubt=doubt,
         )
 
-    def doubt_of(self, last: attempts.Attempt | None) -> str | None:
-        """Return the last heartbeat seen of an attempt, if only that tells that it is dead."""
-        if last is None or last.end is not None or attempts.is_alive(last) is False:
-            return None
+    def is_in_doubt(self, last: attempts.Attempt | None) -> bool:
+        """Return whether only a heartbeat tells that an attempt is dead."""
+        if last is None or last.end is not None:
+            return False
+        if attempts.is_alive(last) is False:
+            return attempts.is_in_doubt(last)
         self._log.message(texts.taking_over(last.folder.name, attempts.host_of(last)))
-        return self._search.observer.last_state(last.path)
+        return True
 
     def _how_to_resume(
         self, record: TrialRecord, folder: Path, last: attempts.Attempt | None

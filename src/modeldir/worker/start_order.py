@@ -41,7 +41,7 @@ class Start:
     time_limit: float | None = None  # without the time in which the machine slept
     bound: bool = False  # end the attempt when the worker is gone
     grace: float = 10.0  # seconds between TERM and KILL, to save weights
-    doubt: str | None = None  # the earlier attempt's last heartbeat, if only that tells its end
+    doubt: bool = False  # only a heartbeat tells that the attempt before is dead
     by: tuple[str, ...] = ()  # executed in its place: the same, through the import recorder
     forked: bool = False  # as a fork of its supervisor, which has its imports (`preload`)
     is_unproven: bool = False  # no such fork of this search has ended well yet

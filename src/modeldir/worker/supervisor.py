@@ -343,6 +343,7 @@ class _Attempt:
                 "supervisor": me.to_json() if me else None,
                 # While it is null the attempt has not come to its command.
                 "process": None if self.start.doubt or self.start.inherits else {},
+                **({attempts.DOUBT: True} if self.start.doubt else {}),
                 "resumes": self.start.resumes,
             },
             self.start.script,
@@ -354,7 +355,7 @@ class _Attempt:
 
     def _prepare(self) -> bool:
         """Make the folder ready, which is ours from now on. False if nothing is to be run."""
-        if self.start.doubt is not None and not self._take_over(self.start.doubt):
+        if self.start.doubt and not self._take_over():
             return False
         if self.record.has_leftovers and (not self.start.resumes or self.start.inherits):
             attempts.archive(self.folder, self.start.number)
@@ -367,21 +368,19 @@ class _Attempt:
                 files.copy(weights, self.folder / os.path.basename(weights))
         return self._owns_folder()
 
-    def _take_over(self, sight: str) -> bool:
+    def _take_over(self) -> bool:
         """Make sure that the attempt before this one is over. False if it has ended by itself.
 
-        Its heartbeat was late, so it was taken for dead; if its heart has moved since, wait for it
-        to see our attempt. It beats before it looks for a later attempt, and we have published ours
-        before we look at its heart: if it has missed us, we see its beat, and it sees us at the
-        next one.
+        Its heartbeat was late, so it was taken for dead. If its owner lives after all, it has two
+        beats' time to find our attempt, which is published. We do not look at its heart: through a
+        cache we may miss its beat.
         """
         last = attempts.read(self.folder, self.start.number - 1, self.start.script)
-        if heartbeat.state_of(last.path) not in (None, sight):
-            pace = heartbeat.recorded_interval(last.record) or heartbeat.INTERVAL
-            deadline = heartbeat.now() + 2 * pace
-            while (left := deadline - heartbeat.now()) > 0 and self._owns_folder():
-                time.sleep(min(left, self.heart.interval))
-            last = attempts.read(last.folder, last.number, last.script)
+        pace = heartbeat.recorded_interval(last.record) or heartbeat.interval()
+        deadline = heartbeat.now() + 2 * pace
+        while (left := deadline - heartbeat.now()) > 0 and self._owns_folder():
+            time.sleep(min(left, self.heart.interval))
+        last = attempts.last_certain(attempts.read(self.folder, last.number, self.start.script))
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
             return False

@@ -234,10 +234,10 @@ class Worker:
         record = turn.record
         folder = self.search.trials.path(record)
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
-        doubt = self._builder.doubt_of(last)
-        if last is not None and last.end is None and doubt is None:
+        doubt = self._builder.is_in_doubt(last)
+        if last is not None and last.end is None and not doubt:
             attempts.kill_leftover_processes(last)
-        start = self._builder.build(turn, last, seat, self._check.variables(record), doubt)
+        start = self._builder.build(turn, last, seat, self._check.variables(record), doubt=doubt)
         used, pid = self._begin(spawner, start, seat)
         watched = running.watch(pid) if used is None else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
