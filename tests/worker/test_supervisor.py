@@ -334,7 +334,7 @@ def test_a_folder_that_is_gone_gets_no_attempt(spawner: Spawner, tmp_path: Path)
     """Nothing is run, and no folder is made for it."""
     start = shell(tmp_path / "gone", f"touch {tmp_path}/ran")
     heard = reports(spawner, spawner.start(start))
-    assert heard == ["gone"]  # it could record nothing: it does not stay
+    assert heard == ["refused", "gone"]  # it could record nothing: it does not stay
     assert os.listdir(tmp_path) == []
 
 

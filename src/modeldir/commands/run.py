@@ -14,11 +14,11 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, reading
+from modeldir._system import disks, files, heartbeat, reading
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
@@ -28,7 +28,8 @@ from modeldir.experiment import attempts, experiment, project_settings, provenan
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import trial_command
-from modeldir.worker.spawner import Spawner
+from modeldir.worker import texts
+from modeldir.worker.spawner import Report, Spawner
 from modeldir.worker.start_order import Start
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     one = experiment.Experiment(arguments.dir)
+    _check_disk(one.path)
     hyperparameters = one.params()
     here = Path.cwd()
     command = _command(arguments.command, here, one.path)
@@ -114,6 +116,20 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         is_shown=not arguments.quiet,
     )
     return start, run_file.note(start)
+
+
+def _check_disk(folder: Path) -> None:
+    """Refuse a folder that cannot be written; on a full disk the run file may find room."""
+    trouble = disks.trouble(folder)
+    if trouble != disks.READ_ONLY:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+        trouble = "you may not write there"
+    raise CommandError(_cannot_record(folder, trouble), state=NOTHING_STARTED)
+
+
+def _cannot_record(folder: object, why: str) -> str:
+    return f"{folder}: the run cannot be recorded: {why}"
 
 
 def _latest_known(
@@ -220,28 +236,47 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
     if start.script or start.resumes:
         console.skip()  # an earlier attempt's output was shown then
     supervisor = spawner.start(start)
-    ended = False
-    while not ended:
+    progress = _Following(start, console)
+    while not progress.has_ended:
         ready, _, _ = select.select([spawner.reports, wake], [], [], 0.02 if show else None)
         if wake in ready:
             os.read(wake, 512)
             interrupts += 1
+            if progress.is_stuck:
+                print_stderr(texts.left_stuck(start.folder, supervisor))
+                return 130
             step = _ON_INTERRUPT[min(interrupts, len(_ON_INTERRUPT)) - 1]
             with contextlib.suppress(ProcessLookupError):
                 os.kill(supervisor, step)
         for report in spawner.read() if spawner.reports in ready else ():
-            if report.what == "started":
-                console.begin()
-            elif report.what == "taken":
-                raise FolderBusy(
-                    f"{start.folder}: another run began there just now.", state=NOTHING_STARTED
-                )
-            elif report.what == "lost":
-                raise FolderBusy(_lost(start))
-            ended = ended or report.what in {"ended", "gone"}
+            progress.receive(report)
         console.show_new()
     console.show_new()
     return _result(start)
+
+
+class _Following:
+    """What the supervisor has reported of the attempt."""
+
+    def __init__(self, start: Start, console: _Console) -> None:
+        self._start, self._console = start, console
+        self.has_ended = False
+        self.is_stuck = False
+
+    def receive(self, report: Report) -> None:
+        folder = self._start.folder
+        if report.what == "started":
+            self._console.begin()
+        elif report.what == "taken":
+            raise FolderBusy(f"{folder}: another run began there just now.", state=NOTHING_STARTED)
+        elif report.what == "lost":
+            raise FolderBusy(_lost(self._start))
+        elif report.what == "refused":
+            raise CommandError(_cannot_record(folder, report.why), state=NOTHING_STARTED)
+        elif report.what == "stuck":
+            self.is_stuck = True
+            print_stderr(texts.stuck(folder, report.why))
+        self.has_ended = self.has_ended or report.what in {"ended", "gone"}
 
 
 def _lost(start: Start) -> str:
@@ -290,12 +325,17 @@ class _Console:
         if not (self._show and self._begun):
             return
         try:
-            with contextlib.suppress(FileNotFoundError), reading.open_stream(self._path) as file:
-                file.seek(self._offset)
-                while piece := file.read(1 << 16):
-                    self._offset += len(piece)
-                    sys.stdout.buffer.write(piece)
+            for piece in self._new_pieces():
+                sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # `| head` has read enough: the training run continues
             self._show = False
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until exit
+
+    def _new_pieces(self) -> Iterator[bytes]:
+        """Yield what was printed since. A file that cannot be read must not end the command."""
+        with contextlib.suppress(OSError), reading.open_stream(self._path) as file:
+            file.seek(self._offset)
+            while piece := file.read(1 << 16):
+                self._offset += len(piece)
+                yield piece

@@ -10,10 +10,11 @@ printed. Which errors count as the same: `experiment/failures.py`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ _REPORTED = ("status", "reason", "failure", "last_line")
 """The keys of a script's own report on its end that the run file takes over."""
 _OF_PARAMS = ("never_read", "did_you_mean", "changed", "values", "left_out")
 """The keys of a script's report on its hyperparameters, in the order of the run file."""
+
+PASSING = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS,
+})  # fmt: skip
+"""Errors of a disk that may pass: it is full, has a fault, or is read-only for now."""
 
 _Events = list[dict[str, Any]]
 
@@ -71,7 +77,11 @@ class Evidence:
 
 
 def determine(evidence: Evidence) -> dict[str, Any]:
-    """Return the end as the run file records it: status, exit code, signal, failure and so on."""
+    """Return the end as the run file records it: status, exit code, signal, failure and so on.
+
+    Raises:
+        OSError: the disk failed, so that nothing can be concluded yet.
+    """
     code = evidence.code
     events = attempts.events(evidence.folder, evidence.number)
     facts = {
@@ -234,9 +244,23 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
         for line in piece.decode("utf-8", "replace").splitlines():
             found.update(printed_lines.parse_line(pattern, line))
     if found:
-        with contextlib.suppress(MetricsError):  # a full disk: then the metric counts as missing
+        try:
             metric_files.save_metrics(found, evidence.folder / metric_files.EVAL_LAST)
+        except MetricsError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
     return bool(found)
+
+
+@contextlib.contextmanager
+def _only_passing_errors() -> Iterator[None]:
+    """Raise the error of a disk that may pass. A file that cannot be used counts as missing."""
+    try:
+        yield
+    except MetricsError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in PASSING:
+            raise error.__cause__ from None
 
 
 def metric_file_stamps(folder: Path) -> dict[str, Stamp]:
@@ -254,7 +278,7 @@ def _fresh_metrics(folder: Path, stale: Mapping[str, Stamp]) -> dict[str, float]
     for name, state in metric_file_stamps(folder).items():
         kind = metric_files.classify(name)
         if kind is not None and kind.split == "eval" and stale.get(name) != state:
-            with contextlib.suppress(MetricsError):
+            with _only_passing_errors():
                 values = metric_files.read_metrics(os.path.join(folder, name))
                 found = {**found, **values} if kind.which == "best" else {**values, **found}
     return found

@@ -47,11 +47,16 @@ class Report:
 
     `started`: its command runs; reported a moment later, or with the end. `taken`: another worker
     has the attempt. `lost`: another worker has taken the attempt over, since its heartbeat was late
-    for too long. `ended`: the end is recorded. `free`: it can run another. `gone`: it has exited.
+    for too long. `refused`: the attempt could not be recorded, so nothing was started. `stuck`: the
+    command has ended, but its end cannot be recorded yet. `ended`: the end is recorded. `free`: it
+    can run another. `gone`: it has exited.
+
+    `why`: the error, for `refused` and `stuck`.
     """
 
     what: str
     pid: int
+    why: str = ""
 
 
 class Spawner:
@@ -216,8 +221,9 @@ def _has_threads() -> bool:
 
 
 def _report(line: bytes) -> Report:
-    what, _, pid = line.decode("ascii").partition(" ")
-    return Report(what, int(pid))
+    what, _, rest = line.decode("utf-8", "replace").partition(" ")
+    pid, _, why = rest.partition(" ")
+    return Report(what, int(pid), why)
 
 
 # -- The spawner's own side ------------------------------------------------------------------------

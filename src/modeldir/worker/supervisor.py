@@ -57,6 +57,10 @@ With USR1 a job manager announces that the time is nearly over, some of them to 
 job. Only the worker acts on it.
 """
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
+_SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO})
+"""Errors of a start for which the machine is to blame, and not the command."""
+_MOST_WORDS = 500
+"""Characters of an error in a report: all lines of a report fit into PIPE_BUF."""
 _GRACE_OF_DESCENDANTS = 2.0
 _LATE = 5.0
 """Seconds by which a busy machine may wake us late. After a longer pause we were not running."""
@@ -282,13 +286,23 @@ class _Attempt:
 
     def run(self) -> bool:
         """Run the attempt. Returns whether this process may run another one."""
-        record = self._claim()
-        if record is None or not self._prepare():
+        try:
+            has_begun = self._claim() is not None
+        except OSError as error:
             gpu_leases.let_go(self.leases)
-            became = "taken"
-        else:
+            self._report("refused", why=error)
+            return False
+        try:
+            is_ready = has_begun and self._prepare()
+        except OSError as error:
+            self._note_trouble("its folder could not be prepared", error)
+            is_ready = True
+        if is_ready:
             self._run_to_the_end()
             became = "ended"
+        else:
+            gpu_leases.let_go(self.leases)
+            became = "taken"
         if self.is_superseded:
             self._report("lost")
             return False
@@ -315,7 +329,8 @@ class _Attempt:
             self.watch = EarlyStopping(
                 self.start, self.start.pruner, self.stale, self.printed_before
             )
-        self.unreported = ("started",)
+        if self.intent is None:
+            self.unreported = ("started",)
         if self.start.is_shown:
             self._report()
         tether = processes.Tether()
@@ -325,7 +340,7 @@ class _Attempt:
         gpu_leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
         if self._owns_folder():
             self.rendering.finish(exit_text(status))
-            self._finish(outcome.determine(self._evidence(status)), usage)
+            self._finish(status, usage)
 
     # -- Beginning ---------------------------------------------------------------------------------
 
@@ -389,15 +404,25 @@ class _Attempt:
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
         """Start the command and wait for it. Returns its wait status and resource usage."""
+        if self.intent is not None:  # its folder could not be prepared
+            return _nothing_ran()
         try:
-            self.child = _started(
-                self.start, self.token, self.leases, tether, self.shared.preloaded
-            )
+            output = files.open_append(self.console)
+        except OSError as error:
+            self._note_trouble("the file for its output could not be opened", error)
+            return _nothing_ran()
+        try:
+            self.child = _started(self, output, tether)
         except (OSError, ValueError) as error:
-            words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
-            with contextlib.suppress(OSError):
-                files.append_whole(self.console, words.encode(errors="replace"))
-            return _NOT_STARTED, resource.struct_rusage([0] * 16)
+            if isinstance(error, OSError) and error.errno in _SHORTAGES:
+                self._note_trouble("its process could not be started", error)
+            else:
+                words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
+                with contextlib.suppress(OSError):
+                    files.append_whole(self.console, words.encode(errors="replace"))
+            return _nothing_ran()
+        finally:
+            os.close(output)
         if self.record.record["process"] is None or not processes.LINUX:
             try:
                 self._record_process()
@@ -406,6 +431,15 @@ class _Attempt:
                 raise
         self.shared.ends.sync()
         return self._wait()
+
+    def _note_trouble(self, what: str, error: OSError) -> None:
+        """Let the attempt end as interrupted: the machine failed, and not the command."""
+        reason = f"{what}: {error}"
+        self.intent = {
+            "intent": attempts.INTERRUPTED,
+            "reason": reason,
+            "at": timestamps.utc_now(),
+        }
 
     def _record_process(self) -> None:
         """Record the command's process in the run file, for those that look while it runs.
@@ -606,11 +640,14 @@ class _Attempt:
             is_unproven=self.is_fork and self.start.is_unproven,
         )
 
-    def _finish(self, end: dict[str, Any], usage: Any) -> None:
-        """Record the end. Tries again while the disk is full: no finished trial may be lost."""
+    def _finish(self, status: int, usage: Any) -> None:
+        """Record the end. Tries again while the disk is full: no finished trial may be lost.
+
+        Requests to stop change nothing here: the command has ended, and its worker may leave.
+        """
         finished = {
             "process": self.who,
-            **end,
+            "intent": self.intent,  # it may have found no room before, or it needed no signal
             **({} if self.is_fork or not self.start.forked else {"warm": None}),
             "ended": timestamps.utc_now(),
             "duration": round(time.monotonic() - self.began, 3),
@@ -618,27 +655,45 @@ class _Attempt:
             "max_rss_kib": usage.ru_maxrss // (1 if processes.LINUX else 1024),
         }
         deadline = time.monotonic() + _PATIENCE_WITH_A_FULL_DISK
+        is_reported = False
         while self._owns_folder():
             try:
-                self.record = attempts.rewrite(self.record, finished)
+                self.record = attempts.rewrite(self.record, {**self._judged(status), **finished})
             except OSError as error:
-                lasting = error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
-                if lasting or time.monotonic() >= deadline:
+                if error.errno not in outcome.PASSING or time.monotonic() >= deadline:
                     raise
-                time.sleep(1.0)
+                if not is_reported:
+                    self._report("stuck", why=error)
+                    is_reported = True
+                select.select([self.wake], [], [], 1.0)
+                _read_signals(self.wake)
             else:
                 self.shared.ends.add(self.record.file)
                 break
 
-    def _report(self, *what: str) -> None:
+    def _judged(self, status: int) -> dict[str, Any]:
+        """Return how the attempt ended. A failure of our own files is none of the command's."""
+        try:
+            return outcome.determine(self._evidence(status))
+        except OSError as error:
+            if error.errno in outcome.PASSING:
+                raise
+            reason = f"its metrics could not be kept: {error}"
+            return {"status": attempts.INTERRUPTED, "reason": reason}
+
+    def _report(self, *what: str, why: OSError | None = None) -> None:
         """Send lines to the worker, if it still listens, in one write: it wakes up at each.
 
         They are shorter than PIPE_BUF, so they are never torn.
         """
-        lines = "".join([f"{each} {os.getpid()}\n" for each in (*self.unreported, *what)])
+        words = ""
+        if why is not None:
+            where = f": {self.start.folder}" if why.filename is None else ""
+            words = f" {' '.join(f'{why}{where}'.split())}"[:_MOST_WORDS]
+        lines = "".join([f"{each} {os.getpid()}{words}\n" for each in (*self.unreported, *what)])
         self.unreported = ()
         with contextlib.suppress(OSError):
-            os.write(self.shared.reports, lines.encode())
+            os.write(self.shared.reports, lines.encode(errors="replace"))
 
 
 def _has_ended(child: int) -> bool:
@@ -694,13 +749,12 @@ _NOT_STARTED = 127 << 8
 """A shell's exit code for a command that it cannot start, as a wait status."""
 
 
-def _started(
-    start: Start,
-    token: str,
-    leases: tuple[int, ...],
-    tether: processes.Tether,
-    preloaded: Preloaded | None = None,
-) -> int:
+def _nothing_ran() -> tuple[int, Any]:
+    """Return the wait status and the usage of a command that could not be started."""
+    return _NOT_STARTED, resource.struct_rusage([0] * 16)
+
+
+def _started(attempt: _Attempt, output: int, tether: processes.Tether) -> int:
     """Start an attempt's command in a group of its own, tethered. Returns its pid.
 
     It inherits 0 to 2, the tether and the leases. A supervisor that is killed closes its files
@@ -711,30 +765,27 @@ def _started(
         OSError: there is no such program, it cannot be executed, or the system has no room left.
         ValueError: a word contains a zero byte.
     """
-    about = attempts.environment_variables(token, start.folder, start.number, resumes=start.resumes)
-    console = console_path(start)
+    start, leases, preloaded = attempt.start, attempt.leases, attempt.shared.preloaded
     variables = {
         **_environment(),
         "PYTHONUNBUFFERED": "1",
-        **about,
-        CONSOLE_VARIABLE: os.path.abspath(console),
+        **attempts.environment_variables(
+            attempt.token, start.folder, start.number, resumes=start.resumes
+        ),
+        CONSOLE_VARIABLE: os.path.abspath(attempt.console),
         **start.variables,
     }
     for descriptor in leases:
         os.set_inheritable(descriptor, True)
-    output = files.open_append(console)
     try:
         if start.forked and preloaded is not None:
-            kept = (*leases, tether.descriptor)
-            return preloaded.fork(
-                start.command, start.cwd, variables, output, kept, fasten=tether.fasten
-            )
+            words, fasten, kept = start.command, tether.fasten, (*leases, tether.descriptor)
+            return preloaded.fork(words, start.cwd, variables, output, kept, fasten=fasten)
         # A fork in Python would copy pages: see docs/contributing/decisions/running.md.
         child = start_program(start.by or start.command, start.cwd, variables, output)
         tether.fasten(child)  # at once: see "A trial's start" in docs/contributing/architecture.md
         return child
     finally:
-        os.close(output)
         for descriptor in leases:
             os.set_inheritable(descriptor, False)
 

@@ -40,6 +40,24 @@ def same_error(count: int, line: str) -> str:
     return f"stopped: the first {count} trials failed with the same error: {line}"
 
 
+def not_recorded(name: str, why: str) -> str:
+    return f"{name} was not started: it could not be recorded: {why}"
+
+
+def stuck(name: str, why: str) -> str:
+    return (
+        f"warning: {name} has ended, but its end cannot be recorded: {why}\n"
+        "  modeldir tries again each second, for an hour"
+    )
+
+
+def left_stuck(name: str, pid: int) -> str:
+    return (
+        f"{name} has ended, but its end is not recorded yet: process {pid} keeps trying.\n"
+        "  Once its disk can be written, run the command again."
+    )
+
+
 def long_trial(name: str, seconds: float) -> str:
     return (
         f"note: {name} took {duration_text(seconds)}; an interrupted trial would start from its "

@@ -30,7 +30,7 @@ from modeldir.worker.preload import Preloading
 from modeldir.worker.running import RunningTrial
 from modeldir.worker.signals import StopRequests, wakeup_pipe
 from modeldir.worker.slots import ASK_AGAIN, Seat, Slots
-from modeldir.worker.spawner import Spawner
+from modeldir.worker.spawner import Report, Spawner
 from modeldir.worker.start_builder import StartBuilder
 from modeldir.worker.start_order import Start
 from modeldir.worker.stop_rules import Limits, StopRules
@@ -100,6 +100,7 @@ class Worker:
         self._printed_wait = ""
         self._has_explained = False
         self._spawner_is_gone = False
+        self._stuck: set[int] = set()  # supervisors that cannot record the end of their trial
         self._wishes: object = None  # what other commands had asked the search to run
 
     def run(
@@ -274,8 +275,7 @@ class Worker:
         heard += self._preload.descriptors
         ready, _, _ = select.select([*heard, wake, *watched], [], [], self._patience())
         if wake in ready:
-            for number in os.read(wake, 512):
-                self._requests.receive(number)
+            self._read_signals(wake)
         for each in (spawner, *self._preload.spawners):
             if each.reports in ready:
                 self._read_reports(each)
@@ -290,10 +290,17 @@ class Worker:
             self._watch_without(lost)
         self._poll()
         self._check_requests()
+        if self._requests.urgency:
+            self._leave_stuck()
         self._check_wishes()
         self._stop_if_misused(self._check.judge_running())
         if self.show.interval is not None and self._running:
             self.show.tick([trial.shown for trial in self._running.values()])
+
+    def _read_signals(self, wake: int) -> None:
+        self._leave_stuck()  # first: a trial that has ended must not be printed as ending
+        for number in os.read(wake, 512):
+            self._requests.receive(number)
 
     def _patience(self) -> float:
         """Return the seconds until something has to be looked at, although nothing wakes us."""
@@ -337,6 +344,14 @@ class Worker:
         self._registration.beat(self.search.observer)
         self._requests.check(self._registration)
 
+    def _leave_stuck(self) -> None:
+        """Leave the trials whose end cannot be recorded: this worker is asked to stop.
+
+        Their supervisors keep trying without it.
+        """
+        for pid in self._stuck.intersection(self._running):
+            self._log.message(texts.left_stuck(self._running.pop(pid).record.name, pid))
+
     def _check_wishes(self) -> None:
         """Ask the search again if another command has asked it for a trial since."""
         if self._is_exhausted and (wishes := self.search.scheduler.wishes()) != self._wishes:
@@ -349,7 +364,7 @@ class Worker:
         for report in spawner.read():
             trial = self._running.get(report.pid)
             if trial is not None:
-                self._report(trial, report.what)
+                self._report(trial, report)
         for trial in [t for t in self._running.values() if t.spawner is spawner]:
             if spawner.is_over:
                 self._ended(trial)
@@ -360,8 +375,14 @@ class Worker:
             if trial.spawner is spawner:
                 self._running[pid] = trial.without_spawner()
 
-    def _report(self, trial: RunningTrial, what: str) -> None:
-        if what == "started":
+    def _report(self, trial: RunningTrial, report: Report) -> None:
+        what, name = report.what, trial.record.name
+        if what == "refused":
+            self._log.message(texts.not_recorded(name, report.why))
+        elif what == "stuck":
+            self._stuck.add(trial.pid)
+            self._log.message(texts.stuck(name, report.why))
+        elif what == "started":
             self._log.started(trial.shown)
             self._explain_check()
         elif what == "taken":
@@ -370,7 +391,7 @@ class Worker:
             self._rules.started -= 1
             self._is_exhausted = False
         elif what == "lost":
-            self._log.message(texts.taken_over(trial.record.name))
+            self._log.message(texts.taken_over(name))
             self._ended(trial)
         elif what in {"ended", "gone"}:
             self._ended(trial)
@@ -394,6 +415,7 @@ class Worker:
     def _ended(self, trial: RunningTrial) -> None:
         """Deal with a trial that has ended, or whose supervisor has."""
         del self._running[trial.pid]
+        self._stuck.discard(trial.pid)
         if trial.descriptor is not None:
             os.close(trial.descriptor)
         record, folder = trial.record, trial.shown.folder
