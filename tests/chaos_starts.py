@@ -75,7 +75,7 @@ if child == 0:
 note("child", child)
 with open(os.path.join(place, "params.json")) as file:
     x = json.load(file)["x"]
-time.sleep(0.3)
+time.sleep(0.7)
 with open(os.path.join(place, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": 1 / x}, file)
 os.kill(child, signal.SIGKILL)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, text
+from modeldir._system import disks, files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.terminal import decimals_here
@@ -99,6 +99,8 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     status, folder = row.status, row.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
+    if status.state == attempts.RUNNING and (trouble := disks.trouble(folder)):
+        yield "", f"warning: {trouble}: its end cannot be recorded"
     yield "", None if row.number is None else _retry(row)
     yield "note", status.note
     yield "attempts", status.attempt

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import text
+from modeldir._system import disks, text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here
 from modeldir.commands.messages import (
@@ -46,6 +46,8 @@ def search_text(tree: Tree) -> str:
     wanted = claims.asked_again(tree.folder)
     asked = [each for each in tree.experiments if retry_text(each, wanted)]
     running = [each for each in tree.experiments if each.status.state == attempts.RUNNING]
+    if running and (trouble := disks.trouble(tree.folder)):
+        warnings.append(f"warning: {disks.unrecorded(tree.folder, trouble)}")
     facts = [
         *origin_entries(tree.folder),
         *_planned(plan),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import heartbeat, processes
+from modeldir._system import disks, heartbeat, processes
 from modeldir._system.stamps import Seen, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment
@@ -242,8 +242,12 @@ class SearchMonitor:
             elapsed=self._elapsed(),
             worker=None if running else self._worker(),
             workers=worker_counts.count_workers(self.folder, self._jobs) if self._jobs else None,
-            problem=self._inventory.plan.problem,
+            problem=self._inventory.plan.problem or (self._disk_trouble() if running else None),
         )
+
+    def _disk_trouble(self) -> str | None:
+        trouble = disks.trouble(self.folder)
+        return trouble and disks.unrecorded(self.folder, trouble)
 
     def _running_trial(self, each: _WatchedTrial, metric: Ranked | None) -> RunningTrial:
         training = each.training
