@@ -22,7 +22,6 @@ from modeldir.experiment import attempts
 from modeldir.monitor.experiment import progress_of
 from modeldir.monitor.progress import (
     LiveProgress,
-    NoProgress,
     PlainProgress,
     Progress,
     ShownTrial,
@@ -52,7 +51,7 @@ def test_in_a_pipe_each_event_is_a_line(snapshot: SnapshotAssertion) -> None:
 
 def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing on any stream."""
-    tell(NoProgress())
+    tell(PlainProgress(None))
     assert capfd.readouterr() == ("", "")
 
 
@@ -107,7 +106,7 @@ def test_only_a_terminal_that_can_move_gets_the_live_view(
 
 def test_without_a_stream_nothing_is_told() -> None:
     """A process without a standard output (a daemon, pythonw)."""
-    assert type(shown_on(None)) is NoProgress
+    assert type(shown_on(None)) is PlainProgress
 
 
 # -- How far a training is -------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_u
 from libraries import environment_with_libraries, site_of
 from modeldir._system import processes
 from modeldir.experiment import attempts
-from modeldir.monitor.progress import NoProgress
+from modeldir.monitor.progress import PlainProgress
 from modeldir.worker.preload import import_cache, policy, process
 from modeldir.worker.search import Search
 from modeldir.worker.worker import Worker
@@ -231,7 +231,7 @@ if __import__("sys").argv[2].endswith("0.2"):
 """
     project.write("train.py", HEAVY + script)
     search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.5]})
-    assert Worker(search, 1, NoProgress()).run("python train.py").problem is None
+    assert Worker(search, 1, PlainProgress(None)).run("python train.py").problem is None
     told = [(project.search / name / "console.log").read_text() for name in project.trials()]
     assert [text.splitlines()[-1] for text in told] == ["part7"] * 2 + ["edited"] * 3
     assert warm(project) == names(0.2, 0.4, 0.5)
@@ -313,7 +313,7 @@ def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
     monkeypatch.setattr(policy, "_SILENCE", 1.0)
     monkeypatch.chdir(project.path)
     search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3]})
-    outcome = Worker(search, 1, NoProgress()).run("python train.py")
+    outcome = Worker(search, 1, PlainProgress(None)).run("python train.py")
     assert outcome.problem is None
     assert list(project.trials().values()) == ["completed"] * 3
     assert warm(project) == []

@@ -22,7 +22,7 @@ from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, 
 from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
-from modeldir.monitor.progress import NoProgress, PlainProgress, ShownTrial
+from modeldir.monitor.progress import PlainProgress, ShownTrial
 from modeldir.search.trial_record import Turn
 from modeldir.worker.end_reports import EndReports
 from modeldir.worker.search import Search
@@ -453,7 +453,7 @@ def test_of_two_who_have_the_same_turn_one_runs_it(
     turn = turns[1]
     assert turn is not None
     assert project.modeldir("search", "experiments/search").code == 0
-    late = Worker(searches[1], 1, NoProgress())
+    late = Worker(searches[1], 1, PlainProgress(None))
     seat = late.slots.take()
     assert seat is not None
     with Spawner() as spawner:
@@ -482,7 +482,7 @@ def test_a_trial_that_another_was_faster_to_take_does_not_count(
         return stale.pop() if stale else next_trial(busy)
 
     monkeypatch.setattr(late.scheduler, "next_trial", next_or_stale)
-    worker = Worker(late, 1, NoProgress(), check_first=False, limits=Limits(trials=1))
+    worker = Worker(late, 1, PlainProgress(None), check_first=False, limits=Limits(trials=1))
     worker.run(None, typed=False)
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 

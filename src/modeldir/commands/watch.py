@@ -62,13 +62,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     watch = Watch(Path(arguments.dir))
     allow_typed(watch.folder, arguments.allow)
-    return show(watch, kept=_report(watch.folder, arguments.html) if arguments.html else None)
-
-
-def _report(folder: Path, path: str) -> LiveReport:
+    if not arguments.html:
+        return show(watch)
     from modeldir.results.report.live_report import LiveReport  # noqa: PLC0415 - only with --html
 
-    return LiveReport(folder, path)
+    return show(watch, kept=LiveReport(watch.folder, arguments.html))
 
 
 def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -> int:
@@ -93,11 +91,9 @@ def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -
         view.close()
     if kept is not None:
         print(kept.problem or report_text(kept.path), file=sys.stderr)
-    return _code(watch.update()) if waits else 0
-
-
-def _code(snapshots: Sequence[Snapshot]) -> int:
-    searches = [each for each in snapshots if isinstance(each, SearchSnapshot)]
+    if not waits:
+        return 0
+    searches = [each for each in watch.update() if isinstance(each, SearchSnapshot)]
     return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
 

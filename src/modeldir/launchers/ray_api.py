@@ -157,9 +157,18 @@ class RayJobs:
         if status in _LOST:
             return NoAnswer(nobody(self.address, f"HTTP {status}"), may_have_come=True)
         if status == http.client.UNAUTHORIZED:
-            return Refused(no_token(self.address), status)
+            words = (
+                f"Ray at {self.address} wants a token, and none was found\n"
+                "  put the cluster's into ~/.ray/auth_token, or say RAY_AUTH_TOKEN=..."
+            )
+            return Refused(words, status)
         if status == http.client.FORBIDDEN:
-            return Refused(wrong_token(self.address), status)
+            words = (
+                f"Ray at {self.address} does not take this token\n"
+                "  the cluster's belongs into ~/.ray/auth_token, unless RAY_AUTH_TOKEN or "
+                "RAY_AUTH_TOKEN_PATH say another"
+            )
+            return Refused(words, status)
         kind = Busy if _LATER in said else Refused
         return kind(f"Ray at {self.address} says: {gist(said)}", status)
 
@@ -204,7 +213,11 @@ def _asked(address: str, environment: Mapping[str, str]) -> str:
         return done.stdout.strip().splitlines()[-1].rstrip("/")
     said = done.stderr.strip().rpartition("\n")[2]
     if "No module named 'ray" in said:
-        raise CommandError(not_installed(address))
+        raise CommandError(
+            f"--address {address}: only Ray itself finds that cluster, and it is not installed\n"
+            '  pip install "modeldir[ray]"\n'
+            "  or name its dashboard, for which Ray is not needed here: --address http://HEAD:8265"
+        )
     raise CommandError(not_found(address, said))
 
 
@@ -265,29 +278,6 @@ def _reason(why: object) -> str:
 
 def no_ray(address: str) -> str:
     return f"what answers at {address} is no Ray\n  its dashboard's address: http://HEAD:8265"
-
-
-def no_token(address: str) -> str:
-    return (
-        f"Ray at {address} wants a token, and none was found\n"
-        "  put the cluster's into ~/.ray/auth_token, or say RAY_AUTH_TOKEN=..."
-    )
-
-
-def wrong_token(address: str) -> str:
-    return (
-        f"Ray at {address} does not take this token\n"
-        "  the cluster's belongs into ~/.ray/auth_token, unless RAY_AUTH_TOKEN or "
-        "RAY_AUTH_TOKEN_PATH say another"
-    )
-
-
-def not_installed(address: str) -> str:
-    return (
-        f"--address {address}: only Ray itself finds that cluster, and it is not installed\n"
-        '  pip install "modeldir[ray]"\n'
-        "  or name its dashboard, for which Ray is not needed here: --address http://HEAD:8265"
-    )
 
 
 def not_found(address: str, said: str) -> str:

@@ -69,31 +69,18 @@ class View(Progress, Protocol):
 
 def shown_on(stream: IO[str] | None) -> View:
     """Return the progress for a stream: a live view in a terminal, else plain lines."""
-    if stream is None:
-        return NoProgress()
-    live = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return LiveProgress(stream) if live else PlainProgress(stream)
-
-
-class NoProgress:
-    interval: float | None = None
-
-    def message(self, text: str) -> None: ...
-    def started(self, trial: ShownTrial) -> None: ...
-    def ended(self, trial: ShownTrial, status: str, words: str) -> None: ...
-    def tick(self, running: Sequence[ShownTrial]) -> None: ...
-    def stepped(self, trial: ShownTrial, words: str) -> None: ...
-    def view(self, snapshots: Sequence[Snapshot]) -> None: ...
-    def close(self) -> None: ...
+    if stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        return LiveProgress(stream)
+    return PlainProgress(stream)
 
 
 class PlainProgress:
-    """One line for each event, the same in a pipe, a file and a job's output."""
+    """One line for each event, the same in a pipe, a file and a job's output; None: no line."""
 
     interval: float | None = None
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream: IO[str] | None = stream
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
 
     def message(self, text: str) -> None:
         self._write("\n".join(map(visible, text.split("\n"))))

@@ -100,10 +100,5 @@ def reused_by(
     ]
 
 
-def relative_to_search(folders: Sequence[str], search: Path) -> list[str]:
-    """Turn paths relative to the working folder into what a plan stores."""
-    return [os.path.relpath(each, search) for each in folders]
-
-
 def resolved(folder: str, search: Path) -> Path:
     return Path(os.path.normpath(search / folder))

@@ -400,7 +400,7 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
     if given is None or given == plan.NONE:
         return given  # type: ignore[return-value] # the word is a string
     several = [given] if isinstance(given, (str, os.PathLike)) else given
-    return other_folders.relative_to_search([os.fspath(each) for each in several], search)
+    return [os.path.relpath(each, search) for each in several]
 
 
 def _line(words: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from modeldir.monitor.progress import NoProgress, shown_on
+from modeldir.monitor.progress import shown_on
 from modeldir.monitor.summary import WorkerOutcome
 from modeldir.search import search
 from modeldir.worker.worker import Worker
@@ -39,5 +39,5 @@ class Search(search.Search):
             else shlex.join(map(str, command))
         )
         typed = line or self.plan_file.given["command"]
-        worker = Worker(self, jobs, NoProgress() if quiet else shown_on(sys.stdout))
+        worker = Worker(self, jobs, shown_on(None if quiet else sys.stdout))
         return worker.run(line or self.plan.command, typed=typed is not None)
