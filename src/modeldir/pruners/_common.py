@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from modeldir.metrics.objective import Direction
 
 _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 10: "tenth"}
+_SHARES |= {6: "sixth part", 7: "seventh part", 8: "eighth part", 9: "ninth part"}
 
 
 def count_better(values: Iterable[float], value: float, direction: Direction) -> int:
@@ -24,8 +25,7 @@ def count_better(values: Iterable[float], value: float, direction: Direction) ->
 
 def share_words(factor: int) -> str:
     """Return "one of `factor`" in words: third, seventh part."""
-    ordinals = {6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth"}
-    return _SHARES.get(factor) or f"{ordinals.get(factor, f'{factor}th')} part"
+    return _SHARES.get(factor, f"{factor}th part")
 
 
 class WrongOptionsError(ValueError):

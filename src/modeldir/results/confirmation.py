@@ -21,7 +21,7 @@ from modeldir.results import finalists
 from modeldir.results.experiment_tree import read_tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.finalists import Finalists, Point
-from modeldir.results.table import Column, Table
+from modeldir.results.table import Column, Table, select
 from modeldir.results.table_text import to_text
 from modeldir.search import statistics
 from modeldir.search.statistics import Interval
@@ -124,14 +124,8 @@ def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
         lines = to_text(table).splitlines()
         if width is None or max(map(text_width, lines)) <= width:
             return lines
-        table = _without(table, column)
+        table = select(table, [header for header in table.headers() if header != column])
     return to_text(table, width=width).splitlines()
-
-
-def _without(table: Table, name: str) -> Table:
-    keep = [place for place, column in enumerate(table.columns) if column.name != name]
-    columns = tuple(table.columns[place] for place in keep)
-    return Table(columns, tuple(tuple(row[place] for place in keep) for row in table.rows))
 
 
 def announcement(chosen: Finalists, width: int | None = None) -> str:

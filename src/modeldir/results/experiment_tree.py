@@ -233,7 +233,8 @@ class _Reader:
         except ParamsError as error:
             self.warnings.append(error.summary)
             return {}
-        self.planned.update(dict.fromkeys(_named_in(plan)))
+        if named := objective.objectives(plan):
+            self.planned[named] = None
         return plan
 
     def _is_row(self, folder: discovery.Folder) -> bool:
@@ -278,19 +279,14 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRo
 # -- The metric ------------------------------------------------------------------------------------
 
 
-def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
+def _of_project(top: str, warnings: list[str]) -> Objectives:
     from modeldir.experiment import project_settings  # noqa: PLC0415 - only if no plan decides
 
     try:
-        yield from _named_in(project_settings.settings(files.absolute(top)))
+        return objective.objectives(project_settings.settings(files.absolute(top)))
     except ModeldirError as error:
         warnings.append(error.summary)
-
-
-def _named_in(settings: Mapping[str, Any]) -> Iterator[Objectives]:
-    found = objective.objectives(settings)
-    if found:
-        yield found
+        return ()
 
 
 def _objectives(
@@ -305,8 +301,8 @@ def _objectives(
         return ()
     if len(planned) == 1 and next(iter(planned))[0][0] in known:
         return next(iter(planned))
-    by_project = [] if planned else list(_of_project(top, warnings))
-    if by_project and by_project[0][0][0] in known:
-        return by_project[0]
+    by_project = () if planned else _of_project(top, warnings)
+    if by_project and by_project[0][0] in known:
+        return by_project
     chosen = objective.choose(known)
     return () if chosen is None else (chosen,)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import files, reading
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
 from modeldir._system.text import NULL, Marked, bare_value
-from modeldir.errors import ModeldirError, did_you_mean
+from modeldir.errors import did_you_mean
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Objectives
 from modeldir.params.plain_values import SEED
@@ -32,7 +32,7 @@ from modeldir.results.experiment_tree import (
     uncollected,
 )
 from modeldir.results.experiments import Experiments
-from modeldir.results.table import Table, select
+from modeldir.results.table import Table, header_named, select
 from modeldir.results.table_columns import ALL_NOTED, NOTE
 from modeldir.results.table_formats import to_csv, to_markdown
 from modeldir.results.table_text import signs_in, to_text
@@ -95,7 +95,7 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
         tree = replace(tree, experiments=tree.experiments.only(_matching(tree, condition, at)))
     found = list(parts.parts_of(tree, at))
     table = parts.table_of(found)
-    sort = _header(choice.sort, table.headers()) if choice.sort and tree.experiments else None
+    sort = header_named(choice.sort, table.headers()) if choice.sort and tree.experiments else None
     table, order = parts.in_order(table, tree, sort, reverse=choice.reverse)
     pairs = zip(table.headers(), found, strict=True)
     default = [header for header, part in pairs if part.by_default]
@@ -116,7 +116,7 @@ def _matching(tree: Tree, condition: Any, at: Sequence[moments.Moment]) -> Seque
     for name in condition.names:
         if name in parts.OF_RUNS and name not in headers:
             continue  # e.g. no experiment has failed, so none has a `failure`
-        header = _header(name, headers, f"--where {condition.text!r}:")
+        header = header_named(name, headers, f"--where {condition.text!r}:")
         place[name] = headers.index(header)
     blank: dict[str, object] = dict.fromkeys(condition.names)
     rows = [{**blank, **{name: _plain(row[i]) for name, i in place.items()}} for row in table.rows]
@@ -126,17 +126,6 @@ def _matching(tree: Tree, condition: Any, at: Sequence[moments.Moment]) -> Seque
 def _plain(cell: object) -> object:
     value = bare_value(cell)
     return str(value) if isinstance(value, str) else None if value is NULL else value
-
-
-def _header(name: str, headers: Sequence[str], what: str = "The table cannot be made:") -> str:
-    """Return the header for a name, which may have dots for the slashes of a nested metric."""
-    if name in headers:
-        return name
-    dotted = {header.replace("/", "."): header for header in headers}
-    if name in dotted:
-        return dotted[name]
-    hint = did_you_mean(name, headers) or f"there are: {', '.join(headers)}"
-    raise ModeldirError(what, [(f"no column {name!r}", hint)], "")
 
 
 # -- Results ---------------------------------------------------------------------------------------
@@ -361,7 +350,7 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
     if choice.group:
         known = dict.fromkeys(name for each in tree.experiments for name in each.used() or {})
         for name in choice.group if tree.experiments else ():
-            _header(name, [*known], "These cannot be grouped:")
+            header_named(name, [*known], "These cannot be grouped:")
         return replace(tree, experiments=tree.grouped(choice.group))
     return tree if choice.apart else replace(tree, experiments=tree.rows())
 
@@ -379,7 +368,7 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     headers = whole.table.headers()
     chosen = headers if choice.all_columns else whole.default_headers
     if choice.columns and whole.tree.experiments:
-        chosen = [_header(name, headers) for name in choice.columns]
+        chosen = [header_named(name, headers) for name in choice.columns]
     places = map(whole.table.index, chosen)
     notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
     notes += parts.note_of_all(whole.tree.experiments)

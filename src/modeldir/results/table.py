@@ -78,10 +78,18 @@ class Table:
 
     def index(self, header: str) -> int:
         headers = self.headers()
-        if header in headers:
-            return headers.index(header)
-        hint = did_you_mean(header, headers) or f"there are: {', '.join(headers)}"
-        raise ModeldirError("The table cannot be made:", [(f"no column {header!r}", hint)], "")
+        return headers.index(header_named(header, headers))
+
+
+def header_named(name: str, headers: Sequence[str], what: str = "The table cannot be made:") -> str:
+    """Return the header for a name, which may have dots for the slashes of a nested metric."""
+    if name in headers:
+        return name
+    dotted = {header.replace("/", "."): header for header in headers}
+    if name in dotted:
+        return dotted[name]
+    hint = did_you_mean(name, headers) or f"there are: {', '.join(headers)}"
+    raise ModeldirError(what, [(f"no column {name!r}", hint)], "")
 
 
 def _unique(columns: tuple[Column, ...]) -> tuple[str, ...]:

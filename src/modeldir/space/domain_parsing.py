@@ -146,11 +146,8 @@ def _bounds(word: str, bounds: object) -> tuple[Any, Any]:
     if wrong := [shown(bound) for bound in bounds if not is_number(bound)]:
         raise DomainError((f"{word} needs two numbers, got {' and '.join(wrong)}", None))
     whole = _is_integer(word)
-    problems = [*_fractions(word, bounds)] if whole else []
-    problems += _too_low(word, min(bounds))
-    problems = problems or [*_wrong_order(word, *bounds)]  # its hint is for bounds that will do
-    problems = problems or [*_wrong_width(word, *bounds)]
-    if problems:
+    # The hint about their order is for bounds that will do.
+    if problems := [*_wrong_bounds(word, bounds)] or [*_wrong_range(word, *bounds)]:
         raise DomainError(*problems)
     low, high = map(int if whole else float, bounds)
     return low, high
@@ -197,30 +194,26 @@ def _divides_not(word: str, low: float, high: float, step: float, count: int) ->
 _STEP = 'for example {"uniform": [0, 0.5], "step": 0.1}'
 
 
-def _fractions(word: str, bounds: Sequence[float]) -> Iterator[Problem]:
-    if parts := [shown(bound) for bound in bounds if bound != int(bound)]:
+def _wrong_bounds(word: str, bounds: Sequence[float]) -> Iterator[Problem]:
+    parts = [shown(bound) for bound in bounds if bound != int(bound)]
+    if parts and _is_integer(word):
         floats = word.replace("int", "uniform")
         hint = f'use {{"{floats}": ...}} for all numbers between'
         yield f"{word} needs integers, got {' and '.join(parts)}", hint
-
-
-def _too_low(word: str, low: float) -> Iterator[Problem]:
+    low = min(bounds)
     if word == "log_uniform" and low <= 0:
         yield f"log_uniform needs low > 0, got {shown(low)}", 'use {"uniform": ...} to include zero'
     if word == "log_int" and low < 1:
         yield f"log_int needs low >= 1, got {shown(low)}", 'use {"int": ...} to include zero'
 
 
-def _wrong_order(word: str, low: float, high: float) -> Iterator[Problem]:
+def _wrong_range(word: str, low: float, high: float) -> Iterator[Problem]:
+    """Yield a wrong order, or that floats cannot represent the range: no sampler can use it."""
+    width = float(high) - float(low)
     if low > high:
         hint = f"write {shown({word: [high, low]})}"
         yield f"{word} needs low <= high, got {shown(low)} > {shown(high)}", hint
-
-
-def _wrong_width(word: str, low: float, high: float) -> Iterator[Problem]:
-    """Yield the problem of a range that floats cannot represent: no sampler can use it."""
-    width = float(high) - float(low)
-    if math.isinf(width):
+    elif math.isinf(width):
         yield (
             f"{word} is too wide: from {shown(low)} to {shown(high)}",
             "narrow it: no sampler can compute with it",
