@@ -1,10 +1,11 @@
-"""Fuzzing of both readers: params files beside a second parser, the log's rows beside a terminal.
+"""Fuzzing: params files beside a second parser, the log beside a terminal, commands on odd folders.
 
-    python tests/fuzz.py --minutes 6 --seed 7
+    python tests/fuzz.py --minutes 6 --commands 10000 --seed 7
 
 It knows how to make inputs for as long as it is given, how to make one smaller that went wrong, and
 how to tell what was tried. It refuses to know what is right: that is fuzz_params.py and
-fuzz_log.py. The same seed tries the same inputs in the same order.
+fuzz_log.py. The same seed tries the same inputs in the same order. What commands do with damaged
+folders is in fuzz_folders.py.
 
 Start at `fuzz`.
 """
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import fuzz_folders
 import fuzz_log
 import fuzz_params
 
@@ -112,6 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     """Fuzz, print what was tried and what went wrong; exit code 1 if anything did."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--commands", type=int, default=10_000, help="on damaged folders")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
     parser.add_argument("--only", choices=list(TARGETS), action="append")
     arguments = parser.parse_args(argv)
@@ -123,9 +126,13 @@ def main(argv: list[str] | None = None) -> int:
     for name, text, error in found.wrong:
         print(f"\nWRONG {name}: {text!r}")
         print("".join(traceback.format_exception(error)[-3:]))
-    if found.wrong:
+    failed = bool(found.wrong)
+    if arguments.commands and not arguments.only:
+        words = ["--commands", str(arguments.commands), "--seed", str(arguments.seed)]
+        failed = bool(fuzz_folders.main(words)) or failed
+    if failed:
         print(f"to repeat: make fuzz ARGS='--seed {arguments.seed}'")
-    return 1 if found.wrong else 0
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,16 @@ And the fuzzer itself, asked whether it finds what is wrong and says it in few w
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import fuzz
+import fuzz_folders
 import fuzz_params
 from modeldir.params import strict_json
 
@@ -58,8 +63,53 @@ def test_a_mistake_is_found_and_made_small(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_program_says_what_it_tried(capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each kind of input; exit code 0."""
-    assert fuzz.main(["--minutes", "0.001", "--seed", "7", "--only", "session"]) == 0
+    assert (
+        fuzz.main(["--minutes", "0.001", "--commands", "0", "--seed", "7", "--only", "session"])
+        == 0
+    )
     assert capsys.readouterr().out.startswith("seed 7, 0.001 minutes\nsession ")
+
+
+def test_commands_on_damaged_folders_find_nothing() -> None:
+    """No traceback of ours, no hang and no flood of memory, whatever lies in a folder."""
+    done = subprocess.run(
+        [sys.executable, fuzz_folders.__file__, "--commands", "96", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\n96 commands: " in done.stdout
+
+
+def _raises(_: list[str]) -> int:
+    raise KeyError("point")
+
+
+def _hangs(_: list[str]) -> int:
+    time.sleep(20)
+    return 0
+
+
+def _floods(_: list[str]) -> int:
+    return len(bytearray(b"x" * (700 << 20))) * 0
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"), [(_raises, "traceback"), (_hangs, "took"), (_floods, " MB")]
+)
+def test_a_fault_of_a_command_is_found(
+    command: Callable[[list[str]], int],
+    fault: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fuzzer would notice an exception, a hang and too much memory."""
+    monkeypatch.setattr(fuzz_folders, "SECONDS", 10.0 if command is _floods else 0.5)
+    runner = fuzz_folders.Runner()
+    monkeypatch.setattr(runner, "_main", command)
+    ended = runner.run(["show"], tmp_path, forked=True, obeys_modes=False)
+    assert fault in (ended.fault or "")
 
 
 def test_make_fuzz_runs_it() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +149,20 @@ def test_the_end_of_a_log_of_zeros(
     assert capfdbinary.readouterr().out.endswith(b"the\nlast\nlines\n")
     _sparse(Path("good/console.log"))
     assert commands.main(["log", "good", *words]) == 0
+
+
+def test_too_little_memory_is_one_line() -> None:
+    """With `ulimit -v` a large file ends in a sentence, not in a traceback."""
+    text = ", ".join(f'"name_{number}": [1.5, "{number}"]' for number in range(300_000))
+    Path("odd/params.json").write_text(f"{{{text}}}")
+    done = subprocess.run(
+        [sys.executable, "-m", "modeldir", "synthesize", "."],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (90 << 20, 90 << 20)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == (
+        "modeldir synthesize: not enough memory (a limit of the shell: ulimit -v)\n"
+    )

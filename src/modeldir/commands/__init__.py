@@ -167,6 +167,9 @@ def _call(name: str, words: list[str]) -> int:
         return 130
     except OSError as error:
         return _failed(f"modeldir {name}", error)
+    except MemoryError:  # what it had is free again: this frame holds nothing of it
+        _print_stderr(f"modeldir {name}: not enough memory (a limit of the shell: ulimit -v)")
+        return 2
 
 
 def _failed(program: str, error: OSError) -> int:
