@@ -220,10 +220,14 @@ def mutated(rng: random.Random, template: Template, top: Path) -> list[str]:
     """Write the project and damage it; return what was done."""
     template.write(top)
     names = sorted(template.files)
-    likely = [name for name in names if not name.startswith("foreign/")]
+    likely: dict[str, list[str]] = {}  # by their last part: each kind of file as often
+    for name in names:
+        if not name.startswith("foreign/"):
+            likely.setdefault(name.rpartition("/")[2].lstrip("0123456789"), []).append(name)
     done = []
     for _ in range(rng.choice((1, 1, 2, 3, 5, 8))):
-        name = rng.choice(likely if rng.random() < 0.8 else names)
+        kind = rng.choice([*likely.values()])
+        name = rng.choice(kind if rng.random() < 0.8 else names)
         damage = rng.choice(DAMAGES)
         try:
             done.append(f"{damage.__name__.strip('_')} {name}: {damage(rng, top / name, top)}")

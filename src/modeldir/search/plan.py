@@ -141,13 +141,15 @@ def with_points(
     columns = {name for point in points for name in point}
     domains, known = given.get("space") or {}, there.get("space") or {}
     zips = there.get("zip") or []
+    added = given.get("zip") or []
+    if not isinstance(domains, dict) or not isinstance(added, list):
+        return {**given, "points": points}  # the check of the plan says what is wrong
     alone = [{name} for name in known if isinstance(known[name], list)]
     same = columns in [*map(set, zips), *alone] and isinstance(known, dict)
     if columns.isdisjoint(domains) and (same or columns.isdisjoint(known)):
         whole = exact_plan(points, flat)
-        added = [*(given.get("zip") or []), *whole["zip"]]
-        space = {**domains, **whole["space"]}
-        return {**given, "space": space, "zip": added or None, "points": None}
+        space, zipped = {**domains, **whole["space"]}, [*added, *whole["zip"]]
+        return {**given, "space": space, "zip": zipped or None, "points": None}
     return {**given, "points": points}
 
 
