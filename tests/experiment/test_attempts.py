@@ -72,6 +72,7 @@ def test_a_command_that_begins_at_once_has_begun(folder: Path) -> None:
     (folder / "last.pth").write_text("weights")
     second = begin(folder, 2, {"process": {}})
     assert second is not None
+    assert rewrite(second, {}).has_leftovers
     assert second.record["process"] is None
     assert attempts.last_started(second) == attempts.read(folder, 1)
 

@@ -17,7 +17,7 @@ import re
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,7 @@ def rewrite(attempt: Attempt, changes: Mapping[str, Any], *, durable: bool = Fal
     """
     record = {**attempt.record, **changes}
     files.write_json(attempt.file, record, durable=durable)
-    return Attempt(attempt.folder, attempt.number, attempt.script, record)
+    return replace(attempt, record=record)
 
 
 def withdraw(attempt: Attempt) -> None:
