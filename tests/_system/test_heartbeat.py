@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -457,6 +458,28 @@ def test_an_attempt_that_was_killed_in_doubt_is_as_if_it_had_not_begun(folder: P
     assert (status(folder).state, status(folder).attempt) == ("interrupted", 2)
     attempts.rewrite(first, {"status": "completed"})
     assert (status(folder).state, status(folder).attempt) == ("completed", 2)
+
+
+def test_a_command_does_not_start_where_a_later_attempt_has_begun_meanwhile(
+    spawner: Spawner, folder: Path
+) -> None:
+    """The disk held its supervisor up between its run file and the command, as a FIFO does here."""
+    os.mkfifo(folder / "console.log")
+    command = ("sh", "-c", f"echo ran > {folder.parent}/ran.txt")
+    spawner.start(Start(str(folder), 1, command, str(folder.parent), resumes=True))
+    wait_until((folder / "run.json").exists, "the first attempt")
+    assert attempts.begin(folder, 2, {"process": {}}) is not None
+    time.sleep(2 * float(QUICK))
+    with open(folder / "console.log", "rb"):
+        heard: list[str] = []
+
+        def is_over() -> bool:
+            heard.extend(report.what for report in spawner.read())
+            return "gone" in heard
+
+        wait_until(is_over, "the supervisor's end")
+    assert "lost" in heard
+    assert not (folder.parent / "ran.txt").exists()
 
 
 def test_what_cannot_beat_ends_its_command_and_says_why(spawner: Spawner, folder: Path) -> None:

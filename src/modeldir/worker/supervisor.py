@@ -412,6 +412,8 @@ class _Attempt:
             self._note_trouble("the file for its output could not be opened", error)
             return _nothing_ran()
         try:
+            if not self._owns_folder():  # a slow disk may have held us up since we published
+                return _nothing_ran()
             self.child = _started(self, output, tether)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _SHORTAGES:
