@@ -82,13 +82,23 @@ class Guest:
     def says(self, *words: str, user: Sequence[str] = (), **variables: str) -> Said:
         """Type `modeldir WORDS`, and Ctrl-C after a while: watching may not end by itself."""
         done = subprocess.run(
-            ["timeout", "-s", "INT", "4", *user, sys.executable, "-m", "modeldir", *words],
+            [
+                "timeout",
+                "-s",
+                "INT",
+                "5" if words[0] == "watch" else "60",
+                *user,
+                sys.executable,
+                "-m",
+                "modeldir",
+                *words,
+            ],
             cwd=self.path,
             env={**self.project.environment, **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
@@ -357,3 +367,74 @@ def test_results_that_modeldir_did_not_write_stay(guest: Guest) -> None:
     said = guest.says("synthesize", "theirs")
     assert (guest.folder / "results.md").read_text() == table
     assert "-o table.md" in said.err
+
+
+# -- Names that are read from files ----------------------------------------------------------------
+
+ESCAPED = "/tmp/modeldir_escaped"
+NAMES = ("../escaped", ESCAPED, "a/b/c", "..", "", ".modeldir", "a\0b", 5, "n" * 256)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name)[:30])
+def test_a_trial_is_made_in_its_search(guest: Guest, name: object) -> None:
+    """A claim whose name leads elsewhere makes no folder there and stops no search; it is reported
+    with its path.
+    """
+    guest.plan(command=f"{sys.executable} train.py")
+    guest.claim(3, name, 0.3)
+    shown, searched = guest.says("show", "theirs"), guest.says("search", "theirs", "-j", "1")
+    assert "theirs/.modeldir/trials/000003.json: its name cannot be" in shown.out, shown
+    assert "000003.json: its name cannot be" in searched.out, searched
+    assert searched.code == 0, searched
+    assert guest.project.started == ["learning_rate_0.3"]
+    for place in (guest.path / "escaped", Path(ESCAPED), guest.folder / "a"):
+        assert not place.exists()
+
+
+@pytest.mark.parametrize("name", ["@../secret.csv", "@/etc/passwd"])
+def test_points_are_read_from_the_search(guest: Guest, name: str) -> None:
+    """The file of points that a plan names lies in its folder; another one is not opened."""
+    (guest.path / "secret.csv").write_text("password\nhunter2\n")
+    guest.plan(points=name)
+    said = guest.says("show", "theirs")
+    assert "is no file in this folder" in said.out + said.err, said
+    assert "password" not in said.out + said.err
+
+
+def test_an_end_of_a_job_is_written_in_its_search(guest: Guest) -> None:
+    """An entry of a dead worker names its job by a path: nothing is written there."""
+    guest.plan(command=f"{sys.executable} train.py")
+    dead = {"host": "here", "machine": "", "boot": "", "pid_namespace": "", "pid": 1, "started": 1}
+    known = {**_me(), "pid": 2**22 - 1, "started": 1}
+    place = {"device": guest.folder.stat().st_dev, "inode": guest.folder.stat().st_ino}
+    entry = {"token": "t", "pid": 1, "jobs": 1, "started": "", "folder": place, **dead}
+    job = "../../../home/escaped"
+    guest.write(".modeldir/workers/t.json", {**entry, "process": known, "job": job})
+    guest.says("search", "theirs")
+    assert not [*guest.home.iterdir()]
+
+
+def _me() -> dict[str, Any]:
+    from modeldir._system import processes
+
+    known = processes.process()
+    assert known is not None
+    return known.to_json()
+
+
+def test_an_export_removes_only_its_own_files(guest: Guest) -> None:
+    """A record of an earlier export names a file outside: it stays."""
+    import hashlib
+
+    outside = guest.home / "outside"
+    outside.write_text("mine")
+    guest.says("export", "theirs", "--to", "csv", "-o", "exported")
+    for name in ("modeldir_export.json", "modeldir_export.jsonl"):
+        path = guest.path / "exported" / name
+        if path.exists():
+            record = json.loads(path.read_text())
+            digest = hashlib.sha256(b"mine").hexdigest()[:16]
+            record["files"]["../home/outside"] = digest
+            path.write_text(json.dumps(record))
+    guest.says("export", "theirs", "--to", "csv", "-o", "exported")
+    assert outside.read_text() == "mine"

@@ -473,6 +473,22 @@ def _take(fcntl: Any, descriptor: int, patience: float) -> bool:
             return True
 
 
+def is_name(text: object) -> bool:
+    r"""Whether a value from a file can be the name of a folder or file beside it.
+
+    It is one part of a path, is not hidden, and fits into a file system.
+
+    >>> [is_name(each) for each in ("lr_0.1", "../x", "/x", "a/b", "", ".modeldir", "a\0", None)]
+    [True, False, False, False, False, False, False, False]
+    """
+    if not isinstance(text, str) or text[:1] in ("", ".") or any(c in text for c in "/\\\0"):
+        return False
+    return len(text.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME
+
+
+_LONGEST_NAME = 255
+
+
 def same_file(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bool:
     """Whether two paths lead to the same file or folder; False if either does not exist."""
     try:

@@ -39,7 +39,10 @@ MOST = 10
 
 def search_text(tree: Tree) -> str:
     warnings = list(tree.warnings)
-    plan, search = _plan(tree.folder), _standing(tree)
+    inventory = Inventory(tree.folder)
+    inventory.refresh()
+    warnings += inventory.problems()
+    plan, search = _plan(tree.folder), _standing(tree, inventory)
     best = tree.best()
     failed = [each for each in tree.experiments if each.status.state == attempts.FAILED]
     pruned = [each for each in tree.experiments if each.status.state == attempts.PRUNED]
@@ -75,13 +78,11 @@ def _plan(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _standing(tree: Tree) -> SearchSnapshot:
+def _standing(tree: Tree, inventory: Inventory) -> SearchSnapshot:
     """Return how many trials have each status, and how many remain.
 
     Trials that the tree has read are not read again, and no worker is looked for.
     """
-    inventory = Inventory(tree.folder)
-    inventory.refresh()
     rows = {each.path: each for each in tree.experiments}
     states, trials_read = Counter[str](), []
     for each in inventory.there.values():

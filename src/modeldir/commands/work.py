@@ -6,7 +6,6 @@ The spawner must be forked before anything heavy is imported. The loop: `worker/
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from dataclasses import replace
@@ -85,7 +84,9 @@ def _job(arguments: argparse.Namespace) -> Job | None:
         if line is not None:
             raise options.refused("--requeue: only a job is started again: --job TOKEN")
         return None
-    if re.fullmatch(r"[\w.-]+", token) is None or token.startswith("."):
+    from modeldir.search import worker_registry  # noqa: PLC0415 - see `run`
+
+    if worker_registry.JOB.fullmatch(token) is None:
         raise options.refused(f"--job {token!r}: a token has letters, digits, _, - and . alone")
     try:
         return Job(token, tuple(shlex.split(line or "")))

@@ -51,7 +51,9 @@ class ExportFolder:
     def __post_init__(self) -> None:
         self._known_hashes = self._recorded_hashes()
         for line in reading.read_lines(self.folder / UNFINISHED_RECORD):
-            self._known_hashes.setdefault(line.get("file", ""), set()).add(line.get("hash", ""))
+            name, digest = str(line.get("file")), str(line.get("hash"))
+            if _is_inside(name):
+                self._known_hashes.setdefault(name, set()).add(digest)
         self._hashes: dict[str, str] = {}
 
     def _recorded_hashes(self) -> dict[str, set[str]]:
@@ -78,7 +80,9 @@ class ExportFolder:
                 state=_STATE,
             )
         known = record.get("files")
-        return {name: {each} for name, each in known.items()} if isinstance(known, Mapping) else {}
+        if not isinstance(known, Mapping):
+            return {}
+        return {name: {each} for name, each in known.items() if _is_inside(name)}
 
     def write(self, name: str, data: bytes) -> None:
         """Write one file, unless it is up to date or somebody changed it."""
@@ -138,6 +142,11 @@ def is_export_of(record: Mapping[str, object], source: Path, beside: Path) -> bo
     """Return whether a record names `source`, by its path or relative: a project may be moved."""
     fields = source_fields(source, beside)
     return any(record.get(name) == fields[name] for name in fields)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name in a record is that of a file in the export's folder."""
+    return all(map(files.is_name, name.split("/")))
 
 
 def _hash(data: bytes) -> str:

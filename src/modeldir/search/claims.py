@@ -16,14 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, reading
+from modeldir._system import files, reading, text
 from modeldir.experiment.attempts import HOME
 from modeldir.search.trial_record import TrialRecord
 
-CLAIM = re.compile(r"(\d{6,})\.json")
-AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
-ASIDE = re.compile(r"(\d{6,})\.aside")
-UNPRUNED = re.compile(r"(\d{6,})\.unpruned")
+CLAIM = re.compile(r"([0-9]{6,9})\.json")
+AGAIN = re.compile(r"([0-9]{6,9})\.again\.([0-9]{1,9})")
+ASIDE = re.compile(r"([0-9]{6,9})\.aside")
+UNPRUNED = re.compile(r"([0-9]{6,9})\.unpruned")
+LAST_NUMBER = 10**9 - 1
 
 _PATIENCE = 3.0
 """Seconds after a listing until which its claims may become complete: caches last as long."""
@@ -49,7 +50,7 @@ class Claims:
     """The claims and marks of the search in a folder.
 
     `seen` are the names that need no second look; `left` and `looked` say how the folder was, and
-    when, at the last look.
+    when, at the last look. `problems` are the claims that are left out, with the reason.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,6 +60,7 @@ class Claims:
         self.left: tuple[int, int] | None = None
         self.looked = 0.0
         self._incomplete: set[int] = set()  # they were waited for, and did not change
+        self.problems: dict[int, str] = {}
 
     def path(self, number: int) -> str:
         """Return the path of a claim."""
@@ -67,10 +69,15 @@ class Claims:
     def read(self, number: int) -> TrialRecord | None:
         """Read a claim; None where it is missing or incomplete."""
         claim = reading.read_object(self.path(number))
+        if claim and not files.is_name(claim.get("name")):
+            path = text.visible(self.path(number))
+            what = "its name cannot be that of a trial's folder, so it is left out"
+            self.problems[number] = f"{path}: {what}"
+            return None
         try:
             return TrialRecord(
                 number,
-                str(claim["name"]),
+                claim["name"],
                 _object(claim["point"]),
                 _object(claim["hyperparameters"]),
                 str(claim["hash"]),
@@ -88,7 +95,9 @@ class Claims:
         A network file system may show a part of a complete claim. A worker that skipped it would
         make its configuration a second time. After a power cut a claim stays incomplete.
         """
-        while (record := self.read(number)) is None and number not in self._incomplete:
+        while (record := self.read(number)) is None and number not in self.problems:
+            if number in self._incomplete:
+                break
             if time.monotonic() >= self.looked + _PATIENCE:
                 self._incomplete.add(number)
             time.sleep(0.05)

@@ -117,6 +117,10 @@ class Inventory:
         """Return how many ended trials a user wants to be run once more."""
         return len(self._trials.wanted_again())
 
+    def problems(self) -> list[str]:
+        """Return the claims that are left out, with the reason."""
+        return [*self._trials.claims.problems.values()]
+
     def _changed(self, what: str, name: str) -> bool:
         return self._seen[what].changed(stamp(os.path.join(self.folder, name))) if name else False
 

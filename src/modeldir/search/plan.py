@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from modeldir import pruners, samplers, space
-from modeldir._system import plugins, reading
+from modeldir._system import files, plugins, reading
+from modeldir._system.shell import quoted
+from modeldir.errors import SpaceError
 from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.search.base_config import load_base
@@ -116,10 +118,18 @@ def read_plan(folder: Path) -> dict[str, Any]:
     data = reading.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
     raw = plain_values.load_file(path) if path.exists() and not is_empty else {}
-    return with_points(raw, {}, load_base(folder), folder) if is_file(raw.get("points")) else raw
+    points = raw.get("points")
+    if not is_file(points):
+        return raw
+    if not files.is_name(points.removeprefix(MARK)):
+        raise SpaceError(
+            f"{path}: points: {points!r} is no file in this folder\n"
+            f"  copy it there, or type it: modeldir search {quoted(folder)} @POINTS.csv"
+        )
+    return with_points(raw, {}, load_base(folder), folder)
 
 
-def is_file(points: object) -> bool:
+def is_file(points: object) -> TypeGuard[str]:
     """Whether `points` is the name of a CSV file that holds them."""
     return isinstance(points, str) and points not in {"", NONE}
 

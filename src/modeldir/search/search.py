@@ -176,6 +176,7 @@ class Search:
         news += self.scheduler.earlier()
         news += self.plan_file.check_base(self.trials)
         news += start_checks.code_has_changed(self.trials, self.code)
+        news += [f"warning: {problem}" for problem in self.trials.claims.problems.values()]
         with self._lock.held():
             self._fill_in()
             while not self.plan_file.write():  # changed by another command, since we read it

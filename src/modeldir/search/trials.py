@@ -22,7 +22,16 @@ from modeldir.errors import ParamsError, SearchError
 from modeldir.experiment import experiment
 from modeldir.experiment.attempts import HOME
 from modeldir.params import plain_values
-from modeldir.search.claims import AGAIN, ASIDE, CLAIM, UNPRUNED, Claims, as_object, claim_file
+from modeldir.search.claims import (
+    AGAIN,
+    ASIDE,
+    CLAIM,
+    LAST_NUMBER,
+    UNPRUNED,
+    Claims,
+    as_object,
+    claim_file,
+)
 from modeldir.search.trial_folders import TrialFolders
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trial_statuses import TrialStatuses
@@ -178,7 +187,7 @@ class Trials:
     def _adopt(self, path: Path, *, claim: bool) -> None:
         """Take in one folder, if it is a trial."""
         told = reading.read_object(path / "trial.json")
-        number = recorded_numbers.integer(told.get("number"), 1)
+        number = recorded_numbers.integer(told.get("number"), 1, LAST_NUMBER)
         if number is not None and self._was_renamed(number, path.name, told):
             return
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ Urgency = Literal["wait", "now"]
 """`wait`: no new trials, the running ones continue to their end. `now`: they are interrupted."""
 
 
+JOB = re.compile(r"[\w-][\w.-]{0,199}")
+"""The form of a job's token, which is a part of files' names."""
 _LAST = "last_worker.json"
 _MINDED = 10
 """The number of other workers' entries that a worker looks at with each heartbeat."""
@@ -212,10 +215,10 @@ def remove_dead(
         if processes.from_json(entry.get("process")) in told or _is_dead(path, observer):
             with contextlib.suppress(OSError):
                 os.unlink(path)
-            jobs_gone.add(entry.get("job"))
+            jobs_gone.add(_job_of(entry))
         else:
             left.add(entry.get("token"))
-            jobs_left.add(entry.get("job"))
+            jobs_left.add(_job_of(entry))
     # A job that was requeued has another worker by now.
     for job in filter(None, jobs_gone - jobs_left):
         if job_end(folder, job) is None:
@@ -372,6 +375,7 @@ def _worker(
     jobs = recorded_numbers.integer(entry.get("jobs"))
     if pid is None or jobs is None:
         return None
+    job = _job_of(entry)
     try:
         known = processes.from_json(entry.get("process"))
         alive = None if known is None else processes.alive(known)
@@ -384,14 +388,19 @@ def _worker(
             jobs=jobs,
             started=str(entry["started"]),
             alive=alive,
-            is_leaving=entry["token"] in asked or entry.get("job") in asked,
-            job=entry.get("job"),
+            is_leaving=entry["token"] in asked or job in asked,
+            job=job,
             heard=heartbeat.seconds_since_beat(path)
             if heartbeat.recorded_interval(entry) is not None
             else None,
         )
     except (KeyError, TypeError):
         return None  # an incomplete entry, from a disk that was full
+
+
+def _job_of(entry: Mapping[str, Any]) -> str | None:
+    job = entry.get("job")
+    return job if isinstance(job, str) and JOB.fullmatch(job) else None
 
 
 def _named(request: Mapping[str, Any], kind: str) -> list[str]:
