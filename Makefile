@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec gridengine-client \
   iproute2 tmux openssh-server openssh-client chromium chromium-driver poppler-utils \
-  texlive-latex-recommended
+  texlive-latex-recommended bindfs fuse3 gcc libc6-dev
 
 .PHONY: help engines demo demo-vision test test-quick test-vision test-exchange check format bench chaos fuzz clean
 
@@ -15,11 +15,11 @@ help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
 	@echo "make demo-vision  the same with PyTorch"
 	@echo "make test         all tests (those of job managers and browsers that are not here are skipped)"
-	@echo "make engines      install those: Slurm and GridEngine, Chromium (apt, as root), Ray"
+	@echo "make engines      install those: Slurm and GridEngine, Chromium, FUSE (apt, as root), Ray"
 	@echo "make test-exchange exports opened by the tools they are for, imports of what those make (1.1 GB)"
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        every benchmark in its quick form, into benchmarks/results/"
-	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
+	@echo "make chaos        1,000 kills of everything, then hostile file systems (about 15 minutes)"
 	@echo "make fuzz         random params files and output; 10,000 commands on damaged folders (20 minutes)"
 
 # -- Set-up: an environment, made again when pyproject.toml changes ---------------------------------

@@ -31,6 +31,7 @@ from pathlib import Path
 
 import chaos_damage
 from chaos_audit import Audit, Findings, Ledger, point_key, trial_folders
+from hostile import campaign
 from modeldir._system import files, reading
 from modeldir.experiment import experiment
 
@@ -728,6 +729,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
     parser.add_argument("--indices", type=int, default=4, help="a search has 60 trials for each")
+    parser.add_argument("--hostile", type=int, default=2, help="runs of hostile.campaign's parts")
     arguments = parser.parse_args()
     where = Path(tempfile.mkdtemp(prefix="chaos-"))
     began = time.monotonic()
@@ -741,7 +743,9 @@ def main() -> int:
         total.findings.add(stopped_again_and_again(where / "ten", sampler, 500, 10))
         shutil.rmtree(where / "ten", ignore_errors=True)
         _print(f"500 trials, {sampler}, stopped ten times: done")
-    print(table(total))
+    hostile = campaign.campaign(where, str(arguments.seed), arguments.hostile, _print)
+    print(table(total), campaign.table(hostile), sep="\n\n")
+    total.findings.problems += [text for one in hostile.values() for text in one.problems]
     print(f"{(time.monotonic() - began) / 60:.1f} minutes, seed {arguments.seed}")
     for problem in total.findings.problems:
         print(f"WRONG {problem}")
