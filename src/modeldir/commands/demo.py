@@ -79,9 +79,6 @@ def _check_requirements(template: str) -> None:
         raise ModeldirError(f"The demo needs {', '.join(missing)}:", [(install, None)])
 
 
-# -- The steps -------------------------------------------------------------------------------------
-
-
 def _setting_up(project: Path, template: str) -> Iterator[Step]:
     if _is_made(project, template):
         yield Step(f"{project} is there: resuming it")
@@ -146,9 +143,6 @@ def _call(words: Sequence[str], folder: Path) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue  # the command gets Ctrl-C too, and ends by itself
-
-
-# -- The end ---------------------------------------------------------------------------------------
 
 
 def next_steps(project: Path) -> str:

@@ -104,9 +104,6 @@ def value_text(value: object) -> str:
     return text.cell_text(text.value_cell(value))
 
 
-# -- Entries ---------------------------------------------------------------------------------------
-
-
 def entries_text(entries: Iterable[Entry]) -> str:
     """Return labels and values in two aligned columns, without empty values.
 

@@ -77,9 +77,6 @@ def _files_in(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
 
 
-# -- An experiment ---------------------------------------------------------------------------------
-
-
 def experiment_text(
     row: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
 ) -> str:
@@ -181,6 +178,3 @@ def _next(row: ExperimentRow) -> str:
     if row.status.state == attempts.WAITING:
         return f"modeldir run {folder} -- python train.py"
     return f"modeldir log {folder} --tail 20"
-
-
-# -- Both ------------------------------------------------------------------------------------------

@@ -114,9 +114,6 @@ def _ask(
         ) from None
 
 
-# -- An experiment ---------------------------------------------------------------------------------
-
-
 def _stop_experiment(folder: Path, *, now: bool) -> int:
     last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
@@ -162,9 +159,6 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
             f"  modeldir stop {search} --now",
             state="Nothing was stopped.",
         )
-
-
-# -- A search --------------------------------------------------------------------------------------
 
 
 def _idle(folder: Path) -> list[str]:

@@ -174,9 +174,6 @@ def output_of(search: Path, token: str) -> Path:
     return jobs_folder(search) / f"{token}.out"
 
 
-# -- By name ---------------------------------------------------------------------------------------
-
-
 def make(name: str, search: Path, options: Mapping[str, Any] | None = None) -> Launcher:
     """Make the launcher of `--on NAME`, for workers of the search in a folder.
 
@@ -201,9 +198,6 @@ def factory(name: str) -> Factory:
         what, hint = error.problem
         raise CommandError(f"--on {name}: {what}\n  {hint}", state=NOTHING_STARTED) from error
     return made
-
-
-# -- Options ---------------------------------------------------------------------------------------
 
 
 def unknown_options(options: Mapping[str, Any], known: Sequence[str]) -> Iterator[Problem]:

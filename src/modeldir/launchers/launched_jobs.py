@@ -58,9 +58,6 @@ class LaunchedJob:
         return self.state.alive is not False and not self.is_leaving
 
 
-# -- Starting --------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class LaunchResult:
     """The result of `launch_missing`; `problem` says why some `missing` were not started."""
@@ -111,9 +108,6 @@ def launch_missing(
         remove_records(search, tokens[len(started) :])
         return LaunchResult(there, tuple(started), count, error)
     return LaunchResult(there, tuple(started), count)
-
-
-# -- What is there ---------------------------------------------------------------------------------
 
 
 def read_jobs(search: Path, *, ask: bool = False) -> list[LaunchedJob]:
@@ -207,9 +201,6 @@ def last_lines(search: Path, ref: JobRef) -> list[str]:
     """Return the last lines that a job printed, if its output is in the search's folder."""
     text = reading.tail(launchers.output_of(search, ref.token)).decode(errors="replace")
     return [line for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
-
-
-# -- Stopping --------------------------------------------------------------------------------------
 
 
 def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:

@@ -212,9 +212,6 @@ def _why(told: Mapping[str, Any]) -> str:
     return f"exit code {code}" if code is not None else ray_api.gist(str(told.get("message") or ""))
 
 
-# -- Options ---------------------------------------------------------------------------------------
-
-
 def _problems(options: Mapping[str, Any]) -> Iterator[Problem]:
     yield from unknown_options(options, _OPTIONS)
     for name in ("cpus", "gpus"):

@@ -128,8 +128,6 @@ class Inventory:
         found = experiment.params_file(self.folder)
         return found.name if found else ""
 
-    # -- The plan ----------------------------------------------------------------------------------
-
     def _read_plan(self) -> Planned:
         if not (self.folder / plan.FILE).exists():
             return Planned()
@@ -155,8 +153,6 @@ class Inventory:
 
             total -= len(other_folders.reused(self.folder))
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
-
-    # -- Which trials there are --------------------------------------------------------------------
 
     def _begin_again(self) -> None:
         repeats = self.plan.checked is not None and self.plan.checked.repeats > 1

@@ -81,9 +81,6 @@ def visible(environment: Mapping[str, str] | None = None) -> Gpus:
     return Gpus(found, others=same, trouble=f"{CUDA}={chosen} names none that is there")
 
 
-# -- NVIDIA ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Listed:
     number: str
@@ -188,9 +185,6 @@ def _ambiguous(numbers: Sequence[str], listed: Sequence[_Listed]) -> str:
         f"    export {ORDER}={BY_BUS}\n"
         "Nothing was started."
     )
-
-
-# -- AMD -------------------------------------------------------------------------------------------
 
 
 def _amd(environment: Mapping[str, str], names: Sequence[str]) -> Gpus:

@@ -87,8 +87,6 @@ class RingBuffer:
         # terminal is better than printing it twice.
         self.take(max(0, self._load(_INTENT) - self.taken))
 
-    # -- Reading in --------------------------------------------------------------------------------
-
     @property
     def room(self) -> int:
         return SIZE - (self.head - self.taken)
@@ -114,8 +112,6 @@ class RingBuffer:
         self._memory[_SLOT] = idle
         self.fed, self.noted, self.unfinished = self.head, noted, unfinished
 
-    # -- Giving out --------------------------------------------------------------------------------
-
     @property
     def behind(self) -> bool:
         return self.head > self.taken
@@ -139,8 +135,6 @@ class RingBuffer:
     def take_all(self) -> None:
         self.take(self.head - self.taken)
 
-    # -- Positions ---------------------------------------------------------------------------------
-
     def _load(self, where: int) -> int:
         return int(_PLACE.unpack_from(self._memory, where)[0])
 
@@ -159,9 +153,6 @@ class RingBuffer:
         ahead = min(size, SIZE - first)
         pieces = [self._bytes[first : first + ahead]] if ahead else []
         return [*pieces, self._bytes[: size - ahead]] if size > ahead else pieces
-
-
-# -- A log writer that takes over ------------------------------------------------------------------
 
 
 class Written:
