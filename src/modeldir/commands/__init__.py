@@ -173,7 +173,6 @@ def _call(name: str, words: list[str]) -> int:
 
 
 def _failed(program: str, error: OSError) -> int:
-    """Print an error of the system, e.g. a full disk; returns the exit code."""
     if isinstance(error, BrokenPipeError):  # `| head` has read enough
         sys.stdout = None  # or the interpreter prints an error at exit
         return 0

@@ -79,7 +79,6 @@ def _trials(count: int | None) -> str:
 
 
 def _how_long(search: Search, left: int | None, jobs: int, *, timed: bool) -> list[str]:
-    """Return how long the remaining trials would take, judged by those that have finished."""
     seconds = durations(search)
     if not seconds:
         why = "it did not finish" if timed else "no trial has finished"

@@ -113,7 +113,6 @@ def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
 
 
 def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
-    """Print one log after another, each below its name, like `tail`."""
     from modeldir._system.text import visible  # noqa: PLC0415 - not for a single log
 
     problems, begun = list[str](), False
@@ -292,7 +291,6 @@ class _Named:
 
 
 def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Waits:
-    """Do the work of `follow`; yield whenever it has to wait."""
     observer = heartbeat.Observer()
     if not folder.is_dir() or experiment.is_search(folder):
         _log_or_error(folder, raw=raw)
@@ -402,13 +400,11 @@ def _session(path: Path) -> str | None:
 
 
 def _ends(path: Path) -> bool:
-    """Return whether the last line of a log ends a session."""
     last = reading.tail(path, CHUNK).rstrip(b"\n")
     return last.rpartition(b"\n")[2].startswith(_END)
 
 
 def _last_head(path: Path) -> re.Match[bytes] | None:
-    """Return the first line of the last session in modeldir's log."""
     try:
         with (
             reading.open_stream(path) as file,

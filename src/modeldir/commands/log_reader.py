@@ -18,7 +18,7 @@ from modeldir.logs.screen import MAX_LINE, Continuation, Screen
 CHUNK = 65_536
 """Bytes that are read at a time."""
 FARTHEST = 4 << 20
-"""Looking back for lines ends where so many bytes have none: a machine's crash may leave zeros."""
+"""Bytes without an end of a line at which looking back stops: a crash may leave zeros."""
 
 
 class Reader:

@@ -73,7 +73,6 @@ def main_log(folder: Path) -> Path | None:
 
 
 def modified(path: Path) -> float:
-    """Return when a file was last written, in seconds since 1970; 0 if that is unknown."""
     with contextlib.suppress(OSError):
         return os.stat(path).st_mtime
     return 0.0

@@ -93,7 +93,6 @@ def _check_pruned(arguments: argparse.Namespace) -> None:
 
 
 def _best(search: Search, records: list[TrialRecord], count: int | None) -> list[TrialRecord]:
-    """Return the best trials by the search's metric, in the order of the search."""
     if count is None:
         return records
     metric = search.metric()
@@ -154,7 +153,6 @@ def _why_afresh(folder: Path) -> str:
 def _wanted(
     folders: list[Path], only: str | None, *, pruned: bool
 ) -> tuple[Search, list[TrialRecord]]:
-    """Return the search, and the named trials, else all failed (or pruned) ones."""
     for folder in folders:
         if not folder.is_dir():
             raise FolderError(no_folder_message(folder))

@@ -224,7 +224,6 @@ def _script_in(command: object) -> str:
 
 
 def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
-    """Run the attempt and print its output as it comes; returns the command's exit code."""
     console = _Console(os.path.join(start.folder, console_file(start.script)), show=show)
     interrupts = 0
     wake, wake_end = os.pipe()
@@ -256,7 +255,7 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
 
 
 class _Following:
-    """What the supervisor has reported of the attempt."""
+    """The reports of the supervisor on the attempt."""
 
     def __init__(self, start: Start, console: _Console) -> None:
         self._start, self._console = start, console

@@ -261,7 +261,6 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
 
 
 def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
-    """Print what the search would do; with `--time-one`, run one trial first to time it."""
     from modeldir.commands import submit  # noqa: PLC0415
     from modeldir.commands.dry_run import dry_run  # noqa: PLC0415
 

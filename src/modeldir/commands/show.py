@@ -55,7 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def shown(folder: Path, read: Read = read_tree) -> str:
-    """Return what `modeldir show` prints about a folder."""
     names = _files_in(folder)
     has_params = experiment.params_file(folder) is not None
     if "search.json" in names or (has_params and experiment.is_search(folder)):

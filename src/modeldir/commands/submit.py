@@ -213,7 +213,6 @@ def _problems_there(name: str, search: Search, arguments: argparse.Namespace) ->
 
 
 def check_numbers(arguments: argparse.Namespace) -> None:
-    """Check the numbers in the options of slots; another machine will count its own slots."""
     number_of("-j", arguments.jobs, int)
     number_of("--threads", arguments.threads, int)
     number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
@@ -265,7 +264,6 @@ def missing_jobs(there: Sequence[LaunchedJob], left: int, at_once: int | None) -
 
 
 def manual_workers_here(search: Path) -> list[worker_registry.RegisteredWorker]:
-    """Return the workers on this machine that somebody started by hand."""
     there = worker_registry.workers(search)
     return [each for each in there if each.alive and not each.is_leaving and each.job is None]
 
@@ -276,7 +274,6 @@ def manual_workers_here(search: Path) -> list[worker_registry.RegisteredWorker]:
 def outcome_lines(
     outcome: LaunchResult, name: str, search: Path, *, per_trial: bool = False
 ) -> Iterator[str]:
-    """Yield lines about the workers that were there and those that were started."""
     there = [each for each in outcome.there if each.counts]
     alone = _single_worker(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:

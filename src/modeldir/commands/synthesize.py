@@ -138,7 +138,6 @@ def _form(arguments: argparse.Namespace) -> str:
 
 
 def _written(results: Results, form: str, path: str) -> str:
-    """Write the table into a file; returns a line about it."""
     write = to_text if form == "table" else FORMS[form]
     text = write(results.table)
     try:

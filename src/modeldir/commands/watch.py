@@ -100,7 +100,6 @@ def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -
 def follow(
     watch: Watch, view: View, wait: Wait | None = None, *, kept: LiveReport | None = None
 ) -> None:
-    """Show what is watched and print its events, until nothing more will happen."""
     wait = wait or wait_for_more
     snapshots = watch.update()
     # Lines at the start are for a pipe: in a terminal the live view shows the same.
@@ -194,7 +193,6 @@ class Watch:
     # -- In words ----------------------------------------------------------------------------------
 
     def head(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
-        """Yield the first lines in a pipe: how each search stands, and its running trials."""
         for each in snapshots:
             yield from self.now([each])
             if isinstance(each, SearchSnapshot):

@@ -76,10 +76,8 @@ def walk(
 ) -> Iterator[Folder]:
     """Yield a folder and all folders below it, sorted by name, parents first.
 
-    Links to folders are followed after all real folders, and no folder is visited twice. A link to
-    a folder that contains `top` is not followed: it could lead through the whole disk. Hidden
-    folders, environments and confirmations of searches are skipped, except `top` itself. `on_error`
-    gets the path of each folder that cannot be listed, or is nested too deep.
+    Links to folders are followed after all real folders, and no folder is visited twice. Hidden
+    folders, environments and confirmations of searches are skipped, except `top` itself.
     """
     top = os.fspath(top)
     links: list[str] = []

@@ -356,7 +356,6 @@ _INCOMPLETE = "unknown, since its run file is incomplete"
 
 
 def _unseen(attempt: attempts.Attempt) -> str:
-    """Return the reason to show for an attempt whose processes cannot be seen from here."""
     silent = heartbeat.seconds_since_beat(attempt.path)
     if not attempt.record:
         return _INCOMPLETE

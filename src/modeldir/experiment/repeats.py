@@ -23,8 +23,6 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Repeat:
-    """The facts that decide whether an experiment is a repeat, and of which configuration."""
-
     parent: str
     hyperparameters: Mapping[str, Any] | None
     repeat: int | None

@@ -278,7 +278,6 @@ class Run:
 
 
 def end_of(error: BaseException | None) -> dict[str, Any]:
-    """Return how a training run ended, by the exception that ended it."""
     if isinstance(error, TrialPruned):
         return {"status": attempts.PRUNED, "reason": str(error) or None}
     if isinstance(error, KeyboardInterrupt):

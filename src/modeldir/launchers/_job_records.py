@@ -39,7 +39,6 @@ def record_file(search: Path, token: str) -> Path:
 
 
 def round_file(search: Path, number: int) -> Path:
-    """Return the path of the file that says who won a round."""
     return jobs_folder(search) / f"round.{number}.json"
 
 

@@ -49,19 +49,10 @@ _NO_ANSWER = 126
 class CommandLauncher:
     """Submits workers of the search in a folder, by running a template once for each.
 
-    Args:
-        search: the search's folder.
-        options: `submit` is the command line, with `{worker}` for the worker's command. `status`
-            and `cancel` list and end jobs. `job_id` is a regular expression that finds the job's id
-            in the output of `submit` (its first group, if it has one). By default the id is the
-            last word of the first line, if that contains a digit. `{job}` is the id, `{token}` our
-            name for the job, `{output}` a file for its output. The output of `submit` is kept in
-            `.modeldir/jobs/TOKEN.submit.{out,err}`.
-        limit: seconds after which a command that has not ended is killed.
-        pause: seconds until `status` runs again for a job that seems to be gone.
-
-    Raises:
-        CommandError: with everything that is wrong with the templates.
+    `options` are those of docs/launchers.md: `submit`, `status`, `cancel` and `job_id`, a regular
+    expression that finds the id in the output of `submit`, which is kept in
+    `.modeldir/jobs/TOKEN.submit.{out,err}`. A command is killed after `limit` seconds, and `status`
+    runs again after `pause` seconds for a job that seems to be gone.
     """
 
     name = "command"

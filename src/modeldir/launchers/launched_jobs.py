@@ -173,7 +173,6 @@ class _FromFiles:
         return member is None or member.alive is not True
 
     def merged(self, record: JobRecord, answer: JobState) -> LaunchedJob:
-        """Return a job as files and engine tell together."""
         ref = record.ref
         member, end = self._members.get(ref.token), self._ends.get(ref.token)
         is_leaving = ref.token in self._stopped or (member is not None and member.is_leaving)
@@ -198,7 +197,6 @@ class _FromFiles:
 
 
 def last_lines(search: Path, ref: JobRef) -> list[str]:
-    """Return the last lines that a job printed, if its output is in the search's folder."""
     text = reading.tail(launchers.output_of(search, ref.token)).decode(errors="replace")
     return [line for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
 

@@ -118,7 +118,6 @@ class LocalLauncher:
 
 
 def _detached(words: Sequence[str], output: Path) -> int:
-    """Start a command in a session of its own and return its pid."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _DETACH, str(output), *words],
         stdin=subprocess.DEVNULL,

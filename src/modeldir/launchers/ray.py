@@ -61,9 +61,6 @@ class RayLauncher:
 
     `options`: `address` of the cluster (`http://HEAD:8265`, or `auto`), `cpus` (1 by default, as
     for Ray's tasks) and `gpus` of one worker, which may be fractions.
-
-    Raises:
-        CommandError: with everything that is wrong with the options.
     """
 
     name = "ray"

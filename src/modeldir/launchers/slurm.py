@@ -74,16 +74,9 @@ class _Answer:
 class SlurmLauncher:
     """Submits workers of the search in a folder as arrays of jobs, as large as the site allows.
 
-    The script is kept as `.modeldir/jobs/BASE.sh`, a job's output as `TOKEN.out` beside it.
-
-    Args:
-        search: the search's folder.
-        options: see `slurm_script.read_options`.
-        limit: seconds after which a command that does not answer is killed.
-        folder: the folder to run jobs in, by default the current one.
-
-    Raises:
-        CommandError: with everything that is wrong with the options.
+    The script is kept as `.modeldir/jobs/BASE.sh`, a job's output as `TOKEN.out` beside it. The
+    options are those of `slurm_script.read_options`. A command is killed after `limit` seconds
+    without answer.
     """
 
     name = "slurm"
@@ -252,7 +245,6 @@ class SlurmLauncher:
     # -- Slurm's commands --------------------------------------------------------------------------
 
     def _run(self, *words: str, cwd: str | None = None) -> _Answer:
-        """Run one of Slurm's commands to its end."""
         options = {**dict.fromkeys(_SET_BY_US), **self._options.options}
         environment = job_environment(os.environ, options)
         clusters = self._options.options.get("clusters")

@@ -58,7 +58,6 @@ class SbatchOptions:
 
     @property
     def requeue(self) -> bool:
-        """Whether Slurm may start the job again."""
         return "no-requeue" not in self.options
 
 

@@ -43,12 +43,8 @@ class LogSettings:
 class LogFile:
     """Complete lines at the end of an open file, each batch by one `write`. Never raises.
 
-    Args:
-        descriptor: open for appending. It is closed with this object.
-        name: the path, as messages show it.
-        warn: prints a message for the user if the file cannot be written.
-        stamp: whether each line begins with its time.
-        torn: whether the file's last line has no end, because its writer was killed.
+    The descriptor is closed with this object. `warn` is called if the file cannot be written.
+    `torn`: the file's last line has no end, because its writer was killed.
     """
 
     def __init__(

@@ -124,7 +124,6 @@ class Log:
         self._undo = contextlib.ExitStack()
 
     def attach(self, level: int) -> None:
-        """Capture the present streams and log records, at this level."""
         from modeldir.logs.capture.logging_setup import LoggingSetup  # noqa: PLC0415 - as above
 
         self._undo.close()

@@ -19,7 +19,6 @@ _Problems = list[Problem]
 
 
 def tell_of_all(plan: Plan, search: Path, observations: Observations) -> list[str]:
-    """Tell the sampler of the folders that its plan names, and say what came of it."""
     problems: _Problems = []
     news = [
         *_warm_start(plan, search, observations, problems),

@@ -37,8 +37,6 @@ class PresentTrial:
 
 @dataclass(frozen=True)
 class Planned:
-    """The parts of a plan that are shown; `problem` if it cannot be used."""
-
     space: space.Space = field(default_factory=lambda: space.Space({}))
     total: int | None = None
     metric: Ranked | None = None
@@ -114,7 +112,6 @@ class Inventory:
         return max(0, self.plan.total - self._counted)
 
     def wanted_again(self) -> int:
-        """Return how many ended trials a user wants to be run once more."""
         return len(self._trials.wanted_again())
 
     def problems(self) -> list[str]:

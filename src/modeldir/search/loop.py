@@ -134,7 +134,6 @@ class Trial:
         self.__exit__(TrialPruned if pruned else None, pruned, None)
 
     def check_open(self) -> None:
-        """Refuse to record more about a trial that has ended."""
         if self.status is not None:
             raise SearchError(f"{self.name}: its end is recorded already: it has {self.status}")
 
@@ -198,7 +197,6 @@ class Trial:
 
 
 def check_status(status: object) -> None:
-    """Refuse a status with which no trial ends."""
     known = attempts.FINAL
     if status is not None and status not in known:
         hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)

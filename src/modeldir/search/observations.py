@@ -101,7 +101,6 @@ class Observations:
         return configuration
 
     def add_new(self) -> None:
-        """Note the trials that came to be known since the last call."""
         for record in self._trials.take_news():
             self.add(record)
 

@@ -35,7 +35,6 @@ class Retries:
         return [*self._trials.wanted_again(), *again]
 
     def deserves_another(self, record: TrialRecord) -> bool:
-        """Whether a trial that failed may do better now."""
         return self._may_retry(record) or self._code_changed(record)
 
     def once_more(self, record: TrialRecord) -> Turn | None:

@@ -20,8 +20,6 @@ from modeldir.params.plain_values import SEED, parse_value
 
 @dataclass(frozen=True)
 class Choice:
-    """A sampler's name with its options; `why` where `auto` has chosen it."""
-
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     why: str | None = None

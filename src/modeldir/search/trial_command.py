@@ -41,7 +41,6 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
 
 @functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
 def words_of(command: str) -> tuple[str, ...]:
-    """Split a command line as a shell would."""
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -31,8 +31,6 @@ _LONG = 600.0
 
 
 class EndReports:
-    """Reports the ends of one worker's trials, and applies the rules that depend on them."""
-
     def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
         self._search, self._log, self._rules = search, log, rules
         self._has_warned = False
@@ -84,7 +82,6 @@ class EndReports:
         return outcome
 
     def why_left(self, registration: worker_registry.Registration, urgency: int) -> str:
-        """Return why this worker leaves, in a few words, for the record of its job."""
         if self._rules.problem is not None:
             return self._rules.problem.summary
         if urgency:

@@ -80,7 +80,6 @@ class FirstTrialCheck:
         return self._judge(self._record, ended=False)
 
     def trial_ended(self, record: TrialRecord) -> str | None:
-        """Judge a trial that has ended. Returns a problem that stops the search, or None."""
         if (problem := self._misnamed()) is not None:
             return problem
         return self._judge(record, ended=True) if self._unproven else None
@@ -102,7 +101,6 @@ class FirstTrialCheck:
         return frozenset(names)
 
     def _metric_is_unproven(self) -> bool:
-        """Whether the plan names a metric that no trial has written yet."""
         names = {name for name, _ in self._search.plan.objectives}
         for record in self._search.trials:
             if names:

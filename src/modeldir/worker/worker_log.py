@@ -28,7 +28,6 @@ class WorkerLog:
         self._descriptor: int | None = None
 
     def open(self, jobs: int) -> None:
-        """Open the log file. Messages before that are only shown."""
         host, pid = processes.host(), os.getpid()
         for name in ("search.log", f"{HOME}/search.{host}.{pid}.log"):
             with contextlib.suppress(OSError):

@@ -38,15 +38,9 @@ def names() -> tuple[str, ...]:
 
 
 def copy(template: str, project: str | os.PathLike[str]) -> list[Path]:
-    """Make a project from a template, in a new or an empty folder.
+    """Make a project from a template, in a new or an empty folder; return the new files, in order.
 
-    Returns:
-        The new files, in order.
-
-    Raises:
-        ModeldirError: if there is no such template.
-        FolderError: if the folder is not empty or cannot be written. Then nothing is left of the
-            copy.
+    If the folder cannot be written, nothing is left of the copy.
     """
     if template not in names():
         raise ModeldirError(_no_template(template))

@@ -101,7 +101,6 @@ class RingBuffer:
         return b"".join(bytes(piece) for piece in self._pieces(self.fed, self.head))
 
     def feed_done(self, unfinished: bytes, noted: int) -> None:
-        """Note that the transcript has received everything."""
         unfinished = unfinished[-_UNFINISHED:]
         idle = 1 - self._memory[_SLOT]
         start = _SLOTS + idle * _SLOT_SIZE
@@ -125,7 +124,6 @@ class RingBuffer:
         _PLACE.pack_into(self._memory, _INTENT, self.taken + size)
 
     def take(self, size: int) -> None:
-        """Drop bytes that the passthrough has written or does not need."""
         self.intend(size)
         for piece in self._pieces(self.taken, self.taken + size):
             piece[:] = bytes(len(piece))

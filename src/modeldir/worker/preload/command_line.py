@@ -76,7 +76,6 @@ def parse(command: Sequence[str]) -> Invocation | None:
 
 
 def script_of(command: Sequence[str]) -> tuple[str, ...]:
-    """Return a command up to its script's name; nothing if it is not a Python script."""
     invocation = parse(command)
     if invocation is None:
         return ()

@@ -80,7 +80,6 @@ class SavedImports:
         return {**vars(self), "format": FORMAT, "learned": self.learned.to_json()}
 
     def is_of(self, script: Script) -> bool:
-        """Whether it is still valid for this script."""
         is_same = (self.script, self.state) == (script.words, script.state)
         return is_same and self.learned.is_current()
 
@@ -93,7 +92,6 @@ def find(folder: Path, script: Script) -> SavedImports | None:
 
 
 def read(folder: Path) -> SavedImports | None:
-    """Return the list in a search's folder."""
     return SavedImports.from_json(reading.read_object(folder / HOME / FILE))
 
 

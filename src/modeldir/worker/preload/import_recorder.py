@@ -68,7 +68,6 @@ class _Finder:
             return
 
     def finish(self) -> None:
-        """Note what was loaded since the last call, and the script's end."""
         if os.getpid() != self._pid:
             return
         try:

@@ -284,7 +284,6 @@ class Preloading:
         return self._recording.of(start)
 
     def _read(self, recording: Recording) -> None:
-        """Read on in what a trial has recorded."""
         if recording.is_void:
             return
         imports = recording.read()
@@ -336,7 +335,6 @@ class Preloading:
     # -- Importing ahead ---------------------------------------------------------------------------
 
     def _request(self) -> None:
-        """Have the recorded modules imported if they are not yet."""
         imports = self._imports
         if self._is_off or imports is None or self._process.is_importing:
             return
