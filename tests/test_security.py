@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -98,6 +99,7 @@ class Guest:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=90,
             check=False,
         )
@@ -438,3 +440,41 @@ def test_an_export_removes_only_its_own_files(guest: Guest) -> None:
             path.write_text(json.dumps(record))
     guest.says("export", "theirs", "--to", "csv", "-o", "exported")
     assert outside.read_text() == "mine"
+
+
+# -- What reaches a terminal -----------------------------------------------------------------------
+
+BIDI = "\u202e\u2066\u200f\u061c"
+ODD = f"odd{BIDI}\x9b2J\u009b"
+
+
+def test_no_command_prints_marks_that_mislead(guest: Guest) -> None:
+    """Marks that reorder text and 8-bit controls of a folder reach no terminal, and no report."""
+    name = f"learning_rate_0.4{ODD}"
+    guest.trial(3, 0.3, "failed")
+    guest.plan(note=ODD, command=f"echo {ODD}", maximize="accuracy")
+    point = {"learning_rate": 0.4, ODD: ODD}
+    guest.write("params.json", {"learning_rate": 0.1, ODD: ODD})
+    guest.write(f"{name}/params.json", point)
+    failed = {"status": "failed", "failure": "error", "reason": ODD, "last_line": ODD}
+    guest.write(f"{name}/run.json", {"attempt": 1, "command": [ODD], "note": ODD, **failed})
+    guest.write(f"{name}/trial.json", {"number": 4, "point": point, "hash": "4" * 16})
+    guest.write(f"{name}/origin.json", {"from": ODD, "message": ODD, "changes": {ODD: [ODD, 1]}})
+    guest.write(f"{name}/metrics_eval_best_weights.json", {"accuracy": 0.9, ODD: 1.0})
+    log = guest.write(f"{name}/train.log", "")
+    log.write_bytes(f"loss {ODD} é\n".encode() + b"\x9b2J \xe9\n")
+    lines = [*LOOKS, f"show theirs/{name}", f"log theirs/{name}", f"log theirs/{name} --tail 1"]
+    lines += ["synthesize theirs --all-columns", "synthesize theirs --format json"]
+    for line in lines:
+        said = guest.says(*line.split(" "))
+        left = {*said.out, *said.err} & {*BIDI, *map(chr, range(0x80, 0xA0)), "\udc9b"}
+        assert not left, (line, said)
+    report = (guest.path / "report.html").read_text()
+    assert not {*BIDI, "\x9b"} & {*report}
+    data = re.search(r'<script[^>]* id="data">(.*?)</script>', report, re.DOTALL)
+    assert data is not None
+    decoded = json.dumps(json.loads(data[1]), ensure_ascii=False)
+    assert not {*BIDI, "\x9b"} & {*decoded}
+    assert "u202e" in decoded
+    shown = guest.says("log", f"theirs/{name}").out
+    assert shown.splitlines()[0] == "loss odd\\u202e\\u2066\\u200f\\u061c2J é"

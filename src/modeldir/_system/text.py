@@ -164,6 +164,37 @@ def visible(text: str) -> str:
     return "".join(char if _is_harmless(char) else _written_out(char) for char in text)
 
 
+_MISLEADING = re.compile("[\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\udc80-\udc9f]")
+"""8-bit controls, also as bytes that are no UTF-8, and marks that reorder text."""
+
+
+def without_misleading(text: str) -> str:
+    r"""Return printed output with 8-bit controls and marks that reorder text written out.
+
+    Everything else stays: colors, tabs, and bytes in another encoding.
+
+    >>> without_misleading("loss\u202e 1.0\x9b2J"), without_misleading("\x1b[1mbold\x1b[0m")
+    ('loss\\u202e 1.0\\x9b2J', '\x1b[1mbold\x1b[0m')
+    """
+    return text if text.isascii() else _MISLEADING.sub(_as_code, text)
+
+
+def in_json(text: str) -> str:
+    r"""Return JSON with the same characters as JSON's own escapes: it has the same value.
+
+    >>> in_json('"loss\u202e"')
+    '"loss\\u202e"'
+    """
+    if text.isascii():
+        return text
+    return _MISLEADING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _as_code(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code & 0xFF:02x}" if code < 0x100 or code >= 0xDC80 else f"\\u{code:04x}"  # noqa: PLR2004
+
+
 def padded(text: str, width: int, *, right: bool) -> str:
     """Return a string, padded with spaces to a width in terminal columns."""
     if text.isascii():

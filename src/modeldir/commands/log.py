@@ -189,11 +189,17 @@ def _copy(path: Path, tail: int | None) -> None:
 def _show(lines: Iterable[str]) -> None:
     dim = _dims()
     for line in lines:
-        text = (
-            _TIME.sub(r"\033[2m\g<0>\033[0m", line, count=1) if dim and line[:1] in "12" else line
-        )
+        text = line if line.isascii() else _without_misleading(line)
+        if dim and line[:1] in "12":
+            text = _TIME.sub(r"\033[2m\g<0>\033[0m", text, count=1)
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
+
+
+def _without_misleading(line: str) -> str:
+    from modeldir._system.text import without_misleading  # noqa: PLC0415 - most logs are ASCII
+
+    return without_misleading(line)
 
 
 def _dims() -> bool:

@@ -21,6 +21,7 @@ from modeldir._system.text import (
     bare_value,
     cell_text,
     cut,
+    in_json,
     json_value,
     side_by_side,
     visible,
@@ -114,7 +115,7 @@ def to_json(table: Table) -> str:
     headers = table.headers()
     rows = [dict(zip(headers, map(json_value, row), strict=True)) for row in table.rows]
     # A lone surrogate (from a file name that is not UTF-8) cannot be encoded, but JSON has \udc80.
-    return files.to_json(rows).encode("utf-8", "backslashreplace").decode("utf-8")
+    return in_json(files.to_json(rows).encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 # -- LaTeX -----------------------------------------------------------------------------------------
