@@ -6,7 +6,8 @@
 it anew and damages it: truncation, flipped bits, values of other types, huge numbers, deep nesting,
 pipes, devices, sparse files, loops of links, odd names, missing permissions, bombs of aliases.
 `Runner` runs commands on it, most of them in forks of this process. A finding is a traceback of
-ours, more than 10 s, or more than 500 MB. The same seed makes the same folders and commands.
+ours, more than 10 s of computing, a minute of waiting, or more than 500 MB. The same seed makes the
+same folders and commands.
 
 Start at `fuzz`. `fuzz.py` calls it after the readers of params and logs.
 """
@@ -35,7 +36,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SECONDS, MEGABYTES = 10.0, 500
+SECONDS, MEGABYTES = 10, 500
+PATIENCE = 60.0
+"""Seconds after which a command hangs, if it does not compute; a busy machine takes its time."""
 _MARK = "FUZZ: an exception of ours"
 _PER_TREE = 12
 """Commands on one tree."""
@@ -385,7 +388,7 @@ def _as_yaml(rng: random.Random, path: Path, _: Path) -> str:
 
 def _odd_claim(rng: random.Random, _: Path, top: Path) -> str:
     """Add a claim, perhaps with a number or a name that cannot be."""
-    claim = json.loads((top / "experiments/search/.modeldir/trials/000001.json").read_text())
+    claim = json.loads(_content(top / "experiments/search/.modeldir/trials/000001.json"))
     claim["name"] = rng.choice(
         ("../../x", "/tmp/x", "a/b/c", "", ".", "..", 3, None, ["a"], "a\0b", "\ud800")
     )
@@ -488,7 +491,7 @@ class Ended:
     @property
     def fault(self) -> str | None:
         """What a command must never do; None if all is well."""
-        if self.seconds > SECONDS:
+        if self.seconds > PATIENCE or -self.code in {signal.SIGXCPU, signal.SIGKILL}:
             return f"took {self.seconds:.0f} s"
         if _MARK in self.said or "Traceback (most recent call last)" in self.said:
             return "traceback"
@@ -526,8 +529,9 @@ class Runner:
             pid = subprocess.Popen(
                 [sys.executable, "-m", "modeldir", *words],
                 cwd=top, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                preexec_fn=_limit,  # noqa: PLW1509 - this process has no threads
             ).pid  # fmt: skip
-        status, usage = _waited(pid, began + SECONDS + 1)
+        status, usage = _waited(pid, began + PATIENCE + 1)
         took = time.monotonic() - began
         errors.seek(0)
         said = errors.read(1 << 20).decode("utf-8", "replace")
@@ -538,7 +542,7 @@ class Runner:
         """Be the command, in a fork: never returns."""
         code = 70
         try:
-            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+            _limit()
             nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor, source in ((0, nowhere), (1, nowhere), (2, errors)):
                 os.dup2(source, descriptor)
@@ -558,6 +562,12 @@ class Runner:
             os.write(2, f"{_MARK}\n{traceback.format_exc()}".encode("utf-8", "replace"))
         finally:
             os._exit(code)
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _obey_modes() -> None:

@@ -91,12 +91,18 @@ def _hangs(_: list[str]) -> int:
     return 0
 
 
+def _computes(_: list[str]) -> int:
+    while True:
+        pass
+
+
 def _floods(_: list[str]) -> int:
     return len(bytearray(b"x" * (700 << 20))) * 0
 
 
 @pytest.mark.parametrize(
-    ("command", "fault"), [(_raises, "traceback"), (_hangs, "took"), (_floods, " MB")]
+    ("command", "fault"),
+    [(_raises, "traceback"), (_hangs, "took"), (_computes, "took"), (_floods, " MB")],
 )
 def test_a_fault_of_a_command_is_found(
     command: Callable[[list[str]], int],
@@ -105,7 +111,8 @@ def test_a_fault_of_a_command_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The fuzzer would notice an exception, a hang and too much memory."""
-    monkeypatch.setattr(fuzz_folders, "SECONDS", 10.0 if command is _floods else 0.5)
+    monkeypatch.setattr(fuzz_folders, "PATIENCE", 0.5 if command is _hangs else 60.0)
+    monkeypatch.setattr(fuzz_folders, "SECONDS", 1 if command is _computes else 10)
     runner = fuzz_folders.Runner()
     monkeypatch.setattr(runner, "_main", command)
     ended = runner.run(["show"], tmp_path, forked=True, obeys_modes=False)

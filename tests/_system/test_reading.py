@@ -199,9 +199,9 @@ def test_a_problem_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     for text, said in {
         "{}": None,
         "[]": "expected an object",
-        "": "not JSON: Expecting value: line 1 column 1 (char 0)",
-        '{"a": ': "not JSON: Expecting value: line 1 column 7 (char 6)",
-        "[" * 101 + "]" * 101: "not JSON: more than 100 brackets inside each other",
+        "": "is not JSON: Expecting value: line 1 column 1 (char 0)",
+        '{"a": ': "is not JSON: Expecting value: line 1 column 7 (char 6)",
+        "[" * 101 + "]" * 101: "is not JSON: more than 100 brackets inside each other",
     }.items():
         path.write_text(text)
         assert reading.problem(path) == (said and f"{path}: {said}")

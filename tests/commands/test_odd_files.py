@@ -62,6 +62,21 @@ def test_an_odd_file_ends_no_command(
     assert capsys.readouterr().out in {"good\n", "odd\n"}
 
 
+@pytest.mark.parametrize("name", ["run.json", "run.2.json", "trial.json"])
+def test_a_record_that_cannot_be_read_is_told(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken run file is one line too; its experiment stays in the table."""
+    Path("odd", name).write_text('{"status": "comp')
+    assert commands.main(["synthesize", "."]) == 0
+    said = capsys.readouterr()
+    assert "odd " in said.out
+    told = [line for line in said.err.splitlines() if name in line]
+    assert told == [
+        f"./odd/{name}: is not JSON: Unterminated string starting at: line 1 column 12 (char 11)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("put", "why"),
     [

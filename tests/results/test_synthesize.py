@@ -203,11 +203,13 @@ def test_a_file_of_something_else_ends_nothing(text: str) -> None:
 
 
 def test_a_pipe_is_not_waited_for() -> None:
-    """What is called as a params file and is none is not opened."""
+    """What is called as a params file and is none is a warning."""
     make(Path("a"), accuracy=0.5)
     Path("b").mkdir()
     os.mkfifo("b/params.json")
-    assert names(synthesize(".")) == ["a"]
+    table = synthesize(".")
+    assert names(table) == ["a", "b"]
+    assert "./b/params.json: cannot be read: it is a pipe, not a regular file" in table.warnings
 
 
 def test_a_missing_folder(snapshot: SnapshotAssertion) -> None:

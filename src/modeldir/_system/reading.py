@@ -43,11 +43,12 @@ PARAMS = Kind("a params file", 16 * _MB)
 YAML = Kind("a YAML file", 64 << 10)
 TOML = Kind("a TOML file", 256 << 10)
 RECORD = Kind("a file of modeldir", 32 * _MB)
-SCORES = Kind("a metrics file", 4 * _MB)
+SCORES = Kind("a metrics file", 16 * _MB)
 LINES = Kind("a file of metrics lines", 256 * _MB)
 TABLE = Kind("a file of points", 16 * _MB)
 TEXT = Kind("a plain file", 16 * _MB)
 FOREIGN = Kind("a file of another tool", 64 * _MB)
+EVENTS = Kind("an event file of scalars", 256 * _MB)
 RESULTS = Kind("a table of results", 256 * _MB)
 ANY_SIZE = Kind("a file", 1 << 63)
 """For what is read in pieces: logs, weights that are copied."""
@@ -301,7 +302,7 @@ def problem(path: str | os.PathLike[str], kind: Kind = RECORD) -> str | None:
     except OSError as error:
         return f"{shown}: cannot be read: {error.strerror}"
     except ValueError as error:
-        return f"{shown}: not JSON: {error}"
+        return f"{shown}: is not JSON: {error}"
     return None if isinstance(value, dict) else f"{shown}: expected an object"
 
 

@@ -80,7 +80,7 @@ class ExportedExperiment:
         return max(self.started, _newest_change(self.found.path, kept))
 
     def curve(self) -> list[LoggedStep]:
-        lines = reading.read_lines(self.found.path / metric_files.METRICS_LINES)
+        lines = reading.lines(self.found.path / metric_files.METRICS_LINES)
         steps = (logged_step(line, index) for index, line in enumerate(lines))
         return [each for each in steps if each.values and abs(each.step) < 2**53]
 

@@ -25,9 +25,6 @@ from modeldir.params import plain_values
 Problems = list[str]
 """One line for each file that could not be read."""
 
-_LARGEST_EVENT_FILE = 1_000_000_000
-"""Bytes. A larger event file holds images, and is skipped."""
-
 
 def walk(top: Path, problems: Problems) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Walk a tree in alphabetical order without following links, as `os.walk` does."""
@@ -82,7 +79,7 @@ def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[
     """Return the steps that a script logged, from the first file format found."""
     if metric_files.METRICS_LINES in names:
         found = []
-        for index, line in enumerate(reading.read_lines(folder / metric_files.METRICS_LINES)):
+        for index, line in enumerate(reading.lines(folder / metric_files.METRICS_LINES)):
             step, time, values = logged_step(line, index)
             named = {metric_name(name): value for name, value in values.items()}
             found.append({"step": step, **({} if time is None else {"time": time}), **named})
@@ -119,11 +116,12 @@ def event_files(folder: Path, problems: Problems) -> list[Path]:
 
 
 def read_events(path: Path, problems: Problems) -> Iterator[tfevents.ScalarEvent]:
-    size = size_of(path)
-    if size > _LARGEST_EVENT_FILE:
-        problems.append(f"{path}: {size / 1e9:.1f} GB are more than scalars, and were passed over")
+    try:
+        data = reading.read(path, reading.EVENTS)
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
         return
-    yield from tfevents.events(reading.read_bytes(path) or b"")
+    yield from tfevents.events(data)
 
 
 def event_lines(paths: list[Path], problems: Problems) -> list[dict[str, float]]:

@@ -64,7 +64,7 @@ def _run(
     hyperparameters = load_values(path / "params.json", problems)
     if hyperparameters is None:
         return None
-    results = reading.read_lines(path / _RESULT)
+    results = reading.read_lines(path / _RESULT, reading.FOREIGN)
     last: Mapping[str, Any] = results[-1] if results else {}
     key = str(last.get("trial_id") or path.name)
     times = [time for each in results if (time := unix_time(each.get("timestamp"))) is not None]

@@ -100,6 +100,10 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
         status = replace(status, state=attempts.UNRECORDED)  # it was trained without modeldir
     is_trial = "trial.json" in names
     trial = plain_files.read_object(f"{folder}/trial.json") if is_trial else {}
+    if roles.attempt and status.started is None:
+        problems += _problem_of(f"{folder}/{roles.run_file}")
+    if is_trial and not trial:
+        problems += _problem_of(f"{folder}/trial.json")
     point = trial.get("point")
     note = status.note
     if note is None and "origin.json" in names:
@@ -118,6 +122,11 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
         test_evaluations.count(Path(folder), names) if scores.test else 0,
         problems,
     )
+
+
+def _problem_of(path: str) -> tuple[str, ...]:
+    found = reading.problem(path)
+    return () if found is None else (found,)
 
 
 def _text(value: object) -> str | None:

@@ -54,7 +54,7 @@ class Moment:
 
 
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
-    for line in reading.read_lines(folder / metric_files.METRICS_LINES):
+    for line in reading.lines(folder / metric_files.METRICS_LINES):
         value = metric_files.validation_value(dict(metric_files.numbers_in(line)), metric)
         if value is not None:
             yield line, value
