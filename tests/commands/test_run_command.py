@@ -189,6 +189,16 @@ def test_a_busy_folder_is_refused(lab: Lab) -> None:
     assert len(lab.started) == 1
 
 
+def test_an_incomplete_run_file_is_watched_before_the_folder_is_taken(lab: Lab) -> None:
+    """A power cut left it, or it is another host's and complete a moment later."""
+    (lab.base / "run.json").write_bytes(b'{"status": ')
+    words = ("run", BASE, "--", "python", "train.py")
+    done = lab.modeldir(*words, MODELDIR_HEART="0.1")
+    assert done.code == 0
+    assert f"{BASE}/run.json is incomplete, changed " in done.err
+    assert (lab.started, status(lab.base).attempt) == (["base_model"], 2)
+
+
 def test_run_again_it_sets_aside_what_lay_there(lab: Lab) -> None:
     """The second attempt begins in a clean folder; the first one's files are all kept."""
     lab.runs()

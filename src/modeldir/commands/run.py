@@ -150,6 +150,11 @@ def _latest_known(
 
 def _waits(last: attempts.Attempt) -> str:
     silent = duration_text(heartbeat.seconds_since_beat(last.path) or 0.0)
+    if not last.record:
+        return (
+            f"{last.path} is incomplete, changed {silent} ago: waiting to see whether somebody "
+            "still writes it, for 2 minutes at most"
+        )
     return (
         f"{last.folder} runs on {attempts.host_of(last)}, heard of {silent} ago: waiting to see "
         "whether it still does, for 2 minutes at most"
