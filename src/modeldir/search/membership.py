@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
-from modeldir.search.plan import Plan
 
 if TYPE_CHECKING:
+    from modeldir.search.plan import Plan
     from modeldir.search.trial_record import TrialRecord
 
 
