@@ -331,6 +331,7 @@ def test_a_run_file_that_cannot_be_read_now_is_nobodys_end(folder: Path) -> None
     assert attempt is not None
     assert is_alive(attempt) is None
     assert status(folder).state == "running"
+    assert status(folder).reason == "unknown, since its run file cannot be read"
     with pytest.raises(FolderBusy):
         next_number(folder)
 

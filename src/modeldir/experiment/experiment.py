@@ -358,7 +358,8 @@ _INCOMPLETE = "unknown, since its run file is incomplete"
 def _unseen(attempt: attempts.Attempt) -> str:
     silent = heartbeat.seconds_since_beat(attempt.path)
     if not attempt.record:
-        return _INCOMPLETE
+        can_be_read = attempts.has_heartbeat(attempt)
+        return _INCOMPLETE if can_be_read else "unknown, since its run file cannot be read"
     if not attempts.has_heartbeat(attempt) or silent is None:
         return "on a host that cannot be seen from here"
     from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
