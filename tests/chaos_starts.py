@@ -4,8 +4,8 @@
 
 A round is one small search. It kills any combination of the trial's supervisor, the spawner that
 forked the supervisor, and the worker, at a random moment around a start. Then the same command runs
-until the search is complete. The trainings keep a journal of their own, and each holds a lock on
-its folder, so an overlap is seen whatever modeldir records. `chaos.py` kills longer searches at any
+until the search is complete. The trainings keep a journal of their own, and each holds a lock of
+its trial, so an overlap is seen whatever modeldir records. `chaos.py` kills longer searches at any
 moment. Start at `kill_starts`.
 """
 
@@ -43,7 +43,7 @@ _MEMORY = 150_000_000
 """Bytes that the imports take, as those of PyTorch do: a fork of them takes some milliseconds."""
 
 TRAIN = '''\
-"""Journals its begin and its end; holds a lock on its folder; has a child, as a data loader has."""
+"""Journals its begin and its end; holds a lock of its trial; has a child, as a data loader has."""
 
 import argparse, fcntl, json, os, signal, sys, time
 import heavy, ballast
@@ -62,7 +62,8 @@ def note(what, pid):
     os.write(journal, json.dumps(line).encode() + b"\\n")
 
 
-lock = os.open(os.path.join(place, "lock"), os.O_RDWR | os.O_CREAT)
+# Not in the folder, whose files the next attempt moves away.
+lock = os.open(os.environ["STARTS_JOURNAL"] + "." + os.path.basename(place), os.O_RDWR | os.O_CREAT)
 try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except OSError:

@@ -154,6 +154,16 @@ def test_the_next_run_ends_an_orphan_too(project: Project) -> None:
 
 
 @linux
+def test_modeldir_stop_ends_an_orphan(project: Project) -> None:
+    """With `--now`, as it ends the trials of a killed worker; no supervisor is left to ask."""
+    with orphans(project, command_lives=True) as (folder, left):
+        done = project.modeldir("stop", "experiments/search", "--now")
+        assert f"stopped: {folder.name}" in done.out
+        assert not any(map(processes.process, left))
+        assert experiment.status(folder).state == "interrupted"
+
+
+@linux
 def test_an_orphan_without_a_recorded_process_counts_as_running(tmp_path: Path) -> None:
     """Its supervisor was killed in the first moment: the session tells that something runs."""
     (tmp_path / "params.json").write_text("{}")

@@ -136,7 +136,8 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
             state="Nothing was stopped.",
         )
     try:
-        _signal(last, supervisor, signal.SIGTERM if now else signal.SIGINT)
+        if not _kill_orphans(last):
+            _signal(last, supervisor, signal.SIGTERM if now else signal.SIGINT)
     except PermissionError:
         raise FolderError(
             f"{folder} runs as another user: process {supervisor.pid}", state="Nothing was stopped."
@@ -191,6 +192,9 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
         supervisor = processes.from_json(last.record.get("supervisor"))
         if worker is None or supervisor is None or processes.alive(worker) is not False:
             continue  # its worker will stop it
+        if _kill_orphans(last):
+            ended.append(path.name)
+            continue
         try:
             _signal(last, supervisor, signal.SIGTERM)
         except PermissionError:
@@ -201,6 +205,11 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
             ended.append(path.name)
             _wait_for(supervisor)
     return ended, left
+
+
+def _kill_orphans(attempt: attempts.Attempt) -> bool:
+    """End what a dead supervisor has left, if the run file that names it is ours."""
+    return os.stat(attempt.path).st_uid == os.geteuid() and attempts.kill_orphans(attempt)
 
 
 def _signal(attempt: attempts.Attempt, known: processes.Process, number: int) -> None:
