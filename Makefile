@@ -19,7 +19,7 @@ help:
 	@echo "make test-exchange exports opened by the tools they are for, imports of what those make (1.1 GB)"
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        every benchmark in its quick form, into benchmarks/results/"
-	@echo "make chaos        1,000 kills of everything, then hostile file systems (about 15 minutes)"
+	@echo "make chaos        the model, 1,500 kills, then hostile file systems (about 40 minutes)"
 	@echo "make fuzz         random params files and output; 10,000 commands on damaged folders (20 minutes)"
 
 # -- Set-up: an environment, made again when pyproject.toml changes ---------------------------------

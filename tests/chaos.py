@@ -26,14 +26,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import chaos_damage
-from chaos_audit import Audit, Findings, Ledger, point_key, trial_folders
+import chaos_starts
+from chaos_audit import Audit, Findings, Ledger, is_kept, point_key, trial_folders
+from chaos_polls import WRONG_WHILE_IT_RAN, Poller
 from hostile import campaign
 from modeldir._system import files, reading
-from modeldir.experiment import experiment
+from modeldir.experiment import attempts, experiment
 
 PROJECT = Path(__file__).with_name("projects") / "chaos"
 KINDS = (
@@ -48,6 +50,8 @@ NOTES = (
     "--model_dir=-x *",
 )
 RETRIES = 1
+HEART = 2.0
+"""Seconds between two heartbeats, so that a torn run file is watched for 16 s and not for 120."""
 GPUS = 3
 """Of the machine that the searches share: less than the slots of two."""
 KILLS_A_SEARCH = 125
@@ -146,6 +150,7 @@ class Arena:
         self.mark = os.urandom(8).hex()
         self.workers: list[subprocess.Popen[bytes]] = []
         self.ledger = Ledger()
+        self.poller = Poller(self.search, self.journal, self.ledger)
         (home / "running").mkdir(parents=True)
         self.search.mkdir(parents=True)
         for name in ("train.py", "rule.py"):
@@ -169,7 +174,10 @@ class Arena:
         files.write_json(self.search / "search.json", plan)
         loud = len(NOTES) * indices * kinds.index("loud") + 1 if "loud" in kinds else 0
         self.environment = _environment(
-            CHAOS_MARK=self.mark, CHAOS_HOME=str(home), CHAOS_LOUD=str(loud)
+            CHAOS_MARK=self.mark,
+            CHAOS_HOME=str(home),
+            CHAOS_LOUD=str(loud),
+            MODELDIR_HEART=f"{HEART:g}",
         )
         if machine is not None:
             self._use(machine)
@@ -219,8 +227,13 @@ class Arena:
 
     def is_through(self) -> bool:
         """Whether every trial has come to an end."""
-        ends = [experiment.status(folder).state for folder in trial_folders(self.search)]
-        return len(ends) >= len(self.points) and set(ends) <= {"completed", "failed", "pruned"}
+        folders = trial_folders(self.search)
+        return len(folders) >= len(self.points) and all(map(self._is_over, folders))
+
+    def _is_over(self, folder: Path) -> bool:
+        """Whether a trial has come to an end; or to metrics whose record was destroyed."""
+        status = experiment.status(folder)
+        return status.state in attempts.FINAL or is_kept(folder, status, self.ledger)
 
     def harm(self, pid: int, number: int) -> bool:
         """Signal a process, and note whom it hits: nobody else may have lost anything."""
@@ -286,6 +299,7 @@ class Arena:
         """Everything that must hold now, with what only this side knows."""
         left = self.left_over()
         findings = Audit(self.search, self.journal, self.ledger, RETRIES).findings(self.points)
+        findings.add(self.poller.found)
         findings.counts["processes left over"] += len(left)
         findings.problems += [f"processes left over: {seen}" for seen in left.values()]
         self.kill_all()
@@ -401,10 +415,11 @@ class Monkey:
         if not self.arena.kill_all():
             return False
         self.kills["everything, KILL"] += 1
-        while self.chance.random() < 0.6:
-            name = self.chance.choice(sorted(chaos_damage.ALL))
-            damage = chaos_damage.ALL[name]
-            self.others[name] += damage(self.arena.search, self.arena.ledger, self.chance)
+        with self.arena.poller.quiet:
+            while self.chance.random() < 0.6:
+                name = self.chance.choice(sorted(chaos_damage.ALL))
+                damage = chaos_damage.ALL[name]
+                self.others[name] += damage(self.arena.search, self.arena.ledger, self.chance)
         return True
 
     def _ctrl_c(self) -> bool:
@@ -443,9 +458,11 @@ class Round:
     kills: Counter[str]
     others: Counter[str]
     findings: Findings
+    starts: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Round) -> None:
         self.kills.update(other.kills)
+        self.starts.update(other.starts)
         self.others.update(other.others)
         self.findings.add(other.findings)
 
@@ -463,8 +480,9 @@ def search_and_kill(  # noqa: PLR0913 - what a search is
     arena = Arena(path, indices=indices, kinds=kinds, machine=machine)
     monkey = Monkey(arena, random.Random(seed))
     try:
-        monkey.disturb(kills)
-        arena.finish()
+        with arena.poller.looking():
+            monkey.disturb(kills)
+            arena.finish()
         findings = arena.audit()
     except (AssertionError, OSError) as error:
         findings = Findings(problems=[f"it did not come to its end: {error}"])
@@ -507,7 +525,8 @@ SHOULD_BE_NONE = (
     "output lost or mixed", "wrong metrics", "torn files", "gaps in attempts",
     "claims without a folder", "names or numbers wrong", "points wrong",
     "supervisors that failed", "workers that seem alive", "tracebacks of ours",
-    "processes left over",
+    "processes left over", WRONG_WHILE_IT_RAN,
+    *(f"{name}, at a start" for name in chaos_starts.MUST_BE_NONE),
 )  # fmt: skip
 
 
@@ -515,6 +534,7 @@ def table(done: Round) -> str:
     """All that was done and counted, as Markdown."""
     counts = done.findings.counts
     rows = [("**kills**", sum(done.kills.values())), *sorted(done.kills.items())]
+    rows += [("**kills at a start**", sum(done.starts.values())), *sorted(done.starts.items())]
     rows += [("**besides**", sum(done.others.values())), *sorted(done.others.items())]
     rows += [("**counted afterwards**", counts["searches"])]
     rows += sorted((key, value) for key, value in counts.items() if key not in SHOULD_BE_NONE)
@@ -523,6 +543,23 @@ def table(done: Round) -> str:
     width = max(len(key) for key, _ in rows)
     lines = [f"| {key:<{width}} | {value:>7,} |" for key, value in rows]
     return "\n".join([f"| {'':<{width}} |         |", f"|{'-' * (width + 2)}|--------:|", *lines])
+
+
+# -- At the start of a trial -----------------------------------------------------------------------
+
+
+def kill_starts(where: Path, seed: str, kills: int) -> Round:
+    """Kill at the start of trials, cold and forked, each combination of processes equally often."""
+    done = Round(Counter(), Counter(), Findings())
+    for kind in chaos_starts.KINDS:
+        found = chaos_starts.kill_starts(where / kind, kind, kills // len(chaos_starts.KINDS), seed)
+        done.starts.update({f"{kind}: {name}": count for name, count in found.kills.items()})
+        done.findings.problems += found.problems
+        done.findings.counts["trainings begun, at a start"] += found.counts["begin"]
+        done.findings.counts["trainings ended, at a start"] += found.counts["end"]
+        for name in chaos_starts.MUST_BE_NONE:
+            done.findings.counts[f"{name}, at a start"] += found.counts[name]
+    return done
 
 
 # -- Stopped ten times -----------------------------------------------------------------------------
@@ -728,6 +765,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
+    parser.add_argument("--starts", type=int, default=504, help="kills at the start of a trial")
     parser.add_argument("--indices", type=int, default=4, help="a search has 60 trials for each")
     parser.add_argument("--hostile", type=int, default=2, help="runs of hostile.campaign's parts")
     arguments = parser.parse_args()
@@ -739,6 +777,9 @@ def main() -> int:
     _print("a full disk: " + ("skipped, no disk may be mounted" if disk is None else "done"))
     if disk is not None:
         total.add(disk)
+    starts = kill_starts(where / "starts", f"{arguments.seed}.starts", arguments.starts)
+    total.add(starts)
+    _print(f"{sum(starts.starts.values())} kills at the start of a trial: done")
     for sampler in ("grid", "random"):
         total.findings.add(stopped_again_and_again(where / "ten", sampler, 500, 10))
         shutil.rmtree(where / "ten", ignore_errors=True)

@@ -40,7 +40,8 @@ class Ledger:
     """What was broken on purpose: files by inode and size (they may be moved, and another may get
     the inode of one that was replaced), attempts by folder, number.
 
-    `may_repeat` are trials that had ended and whose record was destroyed: they have to run again.
+    `may_repeat` are trials whose record was destroyed. Beside metrics they become `unrecorded`, and
+    the others run again.
     `metrics` and `identities` are trials whose metrics, or one of the files that say what they are,
     were torn. `harmed` are the processes that were signalled, by pid and start; `bereaved` are the
     parents of such; `strangers` are attempts whose record names other processes by now; `asked` are
@@ -230,6 +231,9 @@ class Audit:
         status = experiment.status(folder)
         self._count(status.state)
         recorded = runs[-1].end if runs else None
+        if is_kept(folder, status, self.ledger):
+            self._count("kept beside a destroyed record")
+            return
         final = (attempts.COMPLETED, attempts.FAILED, attempts.PRUNED)
         right = status.state == recorded and recorded in final
         right = right and (recorded == attempts.PRUNED) <= (kind in PRUNED)
@@ -250,7 +254,9 @@ class Audit:
     def _completed(self, folder: Path, kind: str, run: attempts.Attempt) -> None:
         """What a completed attempt left is its own, and all of it."""
         token = str(run.record.get("token"))
-        printed = (reading.read_bytes(folder / "console.log") or b"").splitlines()
+        printed: list[bytes] = []
+        with contextlib.suppress(FileNotFoundError):
+            printed = (folder / "console.log").read_bytes().splitlines()
         lines = [line.decode() for line in printed if line.startswith((b"start ", b"end "))]
         whole = lines[-1:] == [f"end {token}"]
         if not run.record.get("resumes"):
@@ -352,6 +358,14 @@ class Audit:
 def _known(recorded: object) -> Identity | None:
     known = processes.from_json(recorded)
     return None if known is None else (known.pid, known.started)
+
+
+def is_kept(folder: Path, status: experiment.Status, ledger: Ledger) -> bool:
+    """Whether a trial's record was destroyed beside metrics: they stay, and it runs no more. A
+    process that has not watched the torn run file for long enough calls it running, in doubt.
+    """
+    is_so = status.state == attempts.UNRECORDED or status.in_doubt
+    return is_so and folder.name in ledger.may_repeat and experiment.has_metrics(folder)
 
 
 def trial_folders(search: Path) -> list[Path]:

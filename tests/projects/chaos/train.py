@@ -48,7 +48,7 @@ def train(seconds):
     time.sleep(seconds * random.random())
 
 
-tell("start")
+tell("start", pid=os.getpid())
 mine = os.open(os.path.join(home, "running", str(number)), os.O_RDWR | os.O_CREAT)
 try:
     fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
