@@ -123,3 +123,14 @@ def test_metrics_that_move_meanwhile_are_looked_for_again(tmp_path: Path) -> Non
     (tmp_path / "run.2.json").write_text('{"attempt": 2, "status": "failed"}')
     record = read(tmp_path, ["params.json", "run.json", EVAL])  # as it was a moment before
     assert (record.status.state, record.status.attempt, record.problems) == ("failed", 2, ())
+
+
+def test_a_small_record_that_nests_deep_is_none(tmp_path: Path) -> None:
+    """The quick way has the bounds of the full one: later code goes through the values."""
+    (tmp_path / "params.json").write_text("{}")
+    for name in ("run.json", "trial.json"):
+        path = tmp_path / name
+        path.write_text('{"a":' * 500 + "1" + "}" * 500)
+        assert plain_files.read_object(str(path)) == {}
+        path.write_text('{"reason": "\\ud800"}')
+        assert plain_files.read_object(str(path)) == {"reason": "\ufffd"}

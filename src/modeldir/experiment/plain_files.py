@@ -23,25 +23,23 @@ _EXACT = 2**53
 
 def read_object(path: str) -> dict[str, Any]:
     """Return the object in a JSON file, and an empty one if there is none."""
-    data = _read(path)
-    values = None if data is None else _parse(data, _scan)
+    data = reading.read_short(path) or _read_large(path)
+    values = None if data is None or _is_odd(data) else _parse(data, _scan)
     return reading.read_object(path) if values is None else values
 
 
 def read_params(path: str) -> dict[str, Any] | None:
     """Return the hyperparameters in a `params.json`."""
-    data = _read(path)
-    if data is None or b"\\u" in data:  # half of a character may be in it
-        return None
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+    data = reading.read_short(path) or _read_large(path)
+    if data is None or _is_odd(data):
         return None
     return _parse(data, _scan_strictly)
 
 
 def read_metrics(path: str) -> dict[str, float] | None:
     """Return the metrics in a file that contains numbers only."""
-    data = _read(path)
-    values = None if data is None else _parse(data, _scan)
+    data = reading.read_short(path) or _read_large(path)
+    values = None if data is None or _is_odd(data) else _parse(data, _scan)
     for value in values.values() if values is not None else ():
         kind = type(value)
         if kind is not float and (kind is not int or not -_EXACT <= value <= _EXACT):
@@ -49,9 +47,13 @@ def read_metrics(path: str) -> dict[str, float] | None:
     return values
 
 
-def _read(path: str) -> bytes | None:
-    data = reading.read_short(path)
-    return reading.read_bytes(path, _LARGE) if data is None else data
+def _is_odd(data: bytes) -> bool:
+    """Whether half of a character may be in a text, or too many brackets inside each other."""
+    return b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH
+
+
+def _read_large(path: str) -> bytes | None:
+    return reading.read_bytes(path, _LARGE)
 
 
 def _parse(data: bytes, scan: Callable[[str, int], tuple[Any, int]]) -> dict[str, Any] | None:
