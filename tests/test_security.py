@@ -478,3 +478,58 @@ def test_no_command_prints_marks_that_mislead(guest: Guest) -> None:
     assert "u202e" in decoded
     shown = guest.says("log", f"theirs/{name}").out
     assert shown.splitlines()[0] == "loss odd\\u202e\\u2066\\u200f\\u061c2J é"
+
+
+# -- Importing -------------------------------------------------------------------------------------
+
+
+def sacred(guest: Guest) -> Path:
+    """A run of Sacred, as somebody else has left it."""
+    run = guest.path / "runs/1"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text('{"learning_rate": 0.1, "seed": 1}')
+    facts = {"status": "COMPLETED", "result": 0.9, "heartbeat": "", "experiment": {"name": "x"}}
+    (run / "run.json").write_text(json.dumps(facts))
+    series = {"steps": [1], "timestamps": [""], "values": [0.9]}
+    (run / "metrics.json").write_text(json.dumps({"accuracy": series}))
+    (run / "cout.txt").write_text("trained\n")
+    return run
+
+
+def test_an_import_reads_only_its_folder(guest: Guest) -> None:
+    """Neither a log nor a config that a link takes from elsewhere is copied; one inside is."""
+    run, secret = sacred(guest), guest.home / "secret"
+    secret.write_text('{"password": "hunter2"}')
+    (run / "other.txt").write_text("from inside\n")
+    for name in ("cout.txt", "config.json"):
+        link(run / name, secret)
+        said = guest.says("import", "runs", "-o", f"imported_{name}")
+        assert "leads out of its folder" in said.out + said.err, said
+        for path in (guest.path / f"imported_{name}").rglob("*"):
+            assert path.is_dir() or "hunter2" not in path.read_text()
+    (run / "config.json").unlink()
+    (run / "config.json").write_text('{"learning_rate": 0.1, "seed": 1}')
+    link(run / "cout.txt", Path("other.txt"))
+    guest.says("import", "runs", "-o", "imported")
+    assert [p.read_text() for p in guest.path.glob("imported/*/train.log")] == ["from inside\n"]
+
+
+def test_an_import_waits_for_no_pipe(guest: Guest) -> None:
+    """A pipe in the place of a log is left out."""
+    run = sacred(guest)
+    (run / "cout.txt").unlink()
+    os.mkfifo(run / "cout.txt")
+    said = guest.says("import", "runs", "-o", "imported")
+    assert "it is a pipe" in said.out + said.err, said
+    assert not [*guest.path.glob("imported/*/train.log")]
+
+
+def test_imported_files_are_as_private_as_their_source(guest: Guest) -> None:
+    """The copy of a private log and the values of a private config are private too."""
+    run = sacred(guest)
+    for name in ("cout.txt", "config.json"):
+        (run / name).chmod(0o600)
+    guest.says("import", "runs", "-o", "imported")
+    found = {path.name: path.stat().st_mode & 0o077 for path in guest.path.glob("imported/*/*")}
+    assert {"train.log", "params.json", "metrics.jsonl", "origin.json"} <= found.keys()
+    assert not any(found.values()), found

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import stat
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
@@ -67,6 +68,48 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _FLAGS |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
+# -- Where -----------------------------------------------------------------------------------------
+
+
+class Inside:
+    """Folders that files may lie in, and the permissions that those read in the first one share."""
+
+    def __init__(self, *tops: str | os.PathLike[str]) -> None:
+        self._tops = [os.path.realpath(top) for top in tops]
+        self.mode = 0o777
+
+    def check(self, descriptor: int, status: os.stat_result, path: str | os.PathLike[str]) -> None:
+        """Raise an error for an open file that lies elsewhere, behind a link."""
+        opened = f"/proc/self/fd/{descriptor}"
+        real = os.path.realpath(opened if os.path.exists(opened) else path)
+        holders = [top for top in self._tops if real == top or real.startswith(f"{top}{os.sep}")]
+        if not holders:
+            raise OSError(errno.EPERM, "it is a link that leads out of its folder", os.fspath(path))
+        if self._tops[0] in holders:
+            self.mode &= status.st_mode & _reach(os.path.dirname(real)) & _reach(self._tops[0])
+
+
+def _reach(folder: str) -> int:
+    """Return the bits of those users who may enter a folder; all of them for a file."""
+    mode = os.stat(folder).st_mode
+    return (mode & 0o111) * 7 if stat.S_ISDIR(mode) else 0o777
+
+
+_inside: ContextVar[Inside | None] = ContextVar("inside", default=None)
+
+
+@contextlib.contextmanager
+def only_inside(*tops: str | os.PathLike[str]) -> Iterator[Inside]:
+    """Read only files that lie in these folders, or that are one of these files, in the block."""
+    token = _inside.set(Inside(*tops))
+    try:
+        found = _inside.get()
+        assert found is not None
+        yield found
+    finally:
+        _inside.reset(token)
+
+
 # -- Bytes -----------------------------------------------------------------------------------------
 
 
@@ -93,6 +136,8 @@ def open_regular(path: str | os.PathLike[str], kind: Kind = ANY_SIZE) -> tuple[i
             raise _not_regular(status.st_mode, path)
         if status.st_size > kind.limit:
             raise _too_large(status.st_size, kind, path)
+        if (limits := _inside.get()) is not None:
+            limits.check(descriptor, status, path)
     except BaseException:
         os.close(descriptor)
         raise
@@ -158,6 +203,8 @@ def read_short(path: str | os.PathLike[str]) -> bytes | None:
     This is for tables, which read tens of thousands of such files. It does not ask what kind of
     file it is: even a pipe or a device cannot block here, nor give more than 4 KB.
     """
+    if _inside.get() is not None:
+        return None
     try:
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError):

@@ -7,11 +7,12 @@ run again here. A new experiment is made under a temporary name and renamed when
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -49,6 +50,8 @@ class ImportFolder:
     same: int = 0
     run_again_here: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    mode: int = 0o777
+    """The permissions of the files that the run is made from: its own get no more."""
     _imported: dict[str, Path] | None = None
 
     def write(self, run: ForeignRun) -> None:
@@ -66,7 +69,8 @@ class ImportFolder:
         elif attempts.numbers(os.listdir(existing))[-1:] > [1]:
             self.run_again_here.append(existing.name)
         else:
-            _write_files(existing, run, contents, digest)
+            with _no_wider_than(self.mode):
+                _write_files(existing, run, contents, digest)
             self.updated += 1
 
     def write_plan(self, study: ForeignStudy) -> None:
@@ -94,7 +98,8 @@ class ImportFolder:
         temporary = Path(files.temporary_beside(parent / "x"))
         temporary.mkdir()
         try:
-            _write_files(temporary, run, contents, digest)
+            with _no_wider_than(self.mode):
+                _write_files(temporary, run, contents, digest)
             target = _free_name(parent, run)
             temporary.rename(target)
         except BaseException:
@@ -200,12 +205,33 @@ def _write_files(folder: Path, run: ForeignRun, contents: Mapping[str, bytes], d
     origin = {"tool": tool, "key": run.key, "path": str(run.source), "digest": digest}
     if run.log is not None:
         if 0 < size_of(run.log) <= LONGEST_LOG:
-            files.copy(run.log, folder / "train.log")
+            _copy(run.log, folder / "train.log")
         else:
             origin["log"] = str(run.log)
     message = f"imported from {tool}: {run.source}"
     imported = {**origin, **to_json_value(run.facts)}
     files.write_json(folder / ORIGIN, {"message": message, "imported": imported})
+
+
+def _copy(source: Path, target: Path) -> None:
+    with (
+        reading.open_stream(source) as log,
+        _no_wider_than(os.fstat(log.fileno()).st_mode),
+        files.replacing(target) as temporary,
+        open(temporary, "xb") as file,
+    ):
+        shutil.copyfileobj(log, file)
+
+
+@contextlib.contextmanager
+def _no_wider_than(mode: int) -> Iterator[None]:
+    """Make files that nobody may read who may not read the source."""
+    before = os.umask(0o077)
+    os.umask(before | (0o077 & ~mode))
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _run_file(folder: Path, run: ForeignRun) -> dict[str, Any]:

@@ -11,13 +11,13 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange.foreign_files import Problems
@@ -91,6 +91,17 @@ def import_runs(
     if not path.exists():
         raise FolderError(experiment.no_folder_message(source), state=_STATE)
     _check_not_inside(Path(source), Path(folder))
+    with reading.only_inside(path, files.absolute(folder)) as inside:
+        return _import(source, folder, tool, inside)
+
+
+def _import(
+    source: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    tool: str | None,
+    inside: reading.Inside,
+) -> ImportResult:
+    path = files.absolute(source)
     name = tool or _detect_tool(Path(source))
     importer = _importer(name)
     if tool is not None and not importer.recognizes(path):
@@ -103,7 +114,9 @@ def import_runs(
     with _locked(target.folder, folder):
         try:
             for item in importer.read(path, problems):
+                target.mode = inside.mode
                 _write(target, item, problems)
+                inside.mode = 0o777
         except FolderError as error:
             raise FolderError(_with_typed_source(str(error), source)) from error
         except OSError as error:  # for example a full disk
@@ -125,9 +138,21 @@ def _write(target: ImportFolder, item: ForeignRun | ForeignStudy, problems: Prob
         target.write_plan(item)
         return
     try:
-        target.write(item)
+        target.write(_with_readable_log(item, problems))
     except (ValueError, TypeError, RecursionError) as error:  # values that no JSON file can hold
         problems.append(f"{item.source}: cannot be imported: {error}")
+
+
+def _with_readable_log(run: ForeignRun, problems: Problems) -> ForeignRun:
+    try:
+        if run.log is not None:
+            reading.open_stream(run.log).close()
+    except FileNotFoundError:
+        return replace(run, log=None)
+    except OSError as error:
+        problems.append(f"{run.log}: left out: {error.strerror}")
+        return replace(run, log=None)
+    return run
 
 
 @contextlib.contextmanager
