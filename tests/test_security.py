@@ -533,3 +533,112 @@ def test_imported_files_are_as_private_as_their_source(guest: Guest) -> None:
     found = {path.name: path.stat().st_mode & 0o077 for path in guest.path.glob("imported/*/*")}
     assert {"train.log", "params.json", "metrics.jsonl", "origin.json"} <= found.keys()
     assert not any(found.values()), found
+
+
+# -- All of it at once -----------------------------------------------------------------------------
+
+WATCHES = """\
+import os, sys
+
+said = os.open(os.environ["AUDIT"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+theirs = os.environ["THEIRS"]
+
+
+def hook(event, values):
+    if event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "socket.connect"):
+        os.write(said, (event + " " + repr(values) + "\\n").encode())
+    elif event == "exec" and getattr(values[0], "co_filename", "").startswith(theirs):
+        os.write(said, ("import " + values[0].co_filename + "\\n").encode())
+
+
+sys.addaudithook(hook)
+"""
+"""What an interpreter tells of itself: each program, connection, and module of the trap."""
+
+
+def set_trap(guest: Guest) -> dict[str, str]:
+    """Fill the folder with everything that could run or lead elsewhere; return variables."""
+    auto = {"sampler": "evil:S", "why": ""}
+    guest.plan(pruner="evil:E", sampler="evil:S", auto=auto, trials=5, maximize="accuracy")
+    (guest.path / "modeldir.toml").write_text(
+        f'command = "{guest.evil}"\n[submit]\nsubmit = "{guest.evil} {{worker}}"\n'
+        f'status = "{guest.evil}"\ncancel = "{guest.evil} {{job}}"\n'
+    )
+    for number, rate in enumerate((0.3, 0.4, 0.5), start=3):
+        guest.trial(number, rate, "failed")
+    guest.claim(6, "../home/escaped", 0.6)
+    guest.write(".modeldir/last_worker.json", {"options": ["--on", f"$({guest.evil})"]})
+    guest.write(".modeldir/warm.json", {"learned": {"modules": ["evil"]}})
+    lines = {"status": str(guest.evil), "cancel": f"{guest.evil} {{job}}"}
+    guest.job("command", {"submit": f"{guest.evil} {{worker}}", **lines})
+    (guest.home / ".profile").touch()
+    (guest.home / ".bashrc").write_text("mine\n")
+    link(guest.folder / "results.csv", guest.home / ".bash_profile")
+    link(guest.folder / "results.md", guest.home / ".profile")
+    link(guest.folder / ".modeldir/jobs/states.json", guest.home / ".bashrc")
+    link(guest.folder / "learning_rate_0.4/train.log", guest.home / ".bashrc")
+    link(guest.folder / "linked", guest.home)
+    for name in ("train.log", "metrics.jsonl", "trial.json"):
+        (guest.folder / "learning_rate_0.5" / name).unlink(missing_ok=True)
+        os.mkfifo(guest.folder / "learning_rate_0.5" / name)
+    os.mkfifo(guest.folder / "search.log")
+    watcher = guest.path / "watcher"
+    watcher.mkdir()
+    (watcher / "sitecustomize.py").write_text(WATCHES)
+    own = {"MPLCONFIGDIR": "matplotlib", "XDG_CACHE_HOME": "cache", "AUDIT": "audit"}
+    places = {name: str(guest.path / place) for name, place in own.items()}
+    return {**places, "PYTHONPATH": str(watcher), "THEIRS": str(guest.path / "evil")}
+
+
+def contents(top: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file below a folder: when it was written, and what it holds."""
+    return {
+        str(path): (path.lstat().st_mtime_ns, path.read_bytes())
+        for path in sorted(top.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("linked", ["", ".modeldir", ".modeldir/jobs", ".modeldir/trials"])
+def test_a_trap_does_not_close(guest: Guest, linked: str) -> None:
+    """Every command that looks, `stop` and `retry` are typed on a folder of traps: no program of it
+    runs, no code of it is imported, nothing is connected to, and nothing is written outside.
+    """
+    variables = set_trap(guest)
+    if linked:
+        (guest.folder / linked).rename(guest.home / "moved")
+        (guest.folder / linked).symlink_to(guest.home / "moved")
+    before = contents(guest.home)
+    for line in (*LOOKS, "log theirs/learning_rate_0.4", "show theirs/learning_rate_0.5"):
+        guest.says(*line.split(), **variables)
+        assert not guest.ran, line
+        assert contents(guest.home) == before, line
+    audit = guest.path / "audit"
+    told = audit.read_text().splitlines() if audit.exists() else []
+    assert not [line for line in told if str(guest.path) in line or "connect" in line], told
+
+
+def test_the_tripwire_works(guest: Guest) -> None:
+    """The same watch tells of the program and the module that a command to run trials uses."""
+    variables = set_trap(guest)
+    guest.says("search", "theirs", **variables)
+    assert f"import {guest.path / 'evil.py'}" in (guest.path / "audit").read_text()
+
+
+def test_nothing_is_evaluated(guest: Guest) -> None:
+    """Conditions and constraints that are Python are errors, and run nothing."""
+    code = f"__import__('os').system('{guest.evil}')"
+    for words in (["synthesize", "theirs", "--where", code], ["show", "theirs"]):
+        guest.plan(constraints=[code])
+        guest.says(*words)
+        assert not guest.ran
+    source = Path(__file__).parents[1] / "src/modeldir"
+    calls = re.compile(r"(?<![\w.])(?:eval|exec)\(|pickle\.loads?\(|os\.system\(|shell=True")
+    found = [
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if calls.search(line) and "templates" not in path.parts
+    ]
+    # They run the script of a training run, and record what it imports.
+    assert sorted(found) == ["worker/preload/import_recorder.py", "worker/preload/run_script.py"]
