@@ -42,6 +42,8 @@ PATIENCE = 60.0
 _MARK = "FUZZ: an exception of ours"
 _PER_TREE = 12
 """Commands on one tree."""
+_TOLD = 1000
+"""Commands after which a long run says how far it is."""
 _EVERY = 50
 """One command in so many is a process of its own; the others are forks."""
 
@@ -655,6 +657,8 @@ def fuzz(seed: int, count: int, *, report: Callable[[str], object] = print) -> F
             if obeys_modes:
                 subprocess.run(["chmod", "-R", "u+rwX", at], check=False, stderr=subprocess.DEVNULL)
         turn += 1
+        if found.ran.total() // _TOLD > (found.ran.total() - _PER_TREE) // _TOLD:
+            report(f"{found.ran.total():,} commands, {len(found.wrong)} went wrong")
     return found
 
 

@@ -48,7 +48,7 @@ def read_metrics(path: str) -> dict[str, float] | None:
 
 
 def _is_odd(data: bytes) -> bool:
-    """Whether half of a character may be in a text, or too many brackets inside each other."""
+    """Whether there may be half of a character, or too many brackets inside each other."""
     return b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH
 
 
