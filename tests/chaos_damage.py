@@ -64,7 +64,8 @@ def tear_lines(search: Path, ledger: Ledger, chance: random.Random) -> bool:
 
 
 def tear_metrics(search: Path, ledger: Ledger, chance: random.Random) -> bool:
-    path = _some(sorted(search.glob("*/metrics_*.json")), chance)
+    whole = [path for path in search.glob("*/metrics_*.json") if path.stat().st_size]
+    path = _some(sorted(whole), chance)
     if path is None:
         return False
     ledger.tear(path, _part_of(path, chance))
