@@ -236,7 +236,7 @@ def mutated(rng: random.Random, template: Template, top: Path) -> list[str]:
         damage = rng.choice(DAMAGES)
         try:
             done.append(f"{damage.__name__.strip('_')} {name}: {damage(rng, top / name, top)}")
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             done.append(f"{damage.__name__.strip('_')} {name}: not done ({error!r:.60})")
     return done
 
