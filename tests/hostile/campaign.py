@@ -21,7 +21,6 @@ from hostile import faults, hosts, polls, shared_folders
 from hostile.journal import WRONG, Findings
 
 Part = Callable[[Path], Findings]
-NAMES = ("two mounts", "two hosts", "no hard links", "failing calls", "a full disk", "polls")
 
 
 def parts(seed: str, times: int, python: str) -> Iterator[tuple[str, str, Part]]:
@@ -63,7 +62,7 @@ def parts(seed: str, times: int, python: str) -> Iterator[tuple[str, str, Part]]
                     partial(faults.failing_calls, seed=f"{seed}.{number}.{each}", python=python),
                 )
             yield "a full disk", "", partial(faults.full_disk, python=python)
-        yield "polls", "", partial(polls.polled, python=python)
+        yield "polls", "", partial(polls.polled, trials=100, python=python)
 
 
 def campaign(

@@ -86,7 +86,6 @@ def test_calls_that_fail_cost_no_trial(tmp_path: Path, call: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a worker waits for supervisors that cannot record an end", strict=False)
 @pytest.mark.usefixtures("_compiler")
 def test_a_worker_leaves_when_asked_though_the_disk_is_full(tmp_path: Path) -> None:
     """It leaves within seconds after TERM; what ended well on the full disk is recorded later."""
