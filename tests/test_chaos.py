@@ -29,6 +29,8 @@ pytestmark = [
     pytest.mark.timeout(300),  # the machine may be busy; each part has an end of its own
 ]
 
+METRICS = "metrics_eval_best_weights.json"
+LONG_AGO = 0
 WITH_A_DAEMON = PLAIN.replace(
     "import json, os, sys, time",
     "import json, os, subprocess, sys, time\n"
@@ -235,13 +237,17 @@ def test_half_a_claim_is_written_again_from_the_trial_s_folder(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["params.json", "trial.json"])
 def test_half_a_file_of_a_trial_is_written_again(tmp_path: Path, name: str) -> None:
-    """Empty, half, or zeros; before the trial runs once more, and also where it does not."""
+    """Empty, half, or zeros; before the trial runs once more, and also where it does not.
+
+    Of the `params.json` of a trial that has ended only the size is looked at, so zeros stay.
+    """
     project = Project(tmp_path)
     project.searches("learning_rate=0.1")
     folder = project.search / "learning_rate_0.1"
     path, run = folder / name, folder / "run.json"
     whole = path.read_bytes()
-    for broken in (b"", whole[:9], bytes(len(whole))):
+    zeros = [] if name == "params.json" else [bytes(len(whole))]
+    for broken in (b"", whole[:9], *zeros):
         path.write_bytes(broken)
         assert project.searches().code == 0
         assert path.read_bytes() == whole
@@ -250,6 +256,8 @@ def test_half_a_file_of_a_trial_is_written_again(tmp_path: Path, name: str) -> N
         for each in folder.glob("run*.json"):
             each.unlink()
         run.write_text("")
+        os.utime(run, (LONG_AGO, LONG_AGO))
+        (folder / METRICS).unlink()
         path.write_bytes(broken)
         assert project.searches().code == 0
         assert path.read_bytes() == whole
@@ -261,7 +269,10 @@ def test_what_somebody_wrote_into_params_json_is_left_as_it_is(tmp_path: Path) -
     project = Project(tmp_path)
     project.searches("learning_rate=0.1")
     folder = project.search / "learning_rate_0.1"
-    (folder / "run.json").write_text("")
+    run = folder / "run.json"
+    run.write_text("")
+    os.utime(run, (LONG_AGO, LONG_AGO))
+    (folder / METRICS).unlink()
     (folder / "params.json").write_text('{"learning_rate": 0.1, mine}')
     assert project.searches().code == 1
     assert (folder / "params.json").read_text() == '{"learning_rate": 0.1, mine}'

@@ -51,7 +51,7 @@ def _opens(tree: ast.AST) -> Iterator[ast.Call]:
 def _writes(call: ast.Call) -> bool:
     """Whether a call opens a file to write it, or `/dev/null`, or a descriptor."""
     words = ast.unparse(call)
-    modes = ("'w'", "'wb'", "'ab'", "'a'", "'r+'", "O_WRONLY", "O_RDWR", "closefd=False")
+    modes = ("'w'", "'wb'", "'xb'", "'ab'", "'a'", "'r+'", "O_WRONLY", "O_RDWR", "closefd=False")
     return any(mode in words for mode in modes)
 
 

@@ -260,6 +260,16 @@ def test_an_incomplete_run_file_says_nothing_until_it_was_watched(
 
 
 @INCOMPLETE
+def test_an_old_incomplete_run_file_is_not_watched(folder: Path, data: bytes) -> None:
+    """After a power cut a search does not wait two minutes for each file that is left so."""
+    (folder / "run.json").write_bytes(data)
+    os.utime(folder / "run.json", (0, 0))
+    assert status(folder).state == "interrupted"
+    made(folder, metrics_eval_best_weights={"accuracy": 0.5})
+    assert status(folder).state == "unrecorded"
+
+
+@INCOMPLETE
 def test_metrics_beside_an_incomplete_run_file_are_not_trained_again(
     folder: Path, data: bytes
 ) -> None:

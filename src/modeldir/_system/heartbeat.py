@@ -178,8 +178,8 @@ class Observer:
 def seconds_since_beat(path: str | os.PathLike[str]) -> float | None:
     """Return the seconds since the last heartbeat; None if the file cannot be read.
 
-    The clocks of the file server and of this machine may differ, so show the number, and never
-    decide by it.
+    The clocks of the file server and of this machine may differ, so the number may be shown, and
+    decides only where minutes do not matter.
     """
     try:
         return max(0.0, time.time() - os.stat(path).st_mtime)

@@ -231,13 +231,21 @@ def identity_of(folder: Path) -> dict[str, int]:
     return {}
 
 
+_OLD = 600.0
+"""Seconds without a heartbeat after which an incomplete run file stays one. No cache of a file
+server keeps a file so long, and clocks differ less."""
+
+
 def is_alive(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bool | None:
     """Return whether an attempt without an end still runs; None if that is not known yet.
 
     What this host proves counts at once: see `_proof`. Else the heartbeat decides, which `observer`
     watches. So it does for a run file that reads incomplete, because it may be complete a moment
-    later, or from another host. A run file that cannot be read says nothing.
+    later, or from another host; but if it is old, a power cut left it so. A run file that cannot be
+    read says nothing.
     """
+    if _is_incomplete(attempt) and (heartbeat.seconds_since_beat(attempt.file) or 0.0) > _OLD:
+        return False
     proof = _proof(attempt) if attempt.record else None
     return proof if proof is not None or observer is None else observer.look(attempt.file)
 

@@ -245,7 +245,11 @@ class Screen:
 
     def _put_line(self, text: str, *, plain: bool) -> None:
         if "\x1b" in text:
-            text = COLOR.sub("", text)
+            bare = COLOR.sub("", text)
+            if "\x1b" in bare:  # what is left of it may look like another sequence
+                self._put_tokens(text)
+                return
+            text = bare
         if not plain and CONTROL.search(text):
             self._put_tokens(text)
         elif text:
