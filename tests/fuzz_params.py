@@ -19,7 +19,7 @@ from typing import Any
 
 from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import ParamsError
-from modeldir.params import formats
+from modeldir.params import params_files
 from modeldir.params.json_values import to_json_values
 from modeldir.params.strict_json import dumps, holds, loads, parse_value
 
@@ -324,7 +324,7 @@ def _read(data: bytes, ending: str) -> dict[str, Any] | None:
     with open(path, "wb") as file:
         file.write(data)
     try:
-        return formats.read(path).values
+        return params_files.read(path).values
     except ParamsError as error:
         if not str(error).startswith(path):
             raise
@@ -396,12 +396,12 @@ def _check_other(ending: str) -> Callable[[str], str]:
         for other in (".json", ".yaml", ".toml"):
             path = os.path.join(_FOLDER.name, f"again{other}")
             try:
-                formats.write(path, kept, {})
+                params_files.write(path, kept, {})
             except ParamsError as error:
                 if "TOML has no null" not in str(error):
                     raise
                 continue
-            again = formats.read(path).values
+            again = params_files.read(path).values
             assert again == values, f"{other}: {again!r} is not {values!r}"
             assert other == ".toml" or repr(again) == repr(values), f"{other}: {again!r}"
         return "read"

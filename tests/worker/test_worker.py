@@ -27,8 +27,8 @@ from modeldir.search.trial_record import Turn
 from modeldir.worker.end_reports import EndReports
 from modeldir.worker.search import Search
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.stop_rules import Limits, StopRules
 from modeldir.worker.worker import Worker
+from modeldir.worker.worker_limits import Limits, StopRules
 from modeldir.worker.worker_log import WorkerLog
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)

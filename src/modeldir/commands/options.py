@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from modeldir.metrics.objective import Ranked
     from modeldir.worker.slots import Slots
-    from modeldir.worker.stop_rules import Limits
+    from modeldir.worker.worker_limits import Limits
 
 _N = TypeVar("_N", int, float)
 
@@ -134,7 +134,7 @@ def number_of(option: str, word: str | None, kind: type[_N]) -> _N | Literal["au
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
     from modeldir._system.durations import parse_duration  # noqa: PLC0415
-    from modeldir.worker.stop_rules import Limits  # noqa: PLC0415
+    from modeldir.worker.worker_limits import Limits  # noqa: PLC0415
 
     given, failures = arguments.time_limit, arguments.max_failures
     if failures is not None and failures < 1:

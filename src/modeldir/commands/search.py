@@ -270,8 +270,8 @@ def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawne
     if arguments.time_one:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415
         from modeldir.search.search import Search as Reloaded  # noqa: PLC0415
-        from modeldir.worker.stop_rules import Limits  # noqa: PLC0415
         from modeldir.worker.worker import Worker  # noqa: PLC0415
+        from modeldir.worker.worker_limits import Limits  # noqa: PLC0415
 
         one = Worker(search, 1, shown_on(sys.stdout), limits=Limits(trials=1))
         code = one.run(command, spawner, typed=typed).exit_code

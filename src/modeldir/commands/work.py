@@ -16,7 +16,7 @@ from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
     from modeldir.worker.job import Job
-    from modeldir.worker.stop_rules import Limits
+    from modeldir.worker.worker_limits import Limits
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
 EXAMPLE = "modeldir work experiments/learning_rate -j 2"

@@ -11,7 +11,7 @@ from typing import Any
 
 from modeldir._system import files
 from modeldir.errors import ParamsError, did_you_mean
-from modeldir.params.formats import load_file
+from modeldir.params.params_files import load_file
 
 FILE = "modeldir.toml"
 TABLES = ("slurm", "ray", "submit")

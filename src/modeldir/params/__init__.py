@@ -1,6 +1,6 @@
 """Hyperparameters: load, check, update, save and compare them.
 
-Start reading at `params.py` (`Params`). `formats.py` reads and writes JSON, YAML and TOML;
+Start reading at `params.py` (`Params`). `params_files.py` reads and writes JSON, YAML and TOML;
 `usage.py` notes which hyperparameters a script read.
 """
 

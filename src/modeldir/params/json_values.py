@@ -1,7 +1,7 @@
 """Values as JSON can store them: what can be saved, and what cannot with the reason.
 
-`formats.write` calls `to_json_values` before it writes. It reports all problems at once. For the
-text of a JSON file, see `strict_json`.
+`params_files.write` calls `to_json_values` before it writes. It reports all problems at once. For
+the text of a JSON file, see `strict_json`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from weakref import ref
 from modeldir._system import files
 from modeldir._system.reading import MAX_DEPTH
 from modeldir.errors import MissingParam, ParamsError, did_you_mean
-from modeldir.params.formats import Loaded, notation, read, write
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import (
     SCALAR_TYPES,
@@ -33,6 +32,7 @@ from modeldir.params.nested import (
     path_to,
     too_deep,
 )
+from modeldir.params.params_files import Loaded, notation, read, write
 from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, readonly
 from modeldir.params.update import Fit, ParamsWarning, nearest, warnings_of
 from modeldir.params.usage import Opened, Reads, reads_of, report

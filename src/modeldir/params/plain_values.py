@@ -12,9 +12,9 @@ from typing import Any
 
 from modeldir.errors import ParamsError
 from modeldir.params import nested
-from modeldir.params.formats import load_file
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import Plain, is_section
+from modeldir.params.params_files import load_file
 from modeldir.params.strict_json import parse_value
 
 __all__ = ["SEED", "canonical_hash", "flatten", "load_file", "parse_value", "peek"]

@@ -1,4 +1,4 @@
-"""TOML for `formats`: parse a params file, and write one without losing its comments.
+"""TOML for `params_files`: parse a params file, and write one without losing its comments.
 
 The standard library reads (tomlkit on Python 3.10), and tomlkit writes.
 """

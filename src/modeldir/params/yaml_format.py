@@ -1,4 +1,4 @@
-"""YAML 1.2 for `formats`: parse a params file, and write one without losing its comments.
+"""YAML 1.2 for `params_files`: parse a params file, and write one without losing its comments.
 
 ruamel.yaml does the work; what it reads differently from YAML 1.2 is corrected here (`.5e3` is a
 number, U+2028 ends no line).

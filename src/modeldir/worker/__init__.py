@@ -10,7 +10,7 @@ Commands make a `Worker` (`worker.py`, start reading there); `search.py` adds `r
     supervisor.py    keeps one attempt, and records its end (outcome.py, early_stopping.py)
     preload/         forks trials from a process that has imported what they need
 
-`signals.py` and `stop_rules.py` say when no more trials start. `running.py` and
+`signals.py` and `worker_limits.py` say when no more trials start. `running.py` and
 `trials_elsewhere.py` watch those that run. `texts.py`, `worker_log.py` and `end_reports.py`
 report.
 

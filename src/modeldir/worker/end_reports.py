@@ -20,7 +20,7 @@ from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.worker import running, texts
 from modeldir.worker.job import JobSession
-from modeldir.worker.stop_rules import StopRules
+from modeldir.worker.worker_limits import StopRules
 from modeldir.worker.worker_log import WorkerLog, noted_ends
 
 if TYPE_CHECKING:

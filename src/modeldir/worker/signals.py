@@ -3,7 +3,7 @@
 `worker.py` waits on `wakeup_pipe` beside its other descriptors, and hands what arrives to
 `StopRequests`. A request never kills a trial directly: it is passed to the trial's supervisor,
 which writes down the reason before it signals the command. Limits, failures and a reached target:
-`stop_rules.py`.
+`worker_limits.py`.
 """
 
 from __future__ import annotations

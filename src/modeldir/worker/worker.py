@@ -3,7 +3,7 @@
 `modeldir search` and `modeldir work` make one; start reading at `Worker._work`. There is no master:
 more workers may join the same search at any time, and any of them may die. The trials continue, and
 the next worker finds them. A supervisor keeps the process of one trial (`supervisor.py`), slots
-say where it may run (`slots.py`), `signals.py` and `stop_rules.py` when no more are started, and
+say where it may run (`slots.py`), `signals.py` and `worker_limits.py` when no more are started, and
 `monitor/progress.py` what is shown.
 """
 
@@ -33,8 +33,8 @@ from modeldir.worker.slots import ASK_AGAIN, Seat, Slots
 from modeldir.worker.spawner import Report, Spawner
 from modeldir.worker.start_builder import StartBuilder
 from modeldir.worker.start_order import Start
-from modeldir.worker.stop_rules import Limits, StopRules
 from modeldir.worker.trials_elsewhere import OtherHosts
+from modeldir.worker.worker_limits import Limits, StopRules
 from modeldir.worker.worker_log import WorkerLog
 
 if TYPE_CHECKING:

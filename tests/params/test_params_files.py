@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from laboratory import without_rights
 from modeldir.errors import ParamsError
-from modeldir.params.formats import load_file, read, write
 from modeldir.params.json_values import JsonValues, to_json_values
+from modeldir.params.params_files import load_file, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
