@@ -16,17 +16,10 @@ import pytest
 from laboratory import Clock
 from modeldir._system import heartbeat, processes, reading
 from modeldir.errors import FolderBusy
-from modeldir.experiment import attempts
-from modeldir.experiment.attempts import (
-    archive,
-    begin,
-    is_alive,
-    latest,
-    next_number,
-    rewrite,
-    run_file,
-)
+from modeldir.experiment import attempts, liveness
+from modeldir.experiment.attempts import archive, begin, latest, rewrite, run_file
 from modeldir.experiment.experiment import status
+from modeldir.experiment.liveness import is_alive, next_number
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -82,15 +75,15 @@ def test_a_command_that_nobody_has_recorded_yet_is_found_by_its_token(folder: Pa
     """Its supervisor was killed in the first moment; what it has forked is not taken for it."""
     attempt = begin(folder, 1, {"process": {}})
     assert attempt is not None
-    assert attempts.command_process(attempt) is None
+    assert liveness.command_process(attempt) is None
     told = attempts.environment_variables(attempt.record["token"], folder, 1, resumes=False)
     with subprocess.Popen(
         ["sh", "-c", "sleep 60 & wait"], env={**os.environ, **told}, start_new_session=True
     ) as command:
         known = processes.process(command.pid)
-        assert attempts.command_process(attempt) == known
-        attempts.kill_leftover_processes(attempt)
-    assert attempts.command_process(attempt) is None
+        assert liveness.command_process(attempt) == known
+        liveness.kill_leftover_processes(attempt)
+    assert liveness.command_process(attempt) is None
 
 
 def names(folder: Path) -> list[str]:
@@ -246,7 +239,7 @@ def test_a_copy_leaves_the_processes_of_the_original_alone(folder: Path, tmp_pat
         shutil.copytree(folder, tmp_path / "copy")
         copy = attempts.read(tmp_path / "copy", 1)
         assert is_alive(copy) is False
-        attempts.kill_leftover_processes(copy)
+        liveness.kill_leftover_processes(copy)
         assert command.poll() is None
         command.kill()
 

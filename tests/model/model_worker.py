@@ -1,6 +1,6 @@
 """A worker in the protocol's model: it reads the run files, judges them, and orders an attempt.
 
-`steps` follows the worker's loop: `Scheduler.next_trial`, `experiment.status`, `attempts.is_alive`
+`steps` follows the worker's loop: `Scheduler.next_trial`, `experiment.status`, `liveness.is_alive`
 and `Worker._start`, in the windows between what it reads and what it looks at next. What it orders:
 `model_supervisor.py`.
 """
@@ -101,7 +101,7 @@ def _told(content: Content) -> str:
     return content
 
 
-# -- Judging: `experiment.status`, `attempts.is_alive`, `heartbeat.Observer` -----------------------
+# -- Judging: `experiment.status`, `liveness.is_alive`, `heartbeat.Observer` -----------------------
 
 
 def _judges(rules: Rules, setting: Setting, world: World, index: int) -> Steps:
@@ -183,7 +183,7 @@ def _orders(rules: Rules, setting: Setting, world: World, index: int) -> Steps:
 
 
 def _kill_leftovers(rules: Rules, world: World, record: Record) -> World:
-    """Kill the command of a dead attempt, if it is found: `attempts.kill_leftover_processes`."""
+    """Kill the command of a dead attempt, if it is found: `liveness.kill_leftover_processes`."""
     run = run_of(world, record.owner)
     if run is not None and is_found(rules, world, run):
         return kill_command(world, run)

@@ -257,8 +257,8 @@ UNTOLD = "a command runs in an attempt that counts as interrupted"
 
 
 def is_found(rules: Rules, world: World, run: Run) -> bool:
-    """Whether a process of this host can find an attempt's command: `attempts.leftover_processes`,
-    `attempts.command_process`.
+    """Whether a process of this host can find an attempt's command: `liveness.leftover_processes`,
+    `liveness.command_process`.
     """
     now = world.files[run.number - 1].now
     is_named = isinstance(now, Record) and now.owner == run.id
@@ -282,7 +282,7 @@ def wrong(rules: Rules, world: World) -> list[str]:
 
 
 def is_alive(rules: Rules, world: World, record: Record) -> bool:
-    """Whether a process that a run file names lives on this host: `attempts.is_alive`."""
+    """Whether a process that a run file names lives on this host: `liveness.is_alive`."""
     run = run_of(world, record.owner)
     is_named = rules.in_session or record.names_command
     return run is not None and (not run.is_dead or (run.has_command and is_named))

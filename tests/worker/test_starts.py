@@ -16,7 +16,7 @@ import pytest
 import chaos_starts
 from laboratory import Project, kill, read, supervisor_of, wait_until
 from modeldir._system import processes
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, experiment, liveness
 
 linux = pytest.mark.skipif(not processes.LINUX, reason="what only Linux's kernel offers")
 
@@ -176,17 +176,17 @@ def test_an_orphan_without_a_recorded_process_counts_as_running(tmp_path: Path) 
     assert known is not None
     attempt = attempts.begin(tmp_path, 1, {"supervisor": known.to_json(), "process": {}})
     assert attempt is not None
-    assert not attempts.kill_orphans(attempt)  # its supervisor lives
+    assert not liveness.kill_orphans(attempt)  # its supervisor lives
     supervisor.kill()
     supervisor.wait()
     supervisor.stdout.close()
-    assert attempts.is_alive(attempt)
-    command = attempts.command_process(attempt)
+    assert liveness.is_alive(attempt)
+    command = liveness.command_process(attempt)
     assert command is not None
     assert command.pid == left
-    assert attempts.kill_orphans(attempt)
+    assert liveness.kill_orphans(attempt)
     assert processes.process(left) is None
-    assert attempts.is_alive(attempt) is False
+    assert liveness.is_alive(attempt) is False
 
 
 @linux

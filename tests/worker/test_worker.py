@@ -20,7 +20,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, wait_until
 from modeldir._system import processes
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, liveness
 from modeldir.experiment.experiment import status
 from modeldir.monitor.progress import PlainProgress, ShownTrial
 from modeldir.search.trial_record import Turn
@@ -188,7 +188,7 @@ def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Pr
     ) as worker:
         project.wait_for_starts(1)
         folder = project.search / "learning_rate_0.1"
-        command = attempts.command_process(attempts.read(folder, 1))
+        command = liveness.command_process(attempts.read(folder, 1))
         kill(supervisor_of(folder))
         project.wait_for_starts(2)
         assert command is not None

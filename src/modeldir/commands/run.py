@@ -24,7 +24,7 @@ from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
 from modeldir.commands.messages import print_stderr
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
-from modeldir.experiment import attempts, experiment, project_settings, provenance
+from modeldir.experiment import attempts, experiment, liveness, project_settings, provenance
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import trial_command
@@ -96,8 +96,8 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     observer = heartbeat.Observer()
     last = _latest_known(one.path, script, observer)
     if last is not None:
-        attempts.kill_orphans(last)
-    number = attempts.next_number(one.path, script, observer)
+        liveness.kill_orphans(last)
+    number = liveness.next_number(one.path, script, observer)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
     start = Start(
         folder=str(files.absolute(one.path)),
@@ -137,8 +137,8 @@ def _latest_known(
 ) -> attempts.Attempt | None:
     """Return the latest attempt; on another host, wait 2 minutes to know if it still runs."""
     last, is_announced = attempts.latest(folder, script), False
-    while last is not None and last.end is None and attempts.has_heartbeat(last):
-        if attempts.is_alive(last, observer) is not None:
+    while last is not None and last.end is None and liveness.has_heartbeat(last):
+        if liveness.is_alive(last, observer) is not None:
             break
         if not is_announced:
             is_announced = True
@@ -156,7 +156,7 @@ def _waits(last: attempts.Attempt) -> str:
             "still writes it, for 2 minutes at most"
         )
     return (
-        f"{last.folder} runs on {attempts.host_of(last)}, heard of {silent} ago: waiting to see "
+        f"{last.folder} runs on {liveness.host_of(last)}, heard of {silent} ago: waiting to see "
         "whether it still does, for 2 minutes at most"
     )
 

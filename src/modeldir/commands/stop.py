@@ -17,7 +17,7 @@ from modeldir._system import processes
 from modeldir._system.shell import quoted
 from modeldir.commands.options import add_allow, allow_typed
 from modeldir.errors import FolderError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, experiment, liveness
 from modeldir.experiment.attempts import HOME
 from modeldir.launchers.launched_jobs import LaunchedJob, cancel, read_jobs
 from modeldir.search import start_checks, worker_registry
@@ -121,7 +121,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
             f"{folder} is no search and no experiment\n  what runs below it: modeldir watch {path}",
             state="Nothing was stopped.",
         )
-    if last is None or last.end is not None or (life := attempts.is_alive(last)) is False:
+    if last is None or last.end is not None or (life := liveness.is_alive(last)) is False:
         print(f"{folder} does not run: {experiment.status(folder).state}")
         print(f"next: modeldir show {path}")
         return 0
@@ -186,7 +186,7 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
     ended, left = [], []
     for path in sorted(folder.iterdir()):
         last = attempts.latest(path) if path.is_dir() and path.name[0] != "." else None
-        if last is None or last.end is not None or attempts.is_alive(last) is not True:
+        if last is None or last.end is not None or liveness.is_alive(last) is not True:
             continue
         worker = processes.from_json(last.record.get("worker"))
         supervisor = processes.from_json(last.record.get("supervisor"))
@@ -209,7 +209,7 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
 
 def _kill_orphans(attempt: attempts.Attempt) -> bool:
     """End what a dead supervisor has left, if the run file that names it is ours."""
-    return os.stat(attempt.path).st_uid == os.geteuid() and attempts.kill_orphans(attempt)
+    return os.stat(attempt.path).st_uid == os.geteuid() and liveness.kill_orphans(attempt)
 
 
 def _signal(attempt: attempts.Attempt, known: processes.Process, number: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from modeldir._system import heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
-from modeldir.experiment import attempts, discovery, plain_files
+from modeldir.experiment import attempts, discovery, liveness, plain_files
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.metrics import metric_files
 from modeldir.params import plain_values
@@ -332,8 +332,8 @@ def _without_end(
 ) -> Status:
     code, note = _text(attempt.record, "code"), _text(attempt.record, "note")
     running = Status(RUNNING, attempt.number, started=started, code=code, note=note)
-    here = attempts.is_alive(attempt)
-    life = attempts.is_alive(attempt, observer) if here is None else here
+    here = liveness.is_alive(attempt)
+    life = liveness.is_alive(attempt, observer) if here is None else here
     if life is False:
         # The owner may have recorded its end after we read the file, and exited before we looked.
         again = attempts.read(attempt.folder, attempt.number)
@@ -346,9 +346,9 @@ def _without_end(
             return replace(running, state=UNRECORDED, reason=_INCOMPLETE)
         reason = "it left no end"
         if here is None:
-            reason = f"it was not heard of any more, from {attempts.host_of(attempt)}"
+            reason = f"it was not heard of any more, from {liveness.host_of(attempt)}"
         return replace(running, state=INTERRUPTED, reason=reason)
-    doubt = life is None and attempts.has_heartbeat(attempt)
+    doubt = life is None and liveness.has_heartbeat(attempt)
     return replace(running, reason=None if here else _unseen(attempt), in_doubt=doubt)
 
 
@@ -358,13 +358,13 @@ _INCOMPLETE = "unknown, since its run file is incomplete"
 def _unseen(attempt: attempts.Attempt) -> str:
     silent = heartbeat.seconds_since_beat(attempt.path)
     if not attempt.record:
-        can_be_read = attempts.has_heartbeat(attempt)
+        can_be_read = liveness.has_heartbeat(attempt)
         return _INCOMPLETE if can_be_read else "unknown, since its run file cannot be read"
-    if not attempts.has_heartbeat(attempt) or silent is None:
+    if not liveness.has_heartbeat(attempt) or silent is None:
         return "on a host that cannot be seen from here"
     from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
 
-    return f"on {attempts.host_of(attempt)}, heard of {duration_text(silent)} ago"
+    return f"on {liveness.host_of(attempt)}, heard of {duration_text(silent)} ago"
 
 
 # -- Metrics ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import distributed, files, processes, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
-from modeldir.experiment import attempts, failures, provenance
+from modeldir.experiment import attempts, failures, liveness, provenance
 from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.logs.logger import Log, set_logger
@@ -124,7 +124,7 @@ class Run:
         if self._is_other_rank:
             return 1
         for _ in range(100):
-            number = attempts.next_number(self.model_dir)
+            number = liveness.next_number(self.model_dir)
             own = _own_since_ns(self.model_dir, number)
             self._owned = attempts.begin(self.model_dir, number, _facts(), own_since_ns=own)
             if self._owned is not None:

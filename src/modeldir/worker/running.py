@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from modeldir._system import processes
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, liveness
 from modeldir.monitor import progress
 from modeldir.search.trial_record import TrialRecord
 from modeldir.worker.spawner import Spawner
@@ -62,9 +62,9 @@ class RunningTrial:
         supervisor = processes.from_json(last.record.get("supervisor"))
         if supervisor is None or supervisor.pid != self.pid:
             return None
-        command = attempts.command_process(last)
+        command = liveness.command_process(last)
         if command is None or processes.alive(command) is not True:
-            attempts.kill_leftover_processes(last)  # its children may run on
+            liveness.kill_leftover_processes(last)  # its children may run on
             return None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(command.pid, signal.SIGKILL)
@@ -81,11 +81,11 @@ def left_by_others(search: Search) -> Iterator[RunningTrial]:
         last = attempts.latest(folder)
         if last is None or last.end is not None:
             continue
-        if attempts.kill_orphans(last):  # they may still hold a GPU
+        if liveness.kill_orphans(last):  # they may still hold a GPU
             continue
-        life = attempts.is_alive(last)
+        life = liveness.is_alive(last)
         if life is False:
-            attempts.kill_leftover_processes(last)
+            liveness.kill_leftover_processes(last)
         if life is not True:  # a trial that runs on another host, or may, takes no slot here
             continue
         worker = worker_of(last)

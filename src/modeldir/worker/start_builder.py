@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from modeldir._system import processes
 from modeldir._system.version import __version__
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, liveness
 from modeldir.metrics import objective
 from modeldir.pruners import judge
 from modeldir.search import inherited_weights
@@ -93,9 +93,9 @@ class StartBuilder:
         """Return whether only a heartbeat tells that an attempt is dead."""
         if last is None or last.end is not None:
             return False
-        if attempts.is_alive(last) is False:
+        if liveness.is_alive(last) is False:
             return attempts.is_in_doubt(last)
-        self._log.message(texts.taking_over(last.folder.name, attempts.host_of(last)))
+        self._log.message(texts.taking_over(last.folder.name, liveness.host_of(last)))
         return True
 
     def _how_to_resume(

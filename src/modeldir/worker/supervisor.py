@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import start_program
-from modeldir.experiment import attempts, failures
+from modeldir.experiment import attempts, failures, liveness
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
 from modeldir.worker import gpu_leases, outcome
@@ -399,7 +399,7 @@ class _Attempt:
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
             return False
-        attempts.kill_leftover_processes(last)
+        liveness.kill_leftover_processes(last)
         return self._owns_folder()
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from modeldir.errors import ModeldirError, SearchError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, experiment, liveness
 from modeldir.monitor import progress
 from modeldir.monitor.summary import WorkerOutcome
 from modeldir.search import trial_command, worker_registry
@@ -237,7 +237,7 @@ class Worker:
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
         doubt = self._builder.is_in_doubt(last)
         if last is not None and last.end is None and not doubt:
-            attempts.kill_leftover_processes(last)
+            liveness.kill_leftover_processes(last)
         start = self._builder.build(turn, last, seat, self._check.variables(record), doubt=doubt)
         used, pid = self._begin(spawner, start, seat)
         watched = running.watch(pid) if used is None else None
@@ -334,7 +334,7 @@ class Worker:
         for trial in list(self._running.values()):
             if trial.must_be_polled:
                 last = attempts.latest(trial.shown.folder)
-                if last is None or attempts.is_alive(last) is not True:
+                if last is None or liveness.is_alive(last) is not True:
                     self._ended(trial)
         if self._has_room() and not self._elsewhere.seconds_to_next_look:
             self._look_elsewhere()
@@ -430,7 +430,7 @@ class Worker:
             self.search.trials.statuses.recall(record)
             status = experiment.Status(attempts.WAITING)
         if status.state == attempts.RUNNING:  # another worker has it
-            attempts.kill_leftover_processes(attempts.read(folder, trial.attempt))
+            liveness.kill_leftover_processes(attempts.read(folder, trial.attempt))
             return
         self._rules.ended[record.name] = status.state
         self._preload.trial_ended(folder, status)
@@ -438,5 +438,5 @@ class Worker:
         if status.state in attempts.FINAL:
             self._starts.pop(record.number, None)  # not interrupted: it may be asked for again
         else:
-            attempts.kill_leftover_processes(attempts.read(folder, trial.attempt))
+            liveness.kill_leftover_processes(attempts.read(folder, trial.attempt))
         self._ends.trial_ended(record, status, trial.shown)
