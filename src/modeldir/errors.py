@@ -2,7 +2,7 @@
 
 Every package raises these; `commands` prints them. Start at `ModeldirError`. The rule: an error
 carries its problems as data (`problems`, `state`), and nobody takes its text apart. Text of other
-programs is made harmless for a terminal in `_system/text.py`.
+programs is made harmless for a terminal in `_system/escaping.py`.
 
     ModeldirError
      ├── ParamsError            a params file, or a value in it, cannot be used  (also a ValueError)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from modeldir._system.text import cut, padded, text_width, visible, wrapped
+from modeldir._system.escaping import visible
+from modeldir._system.text import cut, padded, text_width, wrapped
 
 
 @pytest.mark.parametrize(

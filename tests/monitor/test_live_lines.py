@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir._system.text import text_width, visible
+from modeldir._system.escaping import visible
+from modeldir._system.text import text_width
 from modeldir.experiment.experiment import Status
 from modeldir.launchers.worker_counts import WorkerCounts
 from modeldir.monitor.live_lines import (

@@ -14,15 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir._system.durations import duration_text
-from modeldir._system.text import (
-    Best,
-    bare_value,
-    cell_text,
-    text_width,
-    value_cell,
-    visible,
-    wrapped,
-)
+from modeldir._system.escaping import visible
+from modeldir._system.text import Best, bare_value, cell_text, text_width, value_cell, wrapped
 from modeldir.errors import ModeldirError
 from modeldir.params.equality import all_same
 from modeldir.results.table import Column, Table, select, sort

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engines
-from modeldir._system.text import NULL, Best, Marked, visible
+from modeldir._system.escaping import visible
+from modeldir._system.text import NULL, Best, Marked
 from modeldir.results.table import Column, Table, select, sort
 from modeldir.results.table_formats import (
     FORMS,

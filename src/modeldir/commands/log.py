@@ -113,7 +113,7 @@ def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
 
 
 def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
-    from modeldir._system.text import visible  # noqa: PLC0415 - not for a single log
+    from modeldir._system.escaping import visible  # noqa: PLC0415 - not for a single log
 
     problems, begun = list[str](), False
     for folder in folders:
@@ -197,7 +197,7 @@ def _show(lines: Iterable[str]) -> None:
 
 
 def _without_misleading(line: str) -> str:
-    from modeldir._system.text import without_misleading  # noqa: PLC0415 - most logs are ASCII
+    from modeldir._system.escaping import without_misleading  # noqa: PLC0415 - most logs are ASCII
 
     return without_misleading(line)
 
@@ -232,7 +232,8 @@ def follow_all(
             "--raw -f needs one experiment: the bytes of several would be mixed\n"
             f"  modeldir log {' '.join(map(quoted, folders))} -f"
         )
-    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - only for several logs
+    from modeldir._system.escaping import visible  # noqa: PLC0415 - only for several logs
+    from modeldir._system.text import text_width  # noqa: PLC0415 - as above
 
     names = [visible(name) for name in _names(folders)]
     width = max(map(text_width, names))
@@ -251,8 +252,9 @@ def follow_all(
 
 def _names(folders: Sequence[Path]) -> list[str]:
     """Return the names to print before the lines: in a narrow terminal, listed numbers."""
+    from modeldir._system.escaping import visible  # noqa: PLC0415 - see above
     from modeldir._system.terminal import width_here  # noqa: PLC0415 - see above
-    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - see above
+    from modeldir._system.text import text_width  # noqa: PLC0415 - see above
 
     names, numbers = headers(folders), [number_of(folder) for folder in folders]
     short = [number for number in numbers if number is not None]

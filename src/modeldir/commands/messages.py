@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files, reading, text
+from modeldir._system import escaping, files, reading, text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_of_lines, width_of_messages
 from modeldir._system.timestamps import unix_time
@@ -114,7 +114,7 @@ def entries_text(entries: Iterable[Entry]) -> str:
     width = width_of_lines()
     lines: list[str] = []
     for label, value in shown:
-        line = f"{label:<{label_width}}  {text.visible(value)}"
+        line = f"{label:<{label_width}}  {escaping.visible(value)}"
         lines += [line] if label == "command" else text.wrapped(line, width, label_width + 2)
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import disks, files, text
+from modeldir._system import disks, escaping, files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.terminal import decimals_here
@@ -80,7 +80,7 @@ def experiment_text(
     row: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
 ) -> str:
     blocks = [
-        f"{text.visible(str(row.path))}\n\n{messages.entries_text(_facts(row))}",
+        f"{escaping.visible(str(row.path))}\n\n{messages.entries_text(_facts(row))}",
         _metrics(row.scores),
         _hyperparameters(row.hyperparameters, row.status.given),
         _against(row, read),
@@ -165,7 +165,7 @@ def _last_lines(row: ExperimentRow) -> str:
     lines = last_lines(row.path)[-LINES:]
     if len(lines) < 2:  # noqa: PLR2004 - its last line is shown above
         return ""
-    printed = [f"  {text.visible(line)}".rstrip() for line in lines]
+    printed = [f"  {escaping.visible(line)}".rstrip() for line in lines]
     return "\n".join(["the last lines that it printed:", *printed])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import disks, text
+from modeldir._system import disks, escaping, text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here
 from modeldir.commands.messages import (
@@ -64,7 +64,7 @@ def search_text(tree: Tree) -> str:
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
     follow = worker_registry.resume_command(tree.folder) if asked else _after(tree, plan, search)
-    head = f"{text.visible(str(tree.folder))}: a search\n\n{entries_text(facts)}"
+    head = f"{escaping.visible(str(tree.folder))}: a search\n\n{entries_text(facts)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import files
+from modeldir._system.escaping import visible
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_here
-from modeldir._system.text import visible, wrapped
+from modeldir._system.text import wrapped
 from modeldir.commands.messages import after_best, print_stderr, report_text
 from modeldir.errors import ModeldirError
 from modeldir.results.table_formats import ENDINGS, FORMS

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modeldir._system.durations import duration_text
-from modeldir._system.text import cell_text, text_width, value_cell, visible
+from modeldir._system.escaping import visible
+from modeldir._system.text import cell_text, text_width, value_cell
 from modeldir.experiment import experiment
 from modeldir.launchers.worker_counts import worker_lines
 from modeldir.metrics import objective

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from modeldir._system.text import folded, text_width, visible
+from modeldir._system.escaping import visible
+from modeldir._system.text import folded, text_width
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts
 

@@ -15,16 +15,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
+from modeldir._system.escaping import in_json, visible
 from modeldir._system.terminal import DECIMALS
 from modeldir._system.text import (
     Block,
     bare_value,
     cell_text,
     cut,
-    in_json,
     json_value,
     side_by_side,
-    visible,
     widest,
 )
 from modeldir.errors import ModeldirError

@@ -12,16 +12,8 @@ from functools import cached_property
 from itertools import repeat
 from operator import add
 
-from modeldir._system.text import (
-    Best,
-    Block,
-    padded,
-    side_by_side,
-    text_width,
-    visible,
-    widest,
-    wrapped,
-)
+from modeldir._system.escaping import visible
+from modeldir._system.text import Best, Block, padded, side_by_side, text_width, widest, wrapped
 from modeldir.results.table import Column, Table
 from modeldir.results.table_cells import NUMBERS, Name, aligned_texts, at_one_point, cell_texts
 

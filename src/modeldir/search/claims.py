@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, reading, text
+from modeldir._system import escaping, files, reading
 from modeldir.experiment.attempts import HOME
 from modeldir.search.trial_record import TrialRecord
 
@@ -70,7 +70,7 @@ class Claims:
         """Read a claim; None where it is missing or incomplete."""
         claim = reading.read_object(self.path(number))
         if claim and not files.is_name(claim.get("name")):
-            path = text.visible(self.path(number))
+            path = escaping.visible(self.path(number))
             what = "its name cannot be that of a trial's folder, so it is left out"
             self.problems[number] = f"{path}: {what}"
             return None

@@ -20,7 +20,7 @@ from matplotlib.axis import Axis as TickAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from modeldir._system.text import visible
+from modeldir._system.escaping import visible
 from modeldir.results.plots.figure_data import FigureAxis
 
 BLACK, ORANGE, BLUE, GREEN = "#000000", "#E69F00", "#0072B2", "#009E73"

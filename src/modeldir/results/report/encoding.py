@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from modeldir._system.text import Marked, Null, cell_text, visible
+from modeldir._system.escaping import visible
+from modeldir._system.text import Marked, Null, cell_text
 
 Json: TypeAlias = Any
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modeldir._system import files
-from modeldir._system.text import visible
+from modeldir._system.escaping import visible
 from modeldir._system.timestamps import unix_time, utc_now
 from modeldir.errors import ModeldirError
 from modeldir.experiment import discovery
