@@ -1,8 +1,8 @@
 """Strings for people: the cells of a table, wrapped lines, and their width in a terminal.
 
 Every table, message and live view calls it. Start at `cell_text` and `text_width`. The rule: no
-control character of a user's value reaches a terminal, so `escaping.visible` writes them out. The layout of
-tables: `results.table`. Quoting for a shell: `shell`.
+control character of a user's value reaches a terminal, so `escaping.visible` writes them out. The
+layout of tables: `results.table`. Quoting for a shell: `shell`.
 """
 
 from __future__ import annotations
