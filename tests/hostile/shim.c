@@ -3,9 +3,9 @@
    HOSTILE_RULES has one rule a line: CALL GLOB ERRNO PROBABILITY DELAY_MS LIMIT, e.g.
    "write *run*.json 28 0.1 0 5". A rule for a call and a path applies with its PROBABILITY; the
    first one that does decides. The call is delayed by up to DELAY_MS, and fails with ERRNO unless
-   that is 0. LIMIT is how many times a rule may make calls fail, in all processes together. Each
-   failure is a line in HOSTILE_LOG, by which they are counted. If HOSTILE_SWITCH names a file, rules
-   apply only while it exists.
+   that is 0. LIMIT is how many times a rule may make calls fail, in all processes together; after
+   that the next rule is tried. Each failure is a line in HOSTILE_LOG, by which they are counted. If
+   HOSTILE_SWITCH names a file, rules apply only while it exists.
 
    The calls: open (for reading), create, write, rename, rename2 (renameat2), link, fsync, unlink,
    utime, mkdir. A delayed `create` returns late, so the file is empty for that long. A write that
@@ -113,7 +113,8 @@ static int verdict(const char *call, int folder, const char *path) {
             struct timespec pause = {wait / 1000000000, wait % 1000000000};
             while (nanosleep(&pause, &pause) && errno == EINTR) continue;
         }
-        if (rule->error && may_fail(number, path)) error = rule->error;
+        if (rule->error && !may_fail(number, path)) continue;
+        error = rule->error;
         break;
     }
     errno = saved;
