@@ -151,7 +151,7 @@ def test_a_user_allows_a_line(guest: Guest) -> None:
     guest.job("command", {"submit": "qsub {worker}", "status": f"{guest.evil} {{token}}"})
     said = guest.says("watch", "theirs", f"--allow={guest.evil} {{token}}")
     assert guest.ran, said
-    kept = guest.path / "state/modeldir/allowed_lines"
+    kept = guest.path / "state/modeldir/trusted_commands"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert str(guest.evil) not in kept.read_text()
     guest.tripped.unlink()

@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, _HOMES says whe
     from modeldir.params.params import lock as lock
     from modeldir.params.params import unlocked as unlocked
     from modeldir.params.schema import Schema as Schema
-    from modeldir.params.update import ParamsWarning as ParamsWarning
+    from modeldir.params.update_checks import ParamsWarning as ParamsWarning
     from modeldir.results.plots import plot as plot
     from modeldir.results.report import write_report as write_report
     from modeldir.results.synthesize import synthesize as synthesize
@@ -66,7 +66,7 @@ _HOMES = {
     "modeldir.params.overrides": ("cli",),
     "modeldir.params.params": ("Params", "lock", "unlocked"),
     "modeldir.params.schema": ("Schema",),
-    "modeldir.params.update": ("ParamsWarning",),
+    "modeldir.params.update_checks": ("ParamsWarning",),
     "modeldir.results.plots": ("plot",),
     "modeldir.results.report": ("write_report",),
     "modeldir.results.synthesize": ("synthesize",),

@@ -11,7 +11,7 @@ import pytest
 
 from modeldir._system import timestamps
 from modeldir.errors import MetricsError, ParamsError
-from modeldir.experiment import plain_files
+from modeldir.experiment import fast_json
 from modeldir.experiment.reader import read
 from modeldir.metrics import metric_files
 from modeldir.params import plain_values
@@ -37,7 +37,7 @@ def test_hyperparameters_are_what_the_full_reader_finds(tmp_path: Path, text: st
     """The quick reader returns the same values or leaves the file to the full one."""
     path = tmp_path / "params.json"
     path.write_text(text)
-    quick = plain_files.read_params(str(path))
+    quick = fast_json.read_params(str(path))
     full: dict[str, Any] | None = None
     problems: tuple[str, ...] = ()
     try:
@@ -55,7 +55,7 @@ def test_metrics_are_what_the_full_reader_finds(tmp_path: Path, text: str) -> No
     """A file that cannot be read has no values and is one problem."""
     path = tmp_path / EVAL
     path.write_bytes(text.encode("latin-1"))
-    quick = plain_files.read_metrics(str(path))
+    quick = fast_json.read_metrics(str(path))
     try:
         full = metric_files.read_metrics(path)
     except MetricsError:
@@ -131,6 +131,6 @@ def test_a_small_record_that_nests_deep_is_none(tmp_path: Path) -> None:
     for name in ("run.json", "trial.json"):
         path = tmp_path / name
         path.write_text('{"a":' * 500 + "1" + "}" * 500)
-        assert plain_files.read_object(str(path)) == {}
+        assert fast_json.read_object(str(path)) == {}
         path.write_text('{"reason": "\\ud800"}')
-        assert plain_files.read_object(str(path)) == {"reason": "\ufffd"}
+        assert fast_json.read_object(str(path)) == {"reason": "\ufffd"}

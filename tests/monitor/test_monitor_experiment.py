@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldir._system.stamps import Seen, stamp
+from modeldir._system.file_stamps import Seen, stamp
 from modeldir.experiment import experiment
 from modeldir.experiment.experiment import Scores
 from modeldir.metrics.metric_files import validation_value

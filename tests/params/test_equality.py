@@ -18,7 +18,7 @@ from modeldir.params.plain_values import canonical_hash
 from modeldir.results import table_formats
 from modeldir.search.plan_updates import joined
 from modeldir.space import Choice, parse_space
-from modeldir.space.points_csv import exact_plan
+from modeldir.space.configurations_csv import exact_plan
 
 NAN = float("nan")
 

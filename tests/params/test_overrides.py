@@ -17,7 +17,7 @@ from modeldir import Params
 from modeldir.errors import ParamsError
 from modeldir.params.overrides import changed, cli
 from modeldir.params.plain_values import flatten
-from modeldir.params.update import misfit
+from modeldir.params.update_checks import misfit
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -28,7 +28,7 @@ from modeldir.errors import MissingParam, ModeldirError, ParamsError
 from modeldir.params import params
 from modeldir.params.params import names_read, report_reads, source
 from modeldir.params.plain_values import canonical_hash, flatten
-from modeldir.params.update import Fit
+from modeldir.params.update_checks import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

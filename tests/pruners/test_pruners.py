@@ -18,9 +18,9 @@ from modeldir.metrics.objective import Direction
 from modeldir.pruners import Pruner, Rungs, Setting
 from modeldir.pruners.asha import Asha
 from modeldir.pruners.hyperband import Hyperband, brackets, order
-from modeldir.pruners.judge import Judge, Orders
 from modeldir.pruners.median import Median
 from modeldir.pruners.pbt import BottomQuantile
+from modeldir.pruners.pruning_decision import Judge, Orders
 from modeldir.testing import PrunerContract, SharedRungs
 
 Make = Callable[[Rungs], Pruner]

@@ -34,7 +34,7 @@ from modeldir.space import (
     size,
     trial_name,
 )
-from modeldir.space.points_csv import exact_plan
+from modeldir.space.configurations_csv import exact_plan
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

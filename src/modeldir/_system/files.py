@@ -7,7 +7,7 @@ a hard link fails when the name exists. A file is complete before anybody can se
 never write through a link that lies in the place of the file: a folder of somebody else could have
 it lead anywhere.
 
-To read a file: `reading`. Whether it changed since it was read: `stamps`. The formats of our
+To read a file: `reading`. Whether it changed since it was read: `file_stamps`. The formats of our
 files: `docs/files.md`.
 """
 

@@ -7,7 +7,7 @@ nothing that comes from a file may make a command hang, fill the memory, or end 
 JSON is parsed by `loads`, which bounds how deep it nests.
 
 Links are followed, because users link to their data. To write a file, see `files`; to know whether
-one has changed, `stamps`.
+one has changed, `file_stamps`.
 """
 
 from __future__ import annotations

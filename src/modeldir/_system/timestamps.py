@@ -3,7 +3,7 @@
 Everything that records when something happened calls `utc_now`; readers call `unix_time`. The rule:
 no `datetime` at the top, because it is slow to import and small processes record times, too.
 
-For how long something took, or may take, see `durations`. Whether a file changed: `stamps`.
+For how long something took, or may take, see `durations`. Whether a file changed: `file_stamps`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files of this user alone, outside of all experiments: in the cache folder and the state folder.
 
 `worker.preload.import_cache` keeps in the cache what a script imports; it may be deleted at any
-time. `launchers.allowed_lines` keeps in the state folder what the user allows. Start at
+time. `launchers.trusted_commands` keeps in the state folder what the user allows. Start at
 `cache_file` and `state_file`. The rule: never read a file that another user could have written,
 because its contents decide what is imported or run.
 """

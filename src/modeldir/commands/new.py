@@ -20,7 +20,7 @@ from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.params import overrides, plain_values
 from modeldir.params.nested import preview as as_json
 from modeldir.params.params import Params
-from modeldir.params.update import misfit
+from modeldir.params.update_checks import misfit
 
 HELP = "Make an experiment or a search folder from another, and record where it came from."
 EXAMPLE = (

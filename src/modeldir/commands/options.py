@@ -162,7 +162,7 @@ def allow_typed(search: Path, lines: Sequence[str]) -> None:
     Raises:
         FolderError: if it cannot be remembered.
     """
-    from modeldir.launchers import allowed_lines  # noqa: PLC0415 - most command lines allow nothing
+    from modeldir.launchers import trusted_commands  # noqa: PLC0415 - most command lines allow nothing
 
-    if lines and not allowed_lines.allow(search, lines):
+    if lines and not trusted_commands.allow(search, lines):
         raise FolderError("--allow: cannot be remembered: your home folder cannot be written")

@@ -28,7 +28,7 @@ from modeldir.experiment import attempts, experiment, liveness, project_settings
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import trial_command
-from modeldir.worker import texts
+from modeldir.worker import worker_messages
 from modeldir.worker.spawner import Report, Spawner
 from modeldir.worker.start_order import Start
 
@@ -247,7 +247,7 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
             os.read(wake, 512)
             interrupts += 1
             if progress.is_stuck:
-                print_stderr(texts.left_stuck(start.folder, supervisor))
+                print_stderr(worker_messages.left_stuck(start.folder, supervisor))
                 return 130
             step = _ON_INTERRUPT[min(interrupts, len(_ON_INTERRUPT)) - 1]
             with contextlib.suppress(ProcessLookupError):
@@ -279,7 +279,7 @@ class _Following:
             raise CommandError(_cannot_record(folder, report.why), state=NOTHING_STARTED)
         elif report.what == "stuck":
             self.is_stuck = True
-            print_stderr(texts.stuck(folder, report.why))
+            print_stderr(worker_messages.stuck(folder, report.why))
         self.has_ended = self.has_ended or report.what in {"ended", "gone"}
 
 

@@ -29,9 +29,9 @@ from modeldir.results import table_cells
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.search import claims, worker_registry
-from modeldir.search.inventory import Inventory
 from modeldir.search.plan import LIMITS
 from modeldir.search.sampler_check import as_typed
+from modeldir.search.trial_counts import Inventory
 
 MOST = 10
 """How many trials of one status are named; `modeldir synthesize` lists them all."""

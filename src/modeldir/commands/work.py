@@ -15,7 +15,7 @@ from modeldir.commands import options
 from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
-    from modeldir.worker.job import Job
+    from modeldir.worker.cluster_job import Job
     from modeldir.worker.worker_limits import Limits
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
@@ -77,7 +77,7 @@ def _limits(arguments: argparse.Namespace) -> Limits:
 
 
 def _job(arguments: argparse.Namespace) -> Job | None:
-    from modeldir.worker.job import Job  # noqa: PLC0415 - see `run`
+    from modeldir.worker.cluster_job import Job  # noqa: PLC0415 - see `run`
 
     token, line = arguments.job, arguments.requeue
     if token is None:

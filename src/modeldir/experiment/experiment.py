@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from modeldir._system import heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
-from modeldir.experiment import attempts, discovery, liveness, plain_files
+from modeldir.experiment import attempts, discovery, fast_json, liveness
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.metrics import metric_files
 from modeldir.params import plain_values
@@ -269,7 +269,7 @@ def status(
     roles = file_roles(tuple(names))
     if not roles.attempt:
         return _UNRECORDED if roles.has_output else _WAITING
-    record = plain_files.read_object(f"{os.fspath(folder)}/{roles.run_file}")
+    record = fast_json.read_object(f"{os.fspath(folder)}/{roles.run_file}")
     known = ended_status(record, roles.attempt)
     if known is not None and record.get("resumes") is not True:
         return Status(*known)
@@ -385,7 +385,7 @@ def scores_in(folder: str | os.PathLike[str], roles: Sequence[tuple[str, str]]) 
     best_is_broken = False
     for name, field_name in roles:
         path = f"{folder}/{name}"
-        values = plain_files.read_metrics(path)
+        values = fast_json.read_metrics(path)
         if values is None:
             try:
                 values = metric_files.read_metrics(path)

@@ -1,7 +1,7 @@
-"""Find out why a training run failed, from the last lines that it printed.
+"""Find out why a training run failed, and the class of the failure, from its last lines.
 
-The worker and the supervisor call `last_line`. Only text is read here; exit codes and signals:
-`worker/outcome`.
+The worker and the supervisor call `last_line`, and tables `failure_class`. Only text is read here;
+exit codes and signals: `worker/outcome`.
 """
 
 from __future__ import annotations

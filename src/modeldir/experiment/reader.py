@@ -2,7 +2,7 @@
 
 Tables, `--learn-from` and `show` call `read`. Start reading there. Rule that must not break: a
 file that cannot be read never ends the reading. It becomes a line in `problems`, and its values are
-missing. Each file is parsed by the quick functions of `plain_files` first, and by the full reader
+missing. Each file is parsed by the quick functions of `fast_json` first, and by the full reader
 of its kind if they give up. `discovery` finds the folders. To read only a status or only the
 metrics, call `experiment.status` or `experiment.scores`.
 """
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from modeldir._system import reading, recorded_numbers
 from modeldir.errors import ParamsError
-from modeldir.experiment import attempts, discovery, experiment, plain_files, test_evaluations
+from modeldir.experiment import attempts, discovery, experiment, fast_json, test_evaluations
 from modeldir.experiment.experiment import Scores, Status
 from modeldir.params import plain_values
 
@@ -90,7 +90,7 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
     hyperparameters = None
     if roles.params is not None:
         path = f"{folder}/{roles.params}"
-        hyperparameters = plain_files.read_params(path) if roles.params == "params.json" else None
+        hyperparameters = fast_json.read_params(path) if roles.params == "params.json" else None
         if hyperparameters is None:
             try:
                 hyperparameters = plain_values.load_file(path)
@@ -99,7 +99,7 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
     if metrics_file is not None and scores.best and status.state == attempts.WAITING:
         status = replace(status, state=attempts.UNRECORDED)  # it was trained without modeldir
     is_trial = "trial.json" in names
-    trial = plain_files.read_object(f"{folder}/trial.json") if is_trial else {}
+    trial = fast_json.read_object(f"{folder}/trial.json") if is_trial else {}
     if roles.attempt and status.started is None:
         problems += _problem_of(f"{folder}/{roles.run_file}")
     if is_trial and not trial:

@@ -29,7 +29,7 @@ from modeldir.metrics.recorder import Recorder
 from modeldir.params import params, usage
 
 if TYPE_CHECKING:
-    from modeldir.pruners.judge import Judge
+    from modeldir.pruners.pruning_decision import Judge
 
 _PRUNER_VARIABLE = "MODELDIR_PRUNER"  # as in pruners/judge, which is imported only if it is set
 
@@ -149,7 +149,7 @@ class Run:
         orders = os.environ.get(_PRUNER_VARIABLE)
         if not orders or distributed.world_size() > 1:
             return None
-        from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - only in a search
+        from modeldir.pruners.pruning_decision import Judge, Orders  # noqa: PLC0415 - only in a search
 
         judge = Judge(Orders.from_text(orders), self.attempt, resumes=self.resumes)
         if self.resumes:

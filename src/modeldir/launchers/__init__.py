@@ -80,7 +80,7 @@ class Launcher(Protocol):
 
     A launcher may have five more attributes. `lines`, called with jobs: the command lines and
     addresses from the folder that `states` and `stop` would use for them. They are used only if the
-    user has allowed them (see `allowed_lines`). Without it, this is one line with all options.
+    user has allowed them (see `trusted_commands`). Without it, this is one line with all options.
     `ask_every`: the least seconds between two questions (60). `throttles`: whether it supports the
     option `at_once`, the number of jobs of one `start` that may run at the same time (False).
     `revives`: whether a job that has ended may start again under its id (False). `preview`, called

@@ -14,9 +14,9 @@ from typing import Any
 
 from modeldir import launchers
 from modeldir._system import files, heartbeat, reading, timestamps
-from modeldir._system.stamps import Seen, stamp
+from modeldir._system.file_stamps import Seen, stamp
 from modeldir.errors import CommandError
-from modeldir.launchers import JobRef, JobState, _engine_answers, jobs_folder
+from modeldir.launchers import JobRef, JobState, _job_states, jobs_folder
 from modeldir.launchers._job_records import (
     JobRecord,
     last_round,
@@ -26,7 +26,7 @@ from modeldir.launchers._job_records import (
     round_file,
     write_records,
 )
-from modeldir.launchers.allowed_lines import allow
+from modeldir.launchers.trusted_commands import allow
 from modeldir.search import worker_registry
 
 _SHOWN_LINES = 5
@@ -97,12 +97,12 @@ def launch_missing(
             break
         remove_records(search, tokens)
     started: list[JobRef] = []
-    allow(search, _engine_answers.lines_of(launcher, options, []))
+    allow(search, _job_states.lines_of(launcher, options, []))
     try:
         for ref in launcher.start(worker, tokens):
             record_started(search, ref)
             if not started:  # now the launcher also knows the address that it has found
-                allow(search, _engine_answers.lines_of(launcher, options, [ref]))
+                allow(search, _job_states.lines_of(launcher, options, [ref]))
             started.append(ref)
     except CommandError as error:
         remove_records(search, tokens[len(started) :])
@@ -138,9 +138,9 @@ class JobWatcher:
             return []
         known = _FromFiles(self._search, self._observer, self._ends)
         open_jobs = [each for each in self._records if known.needs_answer(each.ref)]
-        answers = _engine_answers.states(self._search, open_jobs, ask=ask)
+        answers = _job_states.states(self._search, open_jobs, ask=ask)
         return [
-            known.merged(each, answers.get(each.ref.token, _engine_answers.UNKNOWN))
+            known.merged(each, answers.get(each.ref.token, _job_states.UNKNOWN))
             for each in self._records
         ]
 
@@ -179,7 +179,7 @@ class _FromFiles:
         came_up = member is not None or end is not None or ref.token in self._killed
         if member is not None and member.alive:
             answer = JobState(True, answer.words, runs=True)
-        elif answer.alive is None and not record.is_started and _engine_answers.is_starting(record):
+        elif answer.alive is None and not record.is_started and _job_states.is_starting(record):
             answer = JobState(None, "it is being submitted")
         elif answer.alive is None and member is None and came_up:
             answer = JobState(False, answer.words)  # files show that it left, or was killed
@@ -206,7 +206,7 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
     wanted = {job.token for job in jobs}
     records = [each for each in read_records(search) if each.ref.token in wanted]
     problems: list[str] = []
-    for launcher, refs in _engine_answers.by_launcher(search, records):
+    for launcher, refs in _job_states.by_launcher(search, records):
         if isinstance(launcher, JobState):
             ids = ", ".join(ref.job or ref.token for ref in refs)
             allow_by = launcher.to_allow.replace("watch", "stop", 1)
@@ -220,5 +220,5 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
             problems.append(str(error))
         except Exception as error:  # noqa: BLE001 - it may be anybody's code
             problems.append(f"the launcher {launcher.name}: {type(error).__name__}: {error}")
-    _engine_answers.forget_answers(search)
+    _job_states.forget_answers(search)
     return problems

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldir.launchers import _engine_answers, output_of
+from modeldir.launchers import _job_states, output_of
 from modeldir.launchers.launched_jobs import LaunchedJob, last_lines
 
 _SHOWN_WORDS = 3
@@ -45,8 +45,8 @@ def count_workers(search: Path, jobs: Sequence[LaunchedJob]) -> WorkerCounts:
     alive = [each for each in jobs if each.state.alive]
     runs = [each for each in alive if each.member is not None or each.state.runs]
     idle = [each for each in alive if each.member is None and not each.state.runs]
-    left = [each for each in idle if each.state == _engine_answers.HAS_LEFT]
-    waits = [each for each in idle if each.state != _engine_answers.HAS_LEFT]
+    left = [each for each in idle if each.state == _job_states.HAS_LEFT]
+    waits = [each for each in idle if each.state != _job_states.HAS_LEFT]
     unknown = [each for each in jobs if each.state.alive is None]
     last = jobs[-1].ref.token.rpartition("_")[0] if jobs else ""
     never = [

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import heartbeat, reading
-from modeldir._system.stamps import Seen, Stamp, stamp
+from modeldir._system.file_stamps import Seen, Stamp, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment, failures

@@ -2,7 +2,7 @@
 
 `commands/watch.py` and a worker's live view call `SearchMonitor.update`. Read only what may have
 changed, take no lock and write nothing, so that any number of monitors may run on any machine.
-Which trials there are: `search/inventory.py`; what a running trial reports: `experiment.py`.
+Which trials there are: `search/trial_counts.py`; what a running trial reports: `experiment.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import disks, heartbeat, processes
-from modeldir._system.stamps import Seen, stamp
+from modeldir._system.file_stamps import Seen, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
@@ -33,7 +33,7 @@ from modeldir.monitor.snapshots import (
     result_text,
 )
 from modeldir.search import worker_registry
-from modeldir.search.inventory import Inventory, PresentTrial
+from modeldir.search.trial_counts import Inventory, PresentTrial
 
 _ENDED_PER_UPDATE = 50
 """How many ended trials one update checks again: somebody may have run one once more."""

@@ -13,14 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from modeldir.params.params import Params, lock, report_reads, unlocked
     from modeldir.params.schema import Schema
-    from modeldir.params.update import ParamsWarning
+    from modeldir.params.update_checks import ParamsWarning
 
 __all__ = ["Params", "ParamsWarning", "Schema", "lock", "report_reads", "unlocked"]
 
 _HOMES = {
     "modeldir.params.params": ("Params", "lock", "unlocked", "report_reads"),
     "modeldir.params.schema": ("Schema",),
-    "modeldir.params.update": ("ParamsWarning",),
+    "modeldir.params.update_checks": ("ParamsWarning",),
 }
 _public = attributes(__name__, _HOMES)
 

@@ -18,7 +18,7 @@ from modeldir.params.nested import Plain, dotted, has, is_section, locate, previ
 from modeldir.params.params import refuse_if_locked, replace_values, shown
 from modeldir.params.plain_values import peek
 from modeldir.params.strict_json import parse_value
-from modeldir.params.update import Fit, misfit
+from modeldir.params.update_checks import Fit, misfit
 
 _NAME = re.compile(r"\+{0,2}[^\W\d][\w.\-]*=|~[^\W\d][\w.\-]*(=|$)")
 """The beginning of a word that may be a change: no option, no path, no URL."""

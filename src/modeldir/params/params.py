@@ -34,7 +34,7 @@ from modeldir.params.nested import (
 )
 from modeldir.params.params_files import Loaded, notation, read, write
 from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, readonly
-from modeldir.params.update import Fit, ParamsWarning, nearest, warnings_of
+from modeldir.params.update_checks import Fit, ParamsWarning, nearest, warnings_of
 from modeldir.params.usage import Opened, Reads, reads_of, report
 
 if TYPE_CHECKING:

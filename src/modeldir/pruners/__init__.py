@@ -1,7 +1,7 @@
 """Pruners stop unpromising trials early. Each has a module of its own: `asha`, `median`, ...
 
-Start at the Protocols `Pruner` and `Rungs`; `make` makes a pruner by its name, and `judge` calls
-it. The rule: a pruner only answers. It starts and ends no process.
+Start at the Protocols `Pruner` and `Rungs`; `make` makes a pruner by its name, and
+`pruning_decision` calls it. The rule: a pruner only answers. It starts and ends no process.
 
 A custom pruner is a class `Class(rungs, direction, **options)`, named as "package.module:Class" or
 by an entry point in the group `modeldir.pruners`. `modeldir.testing` has its contract tests.

@@ -1,7 +1,7 @@
 """The files of rungs in a search's `.modeldir/rungs/`, where trials find each other's values.
 
-`judge` makes a `RungFiles` for each attempt; pruners see it as `Rungs`. The rule: an error of these
-files must never end a training run.
+`pruning_decision` makes a `RungFiles` for each attempt; pruners see it as `Rungs`. The rule: an
+error of these files must never end a training run.
 
 There is a folder for each setting of a pruner, in it one for each metric, in it one for each rung,
 in it a file for each host, since appends of several hosts may not arrive as a whole.

@@ -26,7 +26,7 @@ from modeldir.params.plain_values import SEED
 from modeldir.results.experiment_tree import Tree, read_tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.search import base_config, plan
-from modeldir.space.points_csv import exact_plan
+from modeldir.space.configurations_csv import exact_plan
 
 FOLDER = "confirm"
 TOP, REPEATS = 3, 5

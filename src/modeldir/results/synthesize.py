@@ -22,7 +22,7 @@ from modeldir.errors import did_you_mean
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Objectives
 from modeldir.params.plain_values import SEED
-from modeldir.results import moments
+from modeldir.results import metric_at_step
 from modeldir.results import table_columns as parts
 from modeldir.results.experiment_tree import (
     Tree,
@@ -89,7 +89,7 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
 
         condition = filters.parse(choice.where)
         wanted += condition.names
-    by_header = {each.header: each for name in wanted if (each := moments.parse(name))}
+    by_header = {each.header: each for name in wanted if (each := metric_at_step.parse(name))}
     at = [*by_header.values()]
     if condition is not None and tree.experiments:
         tree = replace(tree, experiments=tree.experiments.only(_matching(tree, condition, at)))
@@ -107,7 +107,7 @@ def matching(tree: Tree, where: str) -> Tree:
     return _whole(tree, Choice(where=where)).tree
 
 
-def _matching(tree: Tree, condition: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
+def _matching(tree: Tree, condition: Any, at: Sequence[metric_at_step.Moment]) -> Sequence[bool]:
     from modeldir.results import filters  # noqa: PLC0415 - as above
 
     table = parts.table_of(list(parts.parts_of(tree, at)))

@@ -25,7 +25,7 @@ from modeldir.results.table import Column, Table, sort
 from modeldir.results.table_cells import Cells, CellsWithBest, Kind, Name, TableRows
 
 if TYPE_CHECKING:
-    from modeldir.results.moments import Moment
+    from modeldir.results.metric_at_step import Moment
     from modeldir.search.advice import Tried
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"

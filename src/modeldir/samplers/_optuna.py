@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.params import equality
 from modeldir.samplers import Objectives, Observation, Proposal, objective_values
-from modeldir.samplers.dims import is_integer, is_log, sorted_numbers
+from modeldir.samplers.dimensions import is_integer, is_log, sorted_numbers
 from modeldir.samplers.quiet_optuna import quietly
 from modeldir.samplers.sobol import Sobol, max_dims
-from modeldir.samplers.taken import Taken, rng_for, seed_for
+from modeldir.samplers.used_configurations import Taken, rng_for, seed_for
 from modeldir.space import Choice, draw
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from modeldir.samplers import (
     missing_packages,
     objective_values,
 )
-from modeldir.samplers.dims import is_integer, is_log, sorted_numbers
-from modeldir.samplers.taken import Taken, seed_for
+from modeldir.samplers.dimensions import is_integer, is_log, sorted_numbers
+from modeldir.samplers.used_configurations import Taken, seed_for
 from modeldir.space import Choice, Dim, Space
 
 TRIES = 10

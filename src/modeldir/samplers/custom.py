@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from modeldir.errors import SpaceError
 from modeldir.samplers import Observation, Proposal, Sampler
-from modeldir.samplers.taken import Taken
+from modeldir.samplers.used_configurations import Taken
 from modeldir.space import Space
 
 _T = TypeVar("_T")

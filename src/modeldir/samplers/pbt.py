@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import SpaceError
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.taken import TRIES, Taken, rng_for
+from modeldir.samplers.used_configurations import TRIES, Taken, rng_for
 from modeldir.space import Choice
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ Search for Hyper-Parameter Optimization", JMLR 13, 2012.
 from __future__ import annotations
 
 from modeldir.samplers import Objectives, Observation, Proposal
-from modeldir.samplers.taken import Taken
+from modeldir.samplers.used_configurations import Taken
 from modeldir.space import Space
 
 

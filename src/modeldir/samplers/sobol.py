@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.taken import Taken, seed_for
+from modeldir.samplers.used_configurations import Taken, seed_for
 from modeldir.space import Space
 
 BITS = 32

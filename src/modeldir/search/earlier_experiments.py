@@ -1,7 +1,7 @@
 """Earlier experiments that the plan names: a warm start for the sampler, and trials done elsewhere.
 
 The scheduler calls `tell_of_all` once, before its sampler proposes anything. `learn_from` only
-teaches the sampler; experiments of `reuse` also count as done. Reading: `other_folders.py`.
+teaches the sampler; experiments of `reuse` also count as done. Reading: `reused_experiments.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modeldir import samplers
 from modeldir.errors import FolderError, Problem, SearchError
-from modeldir.search import other_folders
+from modeldir.search import reused_experiments
 from modeldir.search.observations import Observations
 from modeldir.search.plan import Plan
 
@@ -39,7 +39,7 @@ def _warm_start(
         return
     for written in plan.learn_from:
         rows = _rows("learn_from", written, search, problems)
-        wrong = other_folders.missing_metrics(rows, ranked)
+        wrong = reused_experiments.missing_metrics(rows, ranked)
         if wrong is not None:
             problems.append(Problem(f"learn_from {written}: {wrong}", "name a metric that it has"))
             continue
@@ -61,9 +61,9 @@ def _reuse(
 
 def _rows(
     key: str, written: str, search: Path, problems: _Problems
-) -> Sequence[other_folders.FinishedExperiment]:
+) -> Sequence[reused_experiments.FinishedExperiment]:
     try:
-        return other_folders.read(other_folders.resolved(written, search), search)
+        return reused_experiments.read(reused_experiments.resolved(written, search), search)
     except FolderError as error:
         problems += [Problem(f"{key}: {what}", hint) for what, hint in error.causes]
         return []

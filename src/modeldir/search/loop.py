@@ -23,7 +23,7 @@ from modeldir.experiment.run import end_of
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.recorder import Recorder
 from modeldir.params import params, usage
-from modeldir.pruners.judge import VARIABLE, Judge, Orders
+from modeldir.pruners.pruning_decision import VARIABLE, Judge, Orders
 from modeldir.search.trial_record import Turn
 
 

@@ -2,7 +2,7 @@
 
 The scheduler adds trials as they come to be known, and calls `Observations.tell` before it chooses.
 Only trials that are new, or had not ended, are read again; a sampler for which values do not matter
-hears of each trial once, and no metrics are read for it. Which trials count: `membership.py`.
+hears of each trial once, and no metrics are read for it. Which trials count: `plan_trials.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from modeldir.experiment import attempts, experiment
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.samplers import Observation, Sampler
-from modeldir.search.membership import point_of
-from modeldir.search.other_folders import FinishedExperiment
 from modeldir.search.plan import Plan
+from modeldir.search.plan_trials import point_of
+from modeldir.search.reused_experiments import FinishedExperiment
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 from modeldir.space import Queue

@@ -20,7 +20,7 @@ from modeldir.errors import SpaceError
 from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.search.base_config import load_base
-from modeldir.space.points_csv import MARK, exact_plan, read_points
+from modeldir.space.configurations_csv import MARK, exact_plan, read_points
 
 FILE = "search.json"
 

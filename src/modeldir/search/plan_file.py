@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
+from modeldir._system.file_stamps import stamp
 from modeldir._system.shell import quoted
-from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError
 from modeldir.experiment import project_settings
 from modeldir.params import nested, plain_values

@@ -1,7 +1,7 @@
 """Connect a search to its pruner: the orders of each trial, and the values at the rungs.
 
 `Search` gives each trial its `Orders`, by which the pruner judges it in the trial's own process
-(`modeldir.pruners.judge`). The scheduler keeps the rungs true.
+(`modeldir.pruners.pruning_decision`). The scheduler keeps the rungs true.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from modeldir.errors import MetricsError
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metric_files
 from modeldir.pruners import rungs
-from modeldir.pruners.judge import Judge, Orders
-from modeldir.search import inherited_weights, membership
+from modeldir.pruners.pruning_decision import Judge, Orders
+from modeldir.search import inherited_weights, plan_trials
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
@@ -43,7 +43,7 @@ def orders_for(plan_file: PlanFile, trials: Trials, trial: TrialRecord) -> Order
 def note_removed(plan_file: PlanFile, trials: Trials) -> None:
     """Compare no trial with one that was removed or has another base config for now."""
     if plan_file.plan.pruner is not None:
-        foreign = membership.foreign(plan_file.plan, plan_file.flat_base, trials)
+        foreign = plan_trials.foreign(plan_file.plan, plan_file.flat_base, trials)
         rungs.note_removed(_rungs(plan_file.folder), trials.gone() | foreign)
 
 

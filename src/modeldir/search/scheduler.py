@@ -15,7 +15,7 @@ from typing import Any
 
 from modeldir import samplers, space
 from modeldir._system import files, heartbeat
-from modeldir._system.stamps import stamp
+from modeldir._system.file_stamps import stamp
 from modeldir.errors import SearchError, SpaceError
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME

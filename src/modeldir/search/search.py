@@ -16,13 +16,13 @@ from modeldir._system import heartbeat
 from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metric_files, objective
-from modeldir.pruners.judge import Orders
+from modeldir.pruners.pruning_decision import Orders
 from modeldir.search import (
     code_state,
     inherited_weights,
-    other_folders,
     plan,
     pruning,
+    reused_experiments,
     start_checks,
 )
 from modeldir.search.plan_file import PlanFile
@@ -299,9 +299,9 @@ class Search:
         """Return at most three sentences on what the search has shown; none without evidence."""
         return self.results().advice()
 
-    def _reused(self) -> list[other_folders.FinishedExperiment]:
+    def _reused(self) -> list[reused_experiments.FinishedExperiment]:
         """Return the experiments of other folders that count as done here."""
-        return other_folders.reused_by(self.plan, self.plan_file.flat_base, self.path)
+        return reused_experiments.reused_by(self.plan, self.plan_file.flat_base, self.path)
 
     # -- From Python -------------------------------------------------------------------------------
 

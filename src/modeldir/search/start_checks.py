@@ -15,7 +15,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.params import plain_values
-from modeldir.search import membership
+from modeldir.search import plan_trials
 
 if TYPE_CHECKING:
     from modeldir.search.plan import Plan
@@ -91,7 +91,7 @@ def check_base(
     before = plain_values.flatten(newest.hyperparameters)
     changed = [
         (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
-        for name in membership.differences(plan, now, before)
+        for name in plan_trials.differences(plan, now, before)
         if name not in newest.point  # an earlier plan may have varied it
     ]
     if not changed:

@@ -20,7 +20,7 @@ from modeldir.space.domains import (
     LogUniform,
     Uniform,
 )
-from modeldir.space.first_points import QUEUE, Queue
+from modeldir.space.first_configurations import QUEUE, Queue
 from modeldir.space.grids import draw, fill, grid, size
 from modeldir.space.parsing import parse_space
 from modeldir.space.space import Dim, Space, names_fit

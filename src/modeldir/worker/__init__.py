@@ -10,9 +10,9 @@ Commands make a `Worker` (`worker.py`, start reading there); `search.py` adds `r
     supervisor.py    keeps one attempt, and records its end (outcome.py, early_stopping.py)
     preload/         forks trials from a process that has imported what they need
 
-`signals.py` and `worker_limits.py` say when no more trials start. `running.py` and
-`trials_elsewhere.py` watch those that run. `texts.py`, `worker_log.py` and `end_reports.py`
-report.
+`signals.py` and `worker_limits.py` say when no more trials start. `running_trials.py` and
+`trials_elsewhere.py` watch those that run. `worker_messages.py`, `worker_log.py` and
+`end_reports.py` report.
 
 The rule that must not break: any process here may be killed at any moment, and no trial is lost or
 runs twice. The order of statements in `supervisor.py` ensures that.

@@ -1,7 +1,7 @@
 """Early stopping of commands that do not do it themselves, from the metrics that they write.
 
 `supervisor.py` calls an `EarlyStopping` from its loop. Which trials are stopped is decided in
-`pruners/judge.py`.
+`pruners/pruning_decision.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from modeldir._system import files, reading
-from modeldir._system.stamps import Seen, Stamp, stamp
+from modeldir._system.file_stamps import Seen, Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
 from modeldir.metrics import metric_files, printed_lines
-from modeldir.pruners.judge import Judge, Orders, Step, step_of
+from modeldir.pruners.pruning_decision import Judge, Orders, Step, step_of
 from modeldir.worker.start_order import Start, console_path
 
 _ONE_WRITE = 50_000_000

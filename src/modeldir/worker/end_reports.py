@@ -18,8 +18,8 @@ from modeldir.monitor.snapshots import result_text
 from modeldir.monitor.summary import WorkerOutcome, summary
 from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
-from modeldir.worker import running, texts
-from modeldir.worker.job import JobSession
+from modeldir.worker import running_trials, worker_messages
+from modeldir.worker.cluster_job import JobSession
 from modeldir.worker.worker_limits import StopRules
 from modeldir.worker.worker_log import WorkerLog, noted_ends
 
@@ -55,7 +55,7 @@ class EndReports:
             status = search.trials.status(record)
             folder = search.trials.path(record)
             last = attempts.read(folder, status.attempt) if status.attempt else None
-            if last is None or last.end is None or running.worker_of(last) not in killed:
+            if last is None or last.end is None or running_trials.worker_of(last) not in killed:
                 continue
             if noted.get(record.name, "") < str(last.record.get("ended")):
                 self._report(record, status, progress.ShownTrial(record.name, folder, 0.0))
@@ -98,7 +98,7 @@ class EndReports:
     ) -> None:
         why = status.reason if status.state == attempts.PRUNED else None
         if status.state == attempts.WAITING:
-            why = texts.NOTHING_RECORDED
+            why = worker_messages.NOTHING_RECORDED
         scores = self._search.trials.validation(record)
         words = result_text(status, scores, self._search.plan.metric, why)
         self._log.ended(shown, status.state, words)
@@ -110,7 +110,7 @@ class EndReports:
             self._rules.stop_for(error)
             return
         if chosen is not None:
-            self._log.message(texts.ranking_by(*chosen))
+            self._log.message(worker_messages.ranking_by(*chosen))
 
     def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
         """Warn once of a long trial that cannot resume: an interruption may cost a night."""
@@ -120,7 +120,7 @@ class EndReports:
         events = attempts.read_events(self._search.trials.path(record))
         can_resume = any(event.get("event") == "can_resume" for event in events)
         if not self._search.plan.resume and not can_resume:
-            self._log.message(texts.long_trial(record.name, status.duration or 0))
+            self._log.message(worker_messages.long_trial(record.name, status.duration or 0))
 
 
 def _count(state: str, statuses: Iterable[experiment.Status]) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import reading
-from modeldir._system.stamps import Stamp, stamp
+from modeldir._system.file_stamps import Stamp, stamp
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.experiment import attempts, failures
 from modeldir.metrics import metric_files, objective, printed_lines

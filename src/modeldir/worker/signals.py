@@ -14,12 +14,12 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from modeldir.worker import texts
-from modeldir.worker.job import JobSession
+from modeldir.worker import worker_messages
+from modeldir.worker.cluster_job import JobSession
 
 if TYPE_CHECKING:
     from modeldir.search.worker_registry import Registration
-    from modeldir.worker.running import RunningTrial
+    from modeldir.worker.running_trials import RunningTrial
     from modeldir.worker.worker_log import WorkerLog
 
 WAIT, END, KILL = 1, 2, 3
@@ -67,14 +67,14 @@ class StopRequests:
         """Obey `modeldir stop` as if the user had pressed Ctrl-C here, but print who asked."""
         asked = membership.asked_to_stop()
         if self.urgency < {None: 0, "wait": WAIT, "now": END}[asked]:
-            self._log.message(texts.asked_to_stop(membership.asked_by))
+            self._log.message(worker_messages.asked_to_stop(membership.asked_by))
             self.receive(signal.SIGINT if asked == "wait" else signal.SIGTERM)
 
     def receive(self, number: int) -> None:
         """Obey a signal. Ctrl-C waits for the running trials, then ends, then kills them."""
         if number == signal.SIGUSR1 and not self._job.time_is_up:
             self._job.time_is_up = True
-            self._log.message(texts.JOB_TIME_IS_UP)
+            self._log.message(worker_messages.JOB_TIME_IS_UP)
             number = signal.SIGTERM
         if number not in (signal.SIGINT, signal.SIGTERM):
             return
@@ -83,12 +83,12 @@ class StopRequests:
         if not names:
             return
         if self.urgency == WAIT:
-            self._log.message(texts.waiting_for_running(names))
+            self._log.message(worker_messages.waiting_for_running(names))
         elif self.urgency == END:
-            self._log.message(texts.ending(names))
+            self._log.message(worker_messages.ending(names))
             self.signal_all(signal.SIGTERM)
         else:
-            self._log.message(texts.killing(names))
+            self._log.message(worker_messages.killing(names))
             self.signal_all(signal.SIGQUIT)
 
     def signal_all(self, number: int) -> None:

@@ -17,11 +17,11 @@ from modeldir._system import processes
 from modeldir._system.version import __version__
 from modeldir.experiment import attempts, liveness
 from modeldir.metrics import objective
-from modeldir.pruners import judge
+from modeldir.pruners import pruning_decision
 from modeldir.search import inherited_weights
 from modeldir.search.trial_record import TrialRecord, Turn
-from modeldir.worker import texts
-from modeldir.worker.job import JobSession
+from modeldir.worker import worker_messages
+from modeldir.worker.cluster_job import JobSession
 from modeldir.worker.slots import Seat
 from modeldir.worker.start_order import Start
 
@@ -63,7 +63,7 @@ class StartBuilder:
         orders = search.judged_by(record)
         if orders is not None and extra is None:  # the weights of its parent are gone
             orders = replace(orders, begun=0)
-        judged = {judge.VARIABLE: orders.to_text()} if orders else {}
+        judged = {pruning_decision.VARIABLE: orders.to_text()} if orders else {}
         return Start(
             folder=os.path.abspath(folder),
             number=turn.attempt,
@@ -95,7 +95,7 @@ class StartBuilder:
             return False
         if liveness.is_alive(last) is False:
             return attempts.is_in_doubt(last)
-        self._log.message(texts.taking_over(last.folder.name, liveness.host_of(last)))
+        self._log.message(worker_messages.taking_over(last.folder.name, liveness.host_of(last)))
         return True
 
     def _how_to_resume(
@@ -121,5 +121,7 @@ class StartBuilder:
         parent = inherited_weights.parent_of(self._search.trials, record)
         found = attempts.last_weights(parent) if parent is not None else []
         if record.parent is not None and not found:
-            self._log.message(texts.weights_are_gone(record.name, record.parent.get("name")))
+            self._log.message(
+                worker_messages.weights_are_gone(record.name, record.parent.get("name"))
+            )
         return tuple(map(os.path.abspath, found))

@@ -22,12 +22,12 @@ from modeldir.monitor import progress
 from modeldir.monitor.summary import WorkerOutcome
 from modeldir.search import trial_command, worker_registry
 from modeldir.search.trial_record import Turn
-from modeldir.worker import running, texts
+from modeldir.worker import running_trials, worker_messages
+from modeldir.worker.cluster_job import Job, JobSession
 from modeldir.worker.end_reports import EndReports
 from modeldir.worker.first_trial_check import FirstTrialCheck
-from modeldir.worker.job import Job, JobSession
 from modeldir.worker.preload import Preloading
-from modeldir.worker.running import RunningTrial
+from modeldir.worker.running_trials import RunningTrial
 from modeldir.worker.signals import StopRequests, wakeup_pipe
 from modeldir.worker.slots import ASK_AGAIN, Seat, Slots
 from modeldir.worker.spawner import Report, Spawner
@@ -142,9 +142,9 @@ class Worker:
     def _work(self, spawner: Spawner, wake: int) -> WorkerOutcome:
         self._check_requests()  # a job that was asked to stop while it waited does not begin
         killed = self._ends.report_unseen()
-        for found in running.left_by_others(self.search):
+        for found in running_trials.left_by_others(self.search):
             self._running[found.pid] = found
-            self._log.message(texts.found_running(found.record.name))
+            self._log.message(worker_messages.found_running(found.record.name))
         self._check = FirstTrialCheck(self.search, wanted=self._wants_check)
         self._rules.begin()
         words = trial_command.words_of(self.search.plan.command or "-")
@@ -240,7 +240,7 @@ class Worker:
             liveness.kill_leftover_processes(last)
         start = self._builder.build(turn, last, seat, self._check.variables(record), doubt=doubt)
         used, pid = self._begin(spawner, start, seat)
-        watched = running.watch(pid) if used is None else None
+        watched = running_trials.watch(pid) if used is None else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         self._rules.started += 1
         self._is_ahead = False
@@ -350,7 +350,7 @@ class Worker:
         Their supervisors keep trying without it.
         """
         for pid in self._stuck.intersection(self._running):
-            self._log.message(texts.left_stuck(self._running.pop(pid).record.name, pid))
+            self._log.message(worker_messages.left_stuck(self._running.pop(pid).record.name, pid))
 
     def _check_wishes(self) -> None:
         """Ask the search again if another command has asked it for a trial since."""
@@ -378,10 +378,10 @@ class Worker:
     def _report(self, trial: RunningTrial, report: Report) -> None:
         what, name = report.what, trial.record.name
         if what == "refused":
-            self._log.message(texts.not_recorded(name, report.why))
+            self._log.message(worker_messages.not_recorded(name, report.why))
         elif what == "stuck":
             self._stuck.add(trial.pid)
-            self._log.message(texts.stuck(name, report.why))
+            self._log.message(worker_messages.stuck(name, report.why))
         elif what == "started":
             self._log.started(trial.shown)
             self._explain_check()
@@ -391,7 +391,7 @@ class Worker:
             self._rules.started -= 1
             self._is_exhausted = False
         elif what == "lost":
-            self._log.message(texts.taken_over(name))
+            self._log.message(worker_messages.taken_over(name))
             self._ended(trial)
         elif what in {"ended", "gone"}:
             self._ended(trial)

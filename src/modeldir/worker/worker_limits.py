@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from modeldir.errors import ModeldirError, SearchError
 from modeldir.experiment import attempts, failures
 from modeldir.experiment.experiment import Status
-from modeldir.worker import texts
+from modeldir.worker import worker_messages
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search
@@ -87,14 +87,16 @@ class StopRules:
         limit = self._limits.time
         if limit is None or time.monotonic() < self._began + limit:
             return True
-        self.stop(texts.TIME_LIMIT_REACHED)
+        self.stop(worker_messages.TIME_LIMIT_REACHED)
         return False
 
     def check_target(self) -> None:
         """Stop once a trial, also one of another worker, has reached the search's target."""
         reached, plan = self._search.scheduler.reached(), self._search.plan
         if reached is not None and plan.metric is not None:
-            self.stop(texts.target_reached(plan.metric[0], reached, plan.stop_at), limited=False)
+            self.stop(
+                worker_messages.target_reached(plan.metric[0], reached, plan.stop_at), limited=False
+            )
 
     def check_failures(self, status: Status) -> None:
         """Stop a search whose first trials all fail with the same error: so would the others."""
@@ -102,26 +104,28 @@ class StopRules:
             return
         count = Counter(self.ended.values())[attempts.FAILED]
         if self._limits.failures is not None and count >= self._limits.failures:
-            self.stop(texts.too_many_failures(count))
+            self.stop(worker_messages.too_many_failures(count))
         elif (
             count == _FIRST_FAILURES
             and not self._ignores_first_failures
             and self._all_have_same_error()
         ):
             line = status.last_line or status.reason or "no output"
-            self.stop(texts.same_error(count, line), texts.FIX_FIRST)
+            self.stop(worker_messages.same_error(count, line), worker_messages.FIX_FIRST)
 
     def stop(self, why: str, hint: str = "", *, limited: bool = True) -> None:
         """Start no more. Not `limited`: the next command would not start more either."""
         if self.reason is None and self.problem is None:
             self.reason, self.is_limited = why, limited
             running = len(self._running)
-            self._log.message(why + hint + (texts.still_running(running) if running else ""))
+            self._log.message(
+                why + hint + (worker_messages.still_running(running) if running else "")
+            )
 
     def stop_for(self, error: ModeldirError | OSError) -> None:
         """Start no more: the user has to fix something. Running trials continue."""
         if isinstance(error, OSError):
-            error = SearchError(texts.cannot_write(self._search.path, error.strerror))
+            error = SearchError(worker_messages.cannot_write(self._search.path, error.strerror))
         self.problem = error
 
     def _all_have_same_error(self) -> bool:

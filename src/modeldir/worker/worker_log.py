@@ -1,7 +1,7 @@
 """The messages of a worker: they go to the progress display, and with times to `search.log`.
 
-A log that cannot be written never ends a search. The texts: `texts.py`; how they look in a
-terminal: `monitor/progress.py`.
+A log that cannot be written never ends a search. The texts: `worker_messages.py`; how they look in
+a terminal: `monitor/progress.py`.
 """
 
 from __future__ import annotations

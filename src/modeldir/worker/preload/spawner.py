@@ -156,7 +156,7 @@ class PreloadSpawner(spawner.Spawner):
 def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
     """Be the import process in a new interpreter, with inherited descriptors."""
     # Supervisors import these only when needed, but later our folder is not on the path.
-    from modeldir.pruners import judge  # noqa: F401, PLC0415
+    from modeldir.pruners import pruning_decision  # noqa: F401, PLC0415
     from modeldir.worker import early_stopping  # noqa: F401, PLC0415
 
     del sys.path[0]

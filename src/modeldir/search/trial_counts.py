@@ -14,7 +14,7 @@ from typing import Any
 
 from modeldir import space
 from modeldir._system import files, heartbeat
-from modeldir._system.stamps import Seen, stamp
+from modeldir._system.file_stamps import Seen, stamp
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, project_settings
 from modeldir.experiment import repeats as repeated
@@ -23,7 +23,7 @@ from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
-from modeldir.search import base_config, membership, plan, plan_check
+from modeldir.search import base_config, plan, plan_check, plan_trials
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 
@@ -146,9 +146,9 @@ class Inventory:
         flat = plain_values.flatten(base)
         ranked = (checked.metric, checked.stop_at)
         if checked.reuse and checked.trials is None and total is not None:
-            from modeldir.search import other_folders  # noqa: PLC0415 - only for `reuse`
+            from modeldir.search import reused_experiments  # noqa: PLC0415 - only for `reuse`
 
-            total -= len(other_folders.reused(self.folder))
+            total -= len(reused_experiments.reused(self.folder))
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
     def _begin_again(self) -> None:
@@ -187,7 +187,7 @@ class Inventory:
         flats = (*(each.flat for each in self.there.values()), *aside)
         checked, base = self.plan.checked, self.plan.base
         self._counted = (
-            sum(membership.is_of_plan(checked, base, flat) for flat in flats) if checked else 0
+            sum(plan_trials.is_of_plan(checked, base, flat) for flat in flats) if checked else 0
         )
 
     def _found(self) -> Iterator[PresentTrial]:

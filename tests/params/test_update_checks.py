@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.params.nested import copy_sections, is_section, locate_or_create
-from modeldir.params.update import Fit, misfit, nearest
+from modeldir.params.update_checks import Fit, misfit, nearest
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

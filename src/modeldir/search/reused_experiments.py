@@ -16,7 +16,7 @@ from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment, reader
 from modeldir.metrics.objective import Objectives
 from modeldir.params import plain_values
-from modeldir.search import base_config, membership, plan, plan_check
+from modeldir.search import base_config, plan, plan_check, plan_trials
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def reused_by(
         each
         for folder in checked.reuse
         for each in read(resolved(folder, search), search)
-        if membership.is_of_plan(checked, base, each.flat)
+        if plan_trials.is_of_plan(checked, base, each.flat)
     ]
 
 

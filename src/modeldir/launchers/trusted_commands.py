@@ -1,12 +1,12 @@
 """Remember which command lines and addresses this user lets job records use.
 
-A job record lies in the search's folder, which another user may have made. `_engine_answers` calls
+A job record lies in the search's folder, which another user may have made. `_job_states` calls
 `not_allowed` before a launcher uses a line of a record; `launched_jobs` calls `allow` when this
 user submits with a line, and `watch --allow` and `stop --allow` when the user types one. The rule:
 a line from a folder is never used because the folder says so.
 
-The file is `modeldir/allowed_lines` in the user's state folder, one JSON object a line: a digest of
-the line, and the inode of the search's folder. In a copy of the folder nothing is allowed.
+The file is `modeldir/trusted_commands` in the user's state folder, one JSON object a line: a digest
+of the line, and the inode of the search's folder. In a copy of the folder nothing is allowed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from modeldir._system import files, user_files
 from modeldir._system.shell import quoted, quoted_line
 
-_FILE = "allowed_lines"
+_FILE = "trusted_commands"
 
 
 def allow(search: Path, lines: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import SpaceError
-from modeldir.space.points_csv import exact_plan, read_points
+from modeldir.space.configurations_csv import exact_plan, read_points
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from modeldir.samplers import Observation
-from modeldir.samplers.dims import point_key
+from modeldir.samplers.dimensions import point_key
 from modeldir.space import Space, draw, grid, size
 
 TRIES = 100

@@ -9,7 +9,7 @@ import pytest
 
 from modeldir.errors import ModeldirError
 from modeldir.experiment.experiment import Scores
-from modeldir.results import moments
+from modeldir.results import metric_at_step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def value(
     """A column's value, of a training with the steps above."""
     lines = "".join(f"{json.dumps(step)}\n" for step in STEPS)
     (folder / "metrics.jsonl").write_text(lines + '{"step": 400, "val/lo')
-    moment = moments.parse(text)
+    moment = metric_at_step.parse(text)
     assert moment is not None
     assert moment.header == text
     return moment.value(folder, Scores() if scores is None else scores, direction)
@@ -72,7 +72,7 @@ def test_the_best_needs_a_direction(tmp_path: Path) -> None:
 
 def test_without_steps_there_is_nothing(tmp_path: Path) -> None:
     """A folder of someone else's has no series, which is no error."""
-    moment = moments.parse("loss@epoch=2")
+    moment = metric_at_step.parse("loss@epoch=2")
     assert moment is not None
     assert moment.value(tmp_path, Scores(best={"loss": 1.0}), "minimize") is None
 
@@ -81,4 +81,4 @@ def test_without_steps_there_is_nothing(tmp_path: Path) -> None:
 def test_a_moment_that_there_is_not(text: str) -> None:
     """The error says which there are."""
     with pytest.raises(ModeldirError, match="loss@best, @last, @epoch=10, @step=500"):
-        moments.parse(text)
+        metric_at_step.parse(text)

@@ -18,8 +18,8 @@ from typing import Any
 
 from modeldir import launchers
 from modeldir._system import files, processes, reading, recorded_numbers, user_files
-from modeldir._system.stamps import Stamp, stamp
-from modeldir.launchers import JobRef, JobState, allowed_lines, jobs_folder
+from modeldir._system.file_stamps import Stamp, stamp
+from modeldir.launchers import JobRef, JobState, jobs_folder, trusted_commands
 from modeldir.launchers._job_records import JobRecord
 from modeldir.search import worker_registry
 
@@ -82,10 +82,10 @@ def _launcher(
 
 
 def _refused(search: Path, lines: Sequence[str]) -> JobState | None:
-    missing = allowed_lines.not_allowed(search, lines)
+    missing = trusted_commands.not_allowed(search, lines)
     if not missing:
         return None
-    return JobState(None, "not asked", to_allow=allowed_lines.command_to_allow(search, missing))
+    return JobState(None, "not asked", to_allow=trusted_commands.command_to_allow(search, missing))
 
 
 def lines_of(
