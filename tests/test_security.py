@@ -80,14 +80,18 @@ class Guest:
         self.write(f".modeldir/jobs/{TOKEN}.json", facts | more)
         self.write(".modeldir/jobs/round.1.json", {"base": TOKEN.partition("_")[0]})
 
-    def says(self, *words: str, user: Sequence[str] = (), **variables: str) -> Said:
-        """Type `modeldir WORDS`, and Ctrl-C after a while: watching may not end by itself."""
+    def says(
+        self, *words: str, user: Sequence[str] = (), limit: str = "60", **variables: str
+    ) -> Said:
+        """Type `modeldir WORDS`, and Ctrl-C after `limit` seconds: some do not end."""
         done = subprocess.run(
             [
                 "timeout",
                 "-s",
                 "INT",
-                "5" if words[0] == "watch" else "60",
+                "-k",
+                "5",
+                "5" if words[0] == "watch" else limit,
                 *user,
                 sys.executable,
                 "-m",
@@ -212,6 +216,34 @@ def test_stop_signals_no_process_that_another_user_s_file_names(guest: Guest) ->
         os.chown(folder / "run.json", OTHER, OTHER)
         said = guest.says("stop", "theirs/learning_rate_0.1")
         assert "another user" in said.err, said
+        assert mine.poll() is None
+        mine.kill()
+
+
+@pytest.mark.parametrize("command", ["stop", "run", "search"])
+def test_no_command_kills_a_process_that_another_user_s_file_names(
+    guest: Guest, command: str
+) -> None:
+    """A run file without an end names a process of ours as its command: it is left alone."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to have files of a second user")
+    from modeldir._system import processes
+
+    with subprocess.Popen(["sleep", "60"]) as mine, subprocess.Popen(["sleep", "60"]) as dead:
+        known, supervisor = processes.process(mine.pid), processes.process(dead.pid)
+        assert known is not None
+        assert supervisor is not None
+        dead.kill()
+        dead.wait()
+        folder = guest.folder / "learning_rate_0.1"
+        place = {"device": folder.stat().st_dev, "inode": folder.stat().st_ino}
+        attempt = {"attempt": 1, "status": None, "folder": place, "process": known.to_json()}
+        if command != "search":
+            os.remove(folder / "trial.json")
+        guest.write("learning_rate_0.1/run.json", {**attempt, "supervisor": supervisor.to_json()})
+        os.chown(folder / "run.json", OTHER, OTHER)
+        target = "theirs" if command == "search" else "theirs/learning_rate_0.1"
+        guest.says(command, target, *([] if command == "stop" else ["--", "true"]), limit="5")
         assert mine.poll() is None
         mine.kill()
 

@@ -190,14 +190,14 @@ def uptime() -> float | None:
     return None if clock is None else time.clock_gettime(clock)
 
 
-def belongs_to_owner_of(path: str | os.PathLike[str], known: Process) -> bool:
+def belongs_to_owner_of(path: str | os.PathLike[str], pid: int) -> bool:
     """Whether a process runs as the user to whom a file belongs.
 
     A file may name any process. One that another user wrote must not get ours signaled.
     """
     try:
         owner = os.stat(path).st_uid
-        return owner == (os.stat(f"/proc/{known.pid}").st_uid if LINUX else os.geteuid())
+        return owner == (os.stat(f"/proc/{pid}").st_uid if LINUX else os.geteuid())
     except OSError:
         return False
 

@@ -136,7 +136,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
             state="Nothing was stopped.",
         )
     try:
-        if not _kill_orphans(last):
+        if not liveness.kill_orphans(last):
             _signal(last, supervisor, signal.SIGTERM if now else signal.SIGINT)
     except PermissionError:
         raise FolderError(
@@ -192,7 +192,7 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
         supervisor = processes.from_json(last.record.get("supervisor"))
         if worker is None or supervisor is None or processes.alive(worker) is not False:
             continue  # its worker will stop it
-        if _kill_orphans(last):
+        if liveness.kill_orphans(last):
             ended.append(path.name)
             continue
         try:
@@ -207,11 +207,6 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
     return ended, left
 
 
-def _kill_orphans(attempt: attempts.Attempt) -> bool:
-    """End what a dead supervisor has left, if the run file that names it is ours."""
-    return os.stat(attempt.path).st_uid == os.geteuid() and liveness.kill_orphans(attempt)
-
-
 def _signal(attempt: attempts.Attempt, known: processes.Process, number: int) -> None:
     """Signal a process that a run file names.
 
@@ -219,7 +214,7 @@ def _signal(attempt: attempts.Attempt, known: processes.Process, number: int) ->
         PermissionError: if it runs as another user, or as another one than the file belongs to.
         ProcessLookupError: if it has ended.
     """
-    if not processes.belongs_to_owner_of(attempt.path, known):
+    if not processes.belongs_to_owner_of(attempt.path, known.pid):
         raise PermissionError
     os.kill(known.pid, number)
 

@@ -109,15 +109,30 @@ def leftover_processes(attempt: Attempt) -> list[int]:
     """
     found = {pid for known in _owners(attempt.record) for pid in processes.session_left(known)}
     token = attempt.record.get("token")
-    mark = f"{RUN_VARIABLE}={token}:".encode()
-    if not isinstance(token, str) or os.environ.get(RUN_VARIABLE, "").startswith(f"{token}:"):
+    if os.environ.get(RUN_VARIABLE, "").startswith(f"{token}:"):
         return sorted(found)  # this process is one of them
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc"):  # only on Linux; elsewhere a daemon is not found
-            data = reading.read_bytes(f"/proc/{name}/environ") if name.isdigit() else None
-            if data and (data.startswith(mark) or b"\0" + mark in data):
+            if name.isdigit() and _has_token(attempt, int(name)):
                 found.add(int(name))
     return sorted(found)
+
+
+def _has_token(attempt: Attempt, pid: int) -> bool:
+    token = attempt.record.get("token")
+    mark = f"{RUN_VARIABLE}={token}:".encode()
+    data = reading.read_bytes(f"/proc/{pid}/environ") if isinstance(token, str) else None
+    return data is not None and (data.startswith(mark) or b"\0" + mark in data)
+
+
+def may_kill(attempt: Attempt, pid: int) -> bool:
+    """Whether a process that a run file names may be killed for it.
+
+    A run file may name any process, and another user may have written it. So the process runs as
+    the user to whom the file belongs, or has the attempt's token in its environment (a file system
+    may show another owner).
+    """
+    return processes.belongs_to_owner_of(attempt.file, pid) or _has_token(attempt, pid)
 
 
 def command_process(attempt: Attempt) -> processes.Process | None:
@@ -146,7 +161,10 @@ def kill_leftover_processes(attempt: Attempt) -> None:
     if any(processes.alive(owner) for owner in _owners(attempt.record)[:1]):
         return
     deadline = time.monotonic() + _PATIENCE_WITH_THE_KILLED
-    while (left := leftover_processes(attempt)) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        left = [pid for pid in leftover_processes(attempt) if may_kill(attempt, pid)]
+        if not left:
+            return
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -156,13 +174,15 @@ def kill_leftover_processes(attempt: Attempt) -> None:
 def kill_orphans(attempt: Attempt) -> bool:
     """Kill what runs of an attempt whose supervisor is dead: its end could not be recorded.
 
-    Returns false if the supervisor lives, or may live.
+    Returns false if the supervisor lives, or may live, or its command must not be killed.
     """
     supervisor = processes.from_json(attempt.record.get("supervisor"))
     if attempt.end is not None or supervisor is None or processes.alive(supervisor) is not False:
         return False
     command = processes.from_json(attempt.record.get("process"))
     if command is not None and processes.alive(command):
+        if not may_kill(attempt, command.pid):
+            return False
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(command.pid, signal.SIGKILL)
     kill_leftover_processes(attempt)

@@ -75,7 +75,7 @@ class LocalLauncher:
         for job in jobs:
             known = self._process(job.token)
             path = self._file(job.token)
-            if known is None or not processes.belongs_to_owner_of(path, known):
+            if known is None or not processes.belongs_to_owner_of(path, known.pid):
                 continue
             if processes.alive(known):
                 with contextlib.suppress(ProcessLookupError, PermissionError):

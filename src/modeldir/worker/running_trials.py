@@ -66,8 +66,9 @@ class RunningTrial:
         if command is None or processes.alive(command) is not True:
             liveness.kill_leftover_processes(last)  # its children may run on
             return None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(command.pid, signal.SIGKILL)
+        if liveness.may_kill(last, command.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(command.pid, signal.SIGKILL)
         return replace(self, pid=command.pid, spawner=None, descriptor=watch(command.pid))
 
 
