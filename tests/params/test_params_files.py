@@ -345,6 +345,13 @@ def test_what_is_written_is_read_again(path: str, values: dict[str, Any]) -> Non
         assert repr(again) == repr(values)
 
 
+@pytest.mark.parametrize("path", ["p.yaml", "p.toml"])
+def test_a_key_that_looks_like_a_comment_can_be_removed(path: str) -> None:
+    """A file whose only `#` is in a key is written without that key, also if nothing is left."""
+    assert saved({"#": False}, path) == {"#": False}
+    assert saved({}, path) == {}
+
+
 def typed(value: object) -> object:
     """The types, which `==` does not tell apart (1, 1.0 and True)."""
     if isinstance(value, dict):

@@ -177,9 +177,9 @@ def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str
         return strict_json.dumps(values, forms) + "\n"
     current = _current(shown)
     has_comments = "#" in current
-    text = _edited(current if has_comments else text.replace("\r\n", "\n"), values, shown)
-    if text:
-        return text
+    edited = _edited(current if has_comments else text.replace("\r\n", "\n"), values, shown)
+    if edited is not None:
+        return edited
     if has_comments:
         raise _comments_lost(shown)
     return str(_language(shown).dumped(values))
@@ -201,8 +201,8 @@ def _holds(text: str, values: Plain, shown: str) -> bool:
     return strict_json.is_written_alike(_from_other(text.replace("\r\n", "\n"), shown), values)
 
 
-def _edited(text: str, values: Plain, shown: str) -> str:
-    """Return a YAML or TOML text with other values, and its comments; "" if that fails.
+def _edited(text: str, values: Plain, shown: str) -> str | None:
+    """Return a YAML or TOML text with other values, and its comments; None if that fails.
 
     It fails if a value has an alias, or if a comment line would be lost: ruamel attaches such a
     comment to the key above it.
@@ -214,8 +214,8 @@ def _edited(text: str, values: Plain, shown: str) -> str:
         result = document.text()
         is_right = _sorted(_from_other(result, shown)) == _sorted(values)
     except Exception:  # noqa: BLE001 - whatever the libraries raise, the values can be written anew
-        return ""
-    return result if is_right and not _comment_lines(text) - _comment_lines(result) else ""
+        return None
+    return result if is_right and not _comment_lines(text) - _comment_lines(result) else None
 
 
 def _update(document: Any, old: Any, new: Any) -> None:
