@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from modeldir.worker.early_stopping import Steps
-from modeldir.worker.outcome import metric_file_stamps
+from modeldir.worker.end_status import metric_file_stamps
 
 LAST = "metrics_val_last_weights.json"
 

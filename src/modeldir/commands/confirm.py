@@ -113,7 +113,7 @@ def as_search(
 
     If another launcher is chosen here, none of the earlier launcher's options are taken over.
     """
-    from modeldir.commands.submit import OPTIONS  # noqa: PLC0415 - after the spawner
+    from modeldir.commands.search_submit import OPTIONS  # noqa: PLC0415 - after the spawner
 
     full, places = Parser(prog="modeldir search"), Parser(prog="modeldir confirm")
     search.configure(full)

@@ -1,7 +1,7 @@
 """Texts that several commands print: errors, labeled entries, paths, what to type next.
 
 Keep imports light: `modeldir show` of one experiment reads no tree of experiments. Texts about
-jobs: `submit.py`; how a search is doing: `monitor/`.
+jobs: `search_submit.py`; how a search is doing: `monitor/`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Options that several commands share: where trials run, and when a worker stops.
 
 This module is imported before the spawner is forked, so it imports nothing heavy at the top. The
-options of launchers: `submit.py`.
+options of launchers: `search_submit.py`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from modeldir._system.shell import quoted, quoted_line
 from modeldir.errors import FolderError, SearchError
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import no_folder_message
-from modeldir.search import pruning
+from modeldir.search import pruner_orders
 from modeldir.search.search import Search
 
 HELP = "Take trials out of their search: not in the table, not made again. Nothing is deleted."
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     for search, record in found:
         folder, mark = search.trials.path(record), search.trials.claims.aside_mark(record)
         aside = search.trials.put_aside(record)
-        pruning.note_removed(search.plan_file, search.trials)
+        pruner_orders.note_removed(search.plan_file, search.trials)
         move, unmark = quoted_line(["mv", aside, folder]), quoted_line(["rm", mark])
         print(f"{record.name} now lies in {aside}\n  to take it back: {move} && {unmark}")
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import assignments_text
 from modeldir.errors import FolderError, SearchError, did_you_mean
-from modeldir.experiment import attempts, experiment, failures
+from modeldir.experiment import attempts, error_lines, experiment
 from modeldir.experiment.experiment import no_folder_message
 from modeldir.metrics import objective
 from modeldir.params import plain_values
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         metavar="CLASS",
-        help="only this class of failure: " + ", ".join(failures.CLASSES),
+        help="only this class of failure: " + ", ".join(error_lines.CLASSES),
     )
     parser.add_argument(
         "--set",
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Mark the trials, or make new ones, and print what to type next."""
-    known = failures.CLASSES
+    known = error_lines.CLASSES
     if arguments.only is not None and arguments.only not in known:
         hint = did_you_mean(arguments.only, known) or "known: " + ", ".join(known)
         raise SearchError(f"--only {arguments.only}: no such class of failure\n  {hint}")

@@ -1,8 +1,8 @@
 """`modeldir search DIR name=domain ... -- COMMAND`: make trials and run them.
 
 `run_search` makes a `Search` from the command line, then runs a worker here, submits workers
-(`submit.py`), or only prints what it would do (`dry_run.py`). The spawner must be forked before
-anything heavy is imported, hence the imports inside functions.
+(`search_submit.py`), or only prints what it would do (`search_dry_run.py`). The spawner must be
+forked before anything heavy is imported, hence the imports inside functions.
 """
 
 from __future__ import annotations
@@ -189,9 +189,9 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
     if arguments.dry_run:
         return _dry_run(search, command, arguments, spawner)
     if is_submitted(arguments):
-        from modeldir.commands import submit  # noqa: PLC0415 - after the spawner, like all below
+        from modeldir.commands import search_submit  # noqa: PLC0415 - after the spawner, like all below
 
-        return submit.run(search, command, arguments)
+        return search_submit.run(search, command, arguments)
     for line in _note_of_launched(search.path):
         print(line, flush=True)
     return _work(search, command, arguments, spawner)
@@ -261,11 +261,11 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
 
 
 def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
-    from modeldir.commands import submit  # noqa: PLC0415
-    from modeldir.commands.dry_run import dry_run  # noqa: PLC0415
+    from modeldir.commands import search_submit  # noqa: PLC0415
+    from modeldir.commands.search_dry_run import dry_run  # noqa: PLC0415
 
-    jobs = submit.trials_at_a_time(search, arguments)
-    preview = submit.preview(search, arguments) if is_submitted(arguments) else []
+    jobs = search_submit.trials_at_a_time(search, arguments)
+    preview = search_submit.preview(search, arguments) if is_submitted(arguments) else []
     typed, code = bool(arguments.command), 0
     if arguments.time_one:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415

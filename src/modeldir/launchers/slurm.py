@@ -2,7 +2,7 @@
 
 It knows a site's limits, a full queue and a controller that does not answer. The rule: use only
 what every site has: `sacct` is missing at some, and the form of `--json` differs. The batch script:
-`slurm_script`; the output of `squeue`: `slurm_queue`.
+`slurm_script`; the output of `squeue`: `squeue_output`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from modeldir._system import files
 from modeldir.errors import CommandError, Problem
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
-from modeldir.launchers.slurm_queue import FORMAT, Queue
 from modeldir.launchers.slurm_script import job_name, output_pattern, read_options, script
+from modeldir.launchers.squeue_output import FORMAT, Queue
 
 _USUAL_ARRAY = 1001  # Slurm's default MaxArraySize
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from modeldir import samplers
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
-from modeldir.experiment import attempts, experiment, failures, repeats
+from modeldir.experiment import attempts, error_lines, experiment, repeats
 from modeldir.experiment.attempts import console_file
 from modeldir.metrics import objective
 from modeldir.search import plan, worker_registry
@@ -105,7 +105,7 @@ def _next(search: Search, outcome: WorkerOutcome) -> str:
     path, again = quoted(search.path), worker_registry.resume_command(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         classes = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
-        if classes.isdisjoint(failures.FIXED_BY_CODE):
+        if classes.isdisjoint(error_lines.FIXED_BY_CODE):
             return f"next: {_retry(search)}   then: {again}"
         last = quoted(search.path / outcome.failed[-1])
         return f"next: modeldir log {last}   then fix it, and: {again}"
@@ -155,7 +155,7 @@ def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
 def how_failed(search: Search, record: TrialRecord) -> tuple[str, str]:
     """Return the class of a trial's failure, and its error without the trial's own name."""
     status = search.trials.status(record)
-    return str(status.failure), failures.masked(_words(status), record.name)
+    return str(status.failure), error_lines.masked(_words(status), record.name)
 
 
 def _words(status: experiment.Status) -> str:
@@ -176,18 +176,18 @@ def _advice(search: Search) -> Iterator[str]:
     classes = {how_failed(search, record)[0] for record in _failed(search)}
     if not classes:
         return
-    if classes <= failures.FIXED_BY_CODE:
+    if classes <= error_lines.FIXED_BY_CODE:
         yield "  they run again once the code, the command or the environment has changed"
         yield f"  as they are: {_retry(search)}"
         return
     others = (
         ""
-        if classes.isdisjoint(failures.FIXED_BY_CODE)
+        if classes.isdisjoint(error_lines.FIXED_BY_CODE)
         else "   (errors also once the code has changed)"
     )
     yield f"  to run them again: {_retry(search)}{others}"
     limit = search.plan.trial_time_limit
-    if failures.TIME_LIMIT in classes and limit is not None:
+    if error_lines.TIME_LIMIT in classes and limit is not None:
         again = f"{worker_registry.resume_command(search.path)} --trial-time-limit {2 * limit:g}s"
         yield f"  with more time than {duration_text(limit)}: then {again}"
 

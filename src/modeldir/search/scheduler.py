@@ -21,7 +21,7 @@ from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
-from modeldir.search import earlier_experiments, inherited_weights, plan, proposals, pruning
+from modeldir.search import earlier_experiments, inherited_weights, plan, proposals, pruner_orders
 from modeldir.search.observations import Observations
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.retries import Retries
@@ -244,13 +244,13 @@ class Scheduler:
         self.begin()
         self.take_in_all()
         self._plan_file.check_base(self.trials)
-        pruning.fill_rungs(self._plan_file, self.trials)
+        pruner_orders.fill_rungs(self._plan_file, self.trials)
 
     def take_in_all(self) -> None:
         self.trials.refresh()
         self.trials.adopt()
         self.tell_sampler()
-        pruning.note_removed(self._plan_file, self.trials)
+        pruner_orders.note_removed(self._plan_file, self.trials)
 
     def tell_sampler(self) -> None:
         """Tell the sampler what has changed: first earlier experiments, then each trial."""

@@ -21,7 +21,7 @@ from modeldir.search import (
     code_state,
     inherited_weights,
     plan,
-    pruning,
+    pruner_orders,
     reused_experiments,
     start_checks,
 )
@@ -194,7 +194,7 @@ class Search:
         for record in self.trials:
             ended = self.trials.status(record).state in attempts.FINAL
             self.trials.folders.mend(record, ended=ended)
-        pruning.fill_rungs(self.plan_file, self.trials)
+        pruner_orders.fill_rungs(self.plan_file, self.trials)
 
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
@@ -237,7 +237,7 @@ class Search:
 
     def judged_by(self, trial: TrialRecord) -> Orders | None:
         """Return by what a trial may be ended early; None where the plan has no pruner."""
-        return pruning.orders_for(self.plan_file, self.trials, trial)
+        return pruner_orders.orders_for(self.plan_file, self.trials, trial)
 
     def setting(self) -> dict[str, Any]:
         """Return everything else that a trial's success depends on, as run files keep it."""

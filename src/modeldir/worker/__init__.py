@@ -7,7 +7,7 @@ Commands make a `Worker` (`worker.py`, start reading there); `search.py` adds `r
     slots.py         what one trial gets: GPUs, threads, a port (visible_gpus.py, gpu_leases.py)
     start_builder.py the command and environment of an attempt, as a `Start` (start_order.py)
     spawner.py       the small process that forks supervisors
-    supervisor.py    keeps one attempt, and records its end (outcome.py, early_stopping.py)
+    supervisor.py    keeps one attempt, and records its end (end_status.py, early_stopping.py)
     preload/         forks trials from a process that has imported what they need
 
 `signals.py` and `worker_limits.py` say when no more trials start. `running_trials.py` and

@@ -1,7 +1,7 @@
 """The reports of a worker when a trial ends, and when the search does.
 
-`worker.py` calls it. How an attempt ended was decided by its supervisor (`outcome.py`); the lines
-come from `monitor/snapshots.py` and `monitor/summary.py`.
+`worker.py` calls it. How an attempt ended was decided by its supervisor (`end_status.py`); the
+lines come from `monitor/snapshots.py` and `monitor/summary.py`.
 """
 
 from __future__ import annotations

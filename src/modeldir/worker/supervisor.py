@@ -4,7 +4,7 @@ The spawner forks a supervisor (`spawner.py`), which calls `supervise`; start re
 `_Attempt`. A supervisor runs one command at a time; when that has ended, its worker may send it
 another. It outlives its worker and does not depend on it: the command's output goes by descriptor
 to `console.log`, its end to the run file, and a worker that is gone changes nothing, unless the
-start is `bound` to it, as inside a cluster's job. How an end is judged: `outcome.py`.
+start is `bound` to it, as inside a cluster's job. How an end is judged: `end_status.py`.
 
 The order of these steps makes it safe to kill any process at any moment:
 
@@ -40,10 +40,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import start_program
-from modeldir.experiment import attempts, failures, liveness
+from modeldir.experiment import attempts, error_lines, liveness
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
-from modeldir.worker import gpu_leases, outcome
+from modeldir.worker import end_status, gpu_leases
 from modeldir.worker.start_order import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ class _Attempt:
         return True
 
     def _run_to_the_end(self) -> None:
-        self.stale = outcome.metric_file_stamps(self.folder)
+        self.stale = end_status.metric_file_stamps(self.folder)
         self.printed_before = _size(self.console)
         events = os.path.join(self.start.folder, attempts.EVENTS)
         self.rendering = SupervisedLogs(events, self.token, self.console, self.printed_before)
@@ -535,7 +535,7 @@ class _Attempt:
     def _keep_time(self) -> None:
         now, limit = self.awake.now, self.start.time_limit
         if limit is not None and self.intent is None and now >= limit:
-            self._stop(failures.TIME_LIMIT, f"ran longer than {limit:g} s")
+            self._stop(error_lines.TIME_LIMIT, f"ran longer than {limit:g} s")
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = None
             _signal_group(self.child, signal.SIGKILL)
@@ -625,8 +625,8 @@ class _Attempt:
             select.select([self.wake], [], [], 0.02)
             _read_signals(self.wake)
 
-    def _evidence(self, status: int) -> outcome.Evidence:
-        return outcome.Evidence(
+    def _evidence(self, status: int) -> end_status.Evidence:
+        return end_status.Evidence(
             folder=self.folder,
             number=self.start.number,
             token=self.token,
@@ -662,7 +662,7 @@ class _Attempt:
             try:
                 self.record = attempts.rewrite(self.record, {**self._judged(status), **finished})
             except OSError as error:
-                if error.errno not in outcome.PASSING or time.monotonic() >= deadline:
+                if error.errno not in end_status.PASSING or time.monotonic() >= deadline:
                     raise
                 if not is_reported:
                     self._report("stuck", why=error)
@@ -676,9 +676,9 @@ class _Attempt:
     def _judged(self, status: int) -> dict[str, Any]:
         """Return how the attempt ended. A failure of our own files is none of the command's."""
         try:
-            return outcome.determine(self._evidence(status))
+            return end_status.determine(self._evidence(status))
         except OSError as error:
-            if error.errno in outcome.PASSING:
+            if error.errno in end_status.PASSING:
                 raise
             reason = f"its metrics could not be kept: {error}"
             return {"status": attempts.INTERRUPTED, "reason": reason}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modeldir.errors import ModeldirError, SearchError
-from modeldir.experiment import attempts, failures
+from modeldir.experiment import attempts, error_lines
 from modeldir.experiment.experiment import Status
 from modeldir.worker import worker_messages
 
@@ -132,7 +132,7 @@ class StopRules:
         """Whether all trials that ended here failed with one error, and no trial ever went well."""
         found = {r.name: self._search.trials.status(r) for r in self._search.trials}
         alike = {
-            failures.error_key(found[name].failure, found[name].last_line)
+            error_lines.error_key(found[name].failure, found[name].last_line)
             for name, state in self.ended.items()
             if state == attempts.FAILED and name in found
         }

@@ -1,7 +1,7 @@
 """Group the failed experiments by error, with the last lines that they printed.
 
 `page_data` calls `failed` and `reasons`, and `modeldir show` calls `last_lines`. The class of an
-error was recorded when the run ended: `experiment.failures`.
+error was recorded when the run ended: `experiment.error_lines`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import reading
-from modeldir.experiment import attempts, failures
+from modeldir.experiment import attempts, error_lines
 from modeldir.logs.screen import rendered
 from modeldir.results.report import encoding
 
@@ -47,7 +47,7 @@ def failed(found: Sequence[ExperimentRow]) -> list[Json]:
 def _error(found: ExperimentRow) -> tuple[str, str]:
     status = found.status
     words = status.last_line or status.reason or ""
-    return status.failure or failures.ERROR, failures.masked(words[:2000], found.path.name)
+    return status.failure or error_lines.ERROR, error_lines.masked(words[:2000], found.path.name)
 
 
 def last_lines(folder: Path) -> list[str]:

@@ -4,7 +4,7 @@
 run file. Evidence counts in this order: first the intent (modeldir itself stopped the command, and
 recorded why), then what the script reported through `Run`, then how the command ended and what it
 left. Nothing here stops or starts anything; the only file written holds metrics that a script has
-printed. Which errors count as the same: `experiment/failures.py`.
+printed. Which errors count as the same: `experiment/error_lines.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from modeldir._system import reading
 from modeldir._system.file_stamps import Stamp, stamp
 from modeldir.errors import MetricsError, did_you_mean
-from modeldir.experiment import attempts, failures
+from modeldir.experiment import attempts, error_lines
 from modeldir.metrics import metric_files, objective, printed_lines
 
 _TAIL = 65536
@@ -105,8 +105,8 @@ def _judged(evidence: Evidence, events: _Events) -> dict[str, Any]:
 
 
 def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
-    if intent["intent"] == failures.TIME_LIMIT:
-        return _failed(failures.TIME_LIMIT, intent["reason"])
+    if intent["intent"] == error_lines.TIME_LIMIT:
+        return _failed(error_lines.TIME_LIMIT, intent["reason"])
     status = attempts.PRUNED if intent["intent"] == attempts.PRUNED else attempts.INTERRUPTED
     return {"status": status, "reason": str(intent["reason"])}
 
@@ -145,17 +145,17 @@ def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
 
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
-    line = failures.last_line(_printed(evidence))
-    if evidence.is_unproven and (-evidence.code in _CRASHES or failures.is_fork_error(line)):
+    line = error_lines.last_line(_printed(evidence))
+    if evidence.is_unproven and (-evidence.code in _CRASHES or error_lines.is_fork_error(line)):
         reason = f"{_died(evidence.code)} as the first that was forked: it runs again, cold"
         return {
             "status": attempts.INTERRUPTED,
             "reason": reason,
             "last_line": line or reason,
-            failures.FORK_FAILED: True,
+            error_lines.FORK_FAILED: True,
         }
     killed = evidence.code == -signal.SIGKILL
-    failure = failures.KILLED if killed else failures.failure_class(line)
+    failure = error_lines.KILLED if killed else error_lines.failure_class(line)
     return _failed(failure, _died(evidence.code), line)
 
 
@@ -178,7 +178,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     if evidence.read is not None and not _keep_printed(evidence, evidence.read):
         reason = f"it ended well but printed no line like {evidence.read!r}"
-        return _failed(failures.NO_METRIC, reason)
+        return _failed(error_lines.NO_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
     if name is None:
@@ -189,9 +189,9 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
         meant = did_you_mean(name, sorted(fresh))
         reason += f"; {meant}" if meant else ""
-        return _failed(failures.NO_METRIC, reason)
+        return _failed(error_lines.NO_METRIC, reason)
     if math.isnan(value):
-        return _failed(failures.NAN, f"{name} is NaN")
+        return _failed(error_lines.NAN, f"{name} is NaN")
     return {"status": attempts.COMPLETED}
 
 

@@ -1,7 +1,7 @@
 """Find out why a training run failed, and the class of the failure, from its last lines.
 
 The worker and the supervisor call `last_line`, and tables `failure_class`. Only text is read here;
-exit codes and signals: `worker/outcome`.
+exit codes and signals: `worker/end_status`.
 """
 
 from __future__ import annotations

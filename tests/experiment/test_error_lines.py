@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from modeldir.experiment.failures import (
+from modeldir.experiment.error_lines import (
     ERROR,
     OUT_OF_MEMORY,
     failure_class,

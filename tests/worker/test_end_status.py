@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modeldir.experiment import attempts
-from modeldir.worker.outcome import Evidence, determine, metric_file_stamps
+from modeldir.worker.end_status import Evidence, determine, metric_file_stamps
 
 BEST = "metrics_eval_best_weights.json"
 LAST = "metrics_eval_last_weights.json"
@@ -331,7 +331,7 @@ def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) ->
         file.seek(0, os.SEEK_END)
         file.write(b"\nval acc: 0.7\n")
     code = (
-        "import resource, sys; from pathlib import Path; from modeldir.worker.outcome import *\n"
+        "import resource, sys; from pathlib import Path; from modeldir.worker.end_status import *\n"
         "limit = 64 << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
         "log = Path(sys.argv[1])\n"
         "found = Evidence(log.parent, 1, '', log, code=0, read='val acc: {accuracy}')\n"
