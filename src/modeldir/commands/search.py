@@ -26,7 +26,7 @@ from modeldir.commands.options import (
     refused,
     slots_of,
 )
-from modeldir.errors import SearchError, SpaceError
+from modeldir.errors import NOTHING_STARTED, SearchError, SpaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -233,6 +233,9 @@ def _search(arguments: argparse.Namespace) -> Search:
         return Search(arguments.dir, domains, **options)
     except SearchError as error:
         raise with_typed_hints(error, domains) from None
+    except OSError as error:
+        what = f"{error.filename or arguments.dir} cannot be written: {error.strerror}"
+        raise SearchError(what, state=NOTHING_STARTED) from error
 
 
 def _note_of_launched(search: Path) -> Iterator[str]:
