@@ -959,9 +959,9 @@ def test_a_folder_that_cannot_be_written_is_one_message(
     if words:
         assert (done.returncode, done.stderr) == (0, "")
     else:
-        why = "experiments/search/.modeldir cannot be written: Permission denied"
+        why = "experiments/search: the search cannot be recorded: you may not write there"
         assert done.returncode == 2
-        assert done.stderr == f"modeldir search: {why}\nNothing was started.\n"
+        assert done.stderr == f"{why}\nNothing was started.\n"
     assert [path.name for path in project.search.iterdir()] == ["params.json"]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from modeldir._system import reading, recorded_numbers
+from modeldir._system import disks, reading, recorded_numbers
+from modeldir.errors import NOTHING_STARTED, CommandError
 
 if TYPE_CHECKING:
     from modeldir.results.experiment_tree import Tree
@@ -48,3 +50,21 @@ def read_tree(folder: Path) -> Tree:
     from modeldir.results import experiment_tree  # noqa: PLC0415 - see above
 
     return experiment_tree.read_tree(folder)
+
+
+def check_writable(folder: Path, what: str) -> None:
+    """Raise an error if a folder cannot be written, before anything starts there.
+
+    A full disk is no reason: the few files that a start needs may find room.
+    """
+    trouble = disks.trouble(folder)
+    if trouble != disks.READ_ONLY:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+        trouble = "you may not write there"
+    raise cannot_record(folder, what, trouble)
+
+
+def cannot_record(folder: object, what: str, why: str) -> CommandError:
+    """Return the error for a run or a search of which no record can be written."""
+    return CommandError(f"{folder}: the {what} cannot be recorded: {why}", state=NOTHING_STARTED)

@@ -18,10 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import disks, files, heartbeat, reading
+from modeldir._system import files, heartbeat, reading
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
+from modeldir.commands.folders import cannot_record, check_writable
 from modeldir.commands.messages import print_stderr
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, liveness, project_settings, provenance
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     one = experiment.Experiment(arguments.dir)
-    _check_disk(one.path)
+    check_writable(one.path, "run")
     hyperparameters = one.params()
     here = Path.cwd()
     command = _command(arguments.command, here, one.path)
@@ -116,20 +117,6 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         is_shown=not arguments.quiet,
     )
     return start, run_file.note(start)
-
-
-def _check_disk(folder: Path) -> None:
-    """Refuse a folder that cannot be written; on a full disk the run file may find room."""
-    trouble = disks.trouble(folder)
-    if trouble != disks.READ_ONLY:
-        if os.access(folder, os.W_OK | os.X_OK):
-            return
-        trouble = "you may not write there"
-    raise CommandError(_cannot_record(folder, trouble), state=NOTHING_STARTED)
-
-
-def _cannot_record(folder: object, why: str) -> str:
-    return f"{folder}: the run cannot be recorded: {why}"
 
 
 def _latest_known(
@@ -276,7 +263,7 @@ class _Following:
         elif report.what == "lost":
             raise FolderBusy(_lost(self._start))
         elif report.what == "refused":
-            raise CommandError(_cannot_record(folder, report.why), state=NOTHING_STARTED)
+            raise cannot_record(folder, "run", report.why)
         elif report.what == "stuck":
             self.is_stuck = True
             print_stderr(worker_messages.stuck(folder, report.why))

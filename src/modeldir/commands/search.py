@@ -26,7 +26,7 @@ from modeldir.commands.options import (
     refused,
     slots_of,
 )
-from modeldir.errors import NOTHING_STARTED, SearchError, SpaceError
+from modeldir.errors import SearchError, SpaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,6 +188,9 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
         raise refused("--time-one: goes with --dry-run")
     if arguments.dry_run:
         return _dry_run(search, command, arguments, spawner)
+    from modeldir.commands.folders import check_writable  # noqa: PLC0415 - after the spawner, too
+
+    check_writable(search.path, "search")
     if is_submitted(arguments):
         from modeldir.commands import search_submit  # noqa: PLC0415 - after the spawner, like all below
 
@@ -233,9 +236,6 @@ def _search(arguments: argparse.Namespace) -> Search:
         return Search(arguments.dir, domains, **options)
     except SearchError as error:
         raise with_typed_hints(error, domains) from None
-    except OSError as error:
-        what = f"{error.filename or arguments.dir} cannot be written: {error.strerror}"
-        raise SearchError(what, state=NOTHING_STARTED) from error
 
 
 def _note_of_launched(search: Path) -> Iterator[str]:
