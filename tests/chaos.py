@@ -166,7 +166,7 @@ class Arena:
             "sampler": "grid",
             "maximize": "accuracy",
             "pruner": "rule:BelowZero",
-            "retries": RETRIES,
+            "max_retries": RETRIES,
             "resume": "--restore_file last",
             "command": "python train.py --model_dir {model_dir} --note={note}",
             "cwd": "../..",
@@ -382,7 +382,7 @@ class Monkey:
         """A worker is there, now and then two."""
         working = len(self.arena.alive())
         if not working or (working == 1 and self.chance.random() < 0.1):
-            self.arena.say(*self.chance.choice([(), ("--no-pilot",)]))
+            self.arena.say(*self.chance.choice([(), ("--no-check",)]))
             self.others["two workers at once"] += working
             time.sleep(self.chance.random() * 0.8)  # a third dies before it has started a trial
 
@@ -607,12 +607,12 @@ class _Quick:
     def until(self, count: int) -> None:
         """Work until so many trials are there."""
         if not self.arena.alive():
-            self.arena.say("--no-pilot")
+            self.arena.say("--no-check")
         deadline = time.monotonic() + _PATIENCE
         while len(trial_folders(self.arena.search)) < count:
             assert time.monotonic() < deadline, self.arena.states()
             if not self.arena.alive():
-                self.arena.say("--no-pilot")
+                self.arena.say("--no-check")
             time.sleep(0.01)
 
     def interrupt(self, number: int) -> None:

@@ -110,12 +110,12 @@ class Round:
         self.place = place / f"{kind}-{seed}"
         self.search = self.place / "search"
         self.journal = self.place / "journal.jsonl"
-        options = ["--cold"] if kind == "cold" else []
+        options = ["--no-preload"] if kind == "cold" else []
         values = ",".join(map(str, range(1, TRIALS + 1)))
         train = [str(place / "env" / "bin" / "python"), str(place / "train.py")]
         modeldir = [sys.executable, "-m", "modeldir"]
         self.command = [*modeldir, "search", str(self.search), f"x={values}", *options]
-        self.command += ["--no-pilot", "--", *train]
+        self.command += ["--no-check", "--", *train]
         self.environment = {
             **os.environ,
             "STARTS_JOURNAL": str(self.journal),

@@ -113,7 +113,7 @@ def _make_project(top: Path) -> None:
     if not (search / ".modeldir" / "trials" / "000006.json").exists():
         raise RuntimeError(done.stdout + done.stderr)
     plan = json.loads((search / "search.json").read_text())
-    _json(search / "search.json", {**plan, "points": "@points.csv", "pruner": "asha"})
+    _json(search / "search.json", {**plan, "try": "@points.csv", "pruner": "asha"})
     (search / "points.csv").write_text("learning_rate,seed\n0.1,1\n0.5,2\n")
     _make_workers(search / ".modeldir")
     for name, text in {
@@ -156,7 +156,7 @@ def _make_workers(home: Path) -> None:
         "workers": ["w1"], "jobs": [], "now": False, "by": "somebody", "asked": "2026-01-01",
     })  # fmt: skip
     _json(home / "jobs" / "t1_0.json", {
-        "launcher": "slurm", "options": {}, "job": {"id": "17"}, "worker": "modeldir work .",
+        "launcher": "slurm", "options": {}, "job": {"id": "17"}, "worker": "modeldir worker .",
         "round": 1, "asked": "2026-01-01T00:00:00.000+00:00", "by": "a", "started": "2026-01-01",
     })  # fmt: skip
     _json(home / "jobs" / "round.1.json", {"base": "t1", "by": "a"})

@@ -74,7 +74,7 @@ def test_damage_of_every_kind_costs_no_trial(arena: chaos.Arena) -> None:
     """Killed all at once, found with half files, another boot, others' pids and other times."""
     chance = random.Random(4)
     while not arena.alive() and not chaos_damage.cut_off(arena.search):
-        arena.say("--no-pilot")  # once more: what ran may just have ended when it was killed
+        arena.say("--no-check")  # once more: what ran may just have ended when it was killed
         wait_until(lambda: {"running", "completed"} <= arena.states().keys(), "some that run")
         arena.kill_all()
     done = {
@@ -141,7 +141,7 @@ def test_where_no_trial_can_be_made_the_running_ones_are_waited_for(tmp_path: Pa
     for value in ("0.1", "0.2"):
         project.write(f"hold.learning_rate_{value}", "")
     claims = project.search / ".modeldir" / "trials"
-    words = ("learning_rate=0.1,0.2,0.3,0.4", "--no-pilot", "-j", "2")
+    words = ("learning_rate=0.1,0.2,0.3,0.4", "--no-check", "-j", "2")
     typed = ("search", "experiments/search", *words, "--", "python", "train.py")
     with chaos.small_disk(claims, "64k") as mounted, project.started_as(*typed) as worker:
         if not mounted:
@@ -195,7 +195,7 @@ def test_a_daemon_of_a_trial_ends_though_its_supervisor_was_killed(
     """
     project = Project(tmp_path, WITH_A_DAEMON)
     project.hold()
-    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", "--", "python")
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-check", "--", "python")
     with project.started_as(*words, "train.py") as worker:
         project.wait_for_starts(1)
         daemon = processes.process(int((tmp_path / "daemon.txt").read_text()))
@@ -351,7 +351,7 @@ def test_the_audit_sees_processes_that_are_left_and_shells_that_were_run(
 def test_every_process_of_a_search_is_found_and_known_by_its_role(arena: chaos.Arena) -> None:
     """What is not found is not killed, and a chaos that misses proves nothing."""
     seen: set[str] = set()
-    worker = arena.say("--no-pilot")
+    worker = arena.say("--no-check")
 
     def look() -> bool:
         found = arena.processes()
@@ -383,7 +383,7 @@ def test_searches_of_one_machine_never_have_one_gpu_at_once(tmp_path: Path) -> N
     ]
     try:
         for arena in arenas:
-            arena.say("--no-pilot")
+            arena.say("--no-check")
         for arena in arenas:
             arena.finish()
             assert arena.audit().problems == []

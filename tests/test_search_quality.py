@@ -128,7 +128,7 @@ def test_auto_chooses_by_budget_pruner_and_what_is_there(
 
 def test_auto_leaves_conditions_and_several_metrics_to_tpe() -> None:
     """Both are what it models; a Gaussian process would have to make up values."""
-    width = {"values": [16, 32], "when": {"deep": True}}
+    width = {"values": [16, 32], "condition": {"deep": True}}
     base = {"learning_rate": 0.1, "width": 16, "deep": False}
     conditional = parse_space({**PLAIN, "deep": [True, False], "width": width}, base, "a test")
     assert choose(conditional, 30, LOSS, EVERYTHING)[0] == "tpe"

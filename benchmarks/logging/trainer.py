@@ -159,7 +159,7 @@ class Benchmark:
         text = f"{ {'event': event, **facts}!r}\n"
         os.write(self._descriptor, text.encode("ascii"))
 
-    def stop_at(self, event: str, **facts: object) -> None:
+    def target(self, event: str, **facts: object) -> None:
         self.tell(event, **facts)
         os.read(self._descriptor, 1)
 
@@ -174,13 +174,13 @@ def lines(started: Started, count: int, benchmark: Benchmark) -> None:
         for number in range(200):
             say(f"warming up {number}")
         sys.stdout.flush()
-        benchmark.stop_at("begin")
+        benchmark.target("begin")
         before, began = own_cpu(), time.perf_counter()
         for line in said:
             say(line)
         sys.stdout.flush()
         wall = time.perf_counter() - began
-        benchmark.stop_at("written", last=said[-1] if kind in started.holds else "")
+        benchmark.target("written", last=said[-1] if kind in started.holds else "")
         benchmark.tell("timed", kind=kind, wall=wall, cpu=own_cpu() - before)
 
 

@@ -4,11 +4,11 @@
 
 Each trial is `train.py`: it reads `params.json` and writes the metrics file. `xargs` runs it on
 folders that were made beforehand; modeldir makes the folders, keeps the output, records how each
-trial ended, and can be killed at any time: with `--cold`, where each trial starts an interpreter,
-and as it is, where all but the first few are forks of a process that has imported what the script
-imports, which it has to find out each time (docs/warm.md). Three questions: what does a trial cost
-among 64 and among 1,000; does it cost the same once 10,000 have ended; and (`--peers`) what does it
-cost others.
+trial ended, and can be killed at any time: with `--no-preload`, where each trial starts an
+interpreter, and as it is, where all but the first few are forks of a process that has imported
+what the script imports, which it has to find out each time (docs/warm.md). Three questions: what
+does a trial cost among 64 and among 1,000; does it cost the same once 10,000 have ended; and
+(`--peers`) what does it cost others.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
 
 
 def by_modeldir_cold(root: Path, trials: int, jobs: int) -> Contender:
-    return by_modeldir(root, trials, jobs, "--cold")
+    return by_modeldir(root, trials, jobs, "--no-preload")
 
 
 def by_modeldir(root: Path, trials: int, jobs: int, *options: str) -> Contender:
@@ -207,7 +207,7 @@ def _grown(root: Path, ended: int, more: int) -> Contender:
         "search",
         str(folder),
         finished_search.DOMAIN,
-        "--no-pilot",
+        "--no-check",
     ]
     options = ["--sampler", "random", "--trials", str(ended + more), "--", "/bin/true"]
 

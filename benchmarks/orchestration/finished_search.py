@@ -21,7 +21,7 @@ def make(folder: Path, ended: int) -> None:
     """Make a search with `count` completed trials, their metrics and their claims."""
     folder.mkdir(parents=True)
     (folder / "params.json").write_text('{\n    "learning_rate": 0.1\n}\n')
-    line = [sys.executable, "-m", "modeldir", "search", str(folder), DOMAIN, "--no-pilot"]
+    line = [sys.executable, "-m", "modeldir", "search", str(folder), DOMAIN, "--no-check"]
     options = ["--sampler", "random", "--trials", "1", "--", "/bin/true"]
     subprocess.run([*line, *options], check=True, stdout=subprocess.DEVNULL)
     home = folder / ".modeldir" / "trials"

@@ -1,4 +1,4 @@
-"""Compare preloaded trials with others: `--cold`, the first search of a script, and a later one.
+"""Compare preloaded trials with others: `--no-preload`, a script's first search, and a later one.
 
     python benchmarks/preload/bench.py [--trials 6] [--rounds 3] [--quick] [--only torch]
 
@@ -6,7 +6,7 @@ The first search of a script runs its first trial without preloading and learns 
 search, in another folder, knows them and imports them before its first trial. The cost of a further
 trial is that of a longer search minus that of a short one. All is measured for one trial at a time,
 in wall and CPU seconds, then for two at a time: with OpenMP's teams waiting asleep (as modeldir has
-it) or with the cores divided among them (`--threads auto`).
+it) or with the cores divided among them (`--threads-per-trial auto`).
 
 The jobs are NumPy with scikit-learn if installed, `import torch`, and one epoch of PyTorch on
 numbers of the size of the digits, if installed. Every search must complete all its trials, a later
@@ -106,7 +106,11 @@ def jobs_here() -> list[Job]:
         found += [
             Job("`import torch`", _whole(TORCH)),
             Job("PyTorch, one epoch", _digits(1)),
-            Job("PyTorch, one epoch, `--threads 1`", _digits(1), ("--threads", "1")),
+            Job(
+                "PyTorch, one epoch, `--threads-per-trial 1`",
+                _digits(1),
+                ("--threads-per-trial", "1"),
+            ),
         ]
     return found
 
@@ -119,7 +123,7 @@ def side_by_side_here() -> list[Job]:
     return [
         Job("as libgomp has it", script, two, ("OMP_WAIT_POLICY=",)),  # it knows no such policy
         Job("asleep, as modeldir has it", script, two),
-        Job("`--threads auto`", script, (*two, "--threads", "auto")),
+        Job("`--threads-per-trial auto`", script, (*two, "--threads-per-trial", "auto")),
     ]
 
 
@@ -142,7 +146,7 @@ class Searches:
                 shutil.rmtree(cache, ignore_errors=True)
 
         values = ",".join(f"0.{number:03}" for number in range(1, trials + 1))
-        options = [*self.job.options, *(["--cold"] if way == "cold" else [])]
+        options = [*self.job.options, *(["--no-preload"] if way == "cold" else [])]
         words = [sys.executable, "-m", "modeldir", "search", folder.name, f"learning_rate={values}"]
         command = [*words, *options, "--", sys.executable, "train.py"]
         command = ["env", f"XDG_CACHE_HOME={cache}", *self.job.variables, *command]

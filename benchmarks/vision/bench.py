@@ -82,7 +82,7 @@ CASES = (
     by_sampler("cmaes:population=3"),
     by_sampler("nsga2:population=3", "--maximize", "accuracy", "--minimize", "loss"),
     replace(
-        by_sampler("pbt:population=3,quantile=0.34,interval=2", "--no-pilot", *ACCURACY),
+        by_sampler("pbt:population=3,quantile=0.34,interval=2", "--no-check", *ACCURACY),
         domains=tuple(WEIGHTS_FIT),
         epochs=20,
         jobs=3,

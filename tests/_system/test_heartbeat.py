@@ -42,7 +42,7 @@ on a busy machine is not.
 """
 QUICK = "0.5"
 """The same where one supervisor is tested, and nobody takes it for dead."""
-RESUME = ("--resume", "--restore_file last", "--no-pilot")
+RESUME = ("--resume", "--restore_file last", "--no-check")
 ONE = ("search", "experiments/search", "learning_rate=0.1", *RESUME, "--", "python", "train.py")
 
 
@@ -284,7 +284,7 @@ def test_who_was_stopped_for_too_long_ends_its_copy_and_writes_nothing_more(
         stopped = list(there.values()) if whole else [supervisor]
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
-        with project.started_as("work", "experiments/search", host="n2") as second:
+        with project.started_as("worker", "experiments/search", host="n2") as second:
             wait_until(lambda: begun(folder, 2), "the second attempt")
             before = (folder / "run.json").read_bytes()
             for pid in stopped:
@@ -315,7 +315,7 @@ def test_of_two_who_take_over_at_once_one_does(project: Project) -> None:
         kill_host(far)
         far.wait()
         project.release()
-        work = ("work", "experiments/search")
+        work = ("worker", "experiments/search")
         with (
             project.started_as(*work) as first,
             project.started_as(*work, host="n2") as second,
@@ -553,7 +553,7 @@ def test_a_trial_shorter_than_a_beat_is_not_touched(folder: Path) -> None:
 
 # -- Jobs ------------------------------------------------------------------------------------------
 
-JOB = ("work", "experiments/search", "--job", "abc_0", "--no-pilot")
+JOB = ("worker", "experiments/search", "--job", "abc_0", "--no-check")
 
 
 def end_of_job(project: Project) -> str | None:
@@ -696,7 +696,7 @@ def test_a_job_that_was_asked_to_stop_while_it_waited_does_not_begin(project: Pr
     assert stopped.code == 0, stopped.out  # no failure, of which its engine would send mails
     assert "asked to stop by `modeldir stop`" in stopped.out
     assert (project.started, (end_of_job(project) or "")[:18]) == ([], "asked to stop by r"[:18])
-    assert project.modeldir("work", "experiments/search", "--job", "abc_1").code == 0
+    assert project.modeldir("worker", "experiments/search", "--job", "abc_1").code == 0
     assert len(project.started) == 1
 
 
@@ -742,7 +742,7 @@ def test_what_makes_no_sense_of_a_job_is_refused(
 ) -> None:
     """Before anything starts."""
     planned(project, 0.1)
-    said = project.modeldir("work", "experiments/search", *words)
+    said = project.modeldir("worker", "experiments/search", *words)
     assert said.code == 2
     assert said.err == snapshot
 
@@ -769,7 +769,7 @@ def test_hosts_that_die_again_and_again_lose_no_trial_and_run_none_beside_itself
     values = [value / 100 for value in range(1, 41)]  # more than end before the last host dies
     project.write("train.py", ALONE)
     planned(project, *values)
-    work = ("work", "experiments/search", "-j", "2", "--no-pilot")
+    work = ("worker", "experiments/search", "-j", "2", "--no-check")
     for _ in range(3):
         with (
             project.started_as(*work, host="n1") as first,

@@ -156,7 +156,7 @@ def test_the_overview_loads_nothing_slow(tmp_path: Path) -> None:
         "stop search",
         "log experiment",
         "synthesize experiment",
-        "search search learning_rate=1,2 --no-pilot -- python train.py",
+        "search search learning_rate=1,2 --no-check -- python train.py",
     ],
 )
 def test_a_command_loads_no_library_that_it_does_not_need(line: str, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_command_loads_no_library_that_it_does_not_need(line: str, tmp_path: P
 
 def test_show_of_a_search_reads_each_of_its_trials_once(project: Project) -> None:
     """One listing of its folder, one reading of what it says: it is most of what `show` takes."""
-    assert project.searches("learning_rate=0.1,0.01", "--no-pilot").code == 0
+    assert project.searches("learning_rate=0.1,0.01", "--no-check").code == 0
     let_it_be_long_ago(project.path / "experiments/search")
     code = (
         "import sys; from modeldir.commands import main; from modeldir.commands import show\n"
@@ -277,14 +277,14 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
         ("search d --slot 2", "--jobs"),
         ("search d --slots=2 --parallel 4", "--jobs --jobs"),
         ("search d --timeout 3h --metric accuracy", "--time-limit --maximize"),
-        ("search d --Learn_From e --n_jobs 2 --gpu 1", "--learn-from --jobs --gpus-per-trial"),
+        ("search d --Warm_Start_From e --n_jobs 2 --gpu 1", "--warm-start-from --jobs --gpus-per-trial"),
         ("search d --one-job --tri 3 --constr x", "--one-job-per-trial --constraint"),
         ("synthesize d --col x --metrics f", "--columns --metrics-file"),
         ("search d --epochs 3 --verbose --batch_size 32 --gres gpu", ""),
         ("synthesize d --slots 3", ""),
         ("synthesize d --tpo 3", "--top"),
         ("export d --to excel", ""),
-        ("work", ""),
+        ("worker", ""),
     ],
 )
 def test_argparse_s_own_errors_name_the_nearest(

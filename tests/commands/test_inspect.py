@@ -208,7 +208,7 @@ def test_a_note_on_a_search() -> None:
     script = (
         "import json, sys; json.dump({'accuracy': 1}, open(sys.argv[1] + '/" + EVAL + "', 'w'))"
     )
-    command = ["--no-pilot", "--", sys.executable, "-c", script, "{model_dir}"]
+    command = ["--no-check", "--", sys.executable, "-c", script, "{model_dir}"]
     assert typed("search", "s", "width=1,2", "-m", "as it was", *command).returncode == 0
     for _ in range(2):  # what it wrote is replaced
         done = typed("synthesize", "s")

@@ -23,7 +23,7 @@ from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.search import worker_registry
 
-SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "--no-pilot")
+SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "--no-check")
 SEARCH = ("search", "experiments/search", *SIX, "--", "python", "train.py")
 
 
@@ -64,7 +64,7 @@ if name in ("learning_rate_0.1", "learning_rate_0.2"):
 """
     script = PLAIN.replace("while os.path.exists", f"{slow}while os.path.exists", 1)
     project.write("train.py", script)
-    words = ("learning_rate=0.1,0.2,0.3", "--no-pilot", "-j", "3", "--trial-time-limit", "1.5s")
+    words = ("learning_rate=0.1,0.2,0.3", "--no-check", "-j", "3", "--trial-time-limit", "1.5s")
     said = project.searches(*words, limit=60)
     assert project.plan()["trial_time_limit"] == "1.5s"
     assert said.code == 1
@@ -90,60 +90,60 @@ def test_many_failures_stop_the_search(project: Project) -> None:
 
 
 def test_a_failed_trial_is_run_again_as_often_as_was_said(project: Project) -> None:
-    """`--retries 2`: three attempts, each recorded; then it stays failed."""
+    """`--max-retries 2`: three attempts, each recorded; then it stays failed."""
     project.write("fail.learning_rate_0.1", "")
-    said = project.searches("learning_rate=0.1,0.2", "--no-pilot", "--retries", "2")
+    said = project.searches("learning_rate=0.1,0.2", "--no-check", "--max-retries", "2")
     assert project.started.count("learning_rate_0.1") == 3
     assert said.code == 1
     folder = project.search / "learning_rate_0.1"
     assert [attempts.read(folder, number).end for number in (1, 2, 3)] == ["failed"] * 3
-    assert project.searches("learning_rate=0.1,0.2", "--retries", "2").code == 1
+    assert project.searches("learning_rate=0.1,0.2", "--max-retries", "2").code == 1
     assert project.started.count("learning_rate_0.1") == 3
 
 
 def test_a_reached_metric_ends_the_search(project: Project) -> None:
     """Once accuracy has 0.75 nothing more is started, also not by the next command."""
-    words = (*SIX, "--maximize", "accuracy", "--stop-at", "0.75")
-    said = project.searches("learning_rate=0.6,0.5,0.2,0.1", "--no-pilot", *words[2:])
+    words = (*SIX, "--maximize", "accuracy", "--target", "0.75")
+    said = project.searches("learning_rate=0.6,0.5,0.2,0.1", "--no-check", *words[2:])
     assert "accuracy 0.8 has reached 0.75: no more trials are started" in said.lines
     assert said.lines[-1] == "next: modeldir synthesize experiments/search"
     assert project.ended == ["learning_rate_0.6", "learning_rate_0.5", "learning_rate_0.2"]
     assert said.code == 0
     said = project.searches(*SIX)
     assert "has reached 0.75" in said.lines[1]
-    again = "modeldir search experiments/search --stop-at none"
+    again = "modeldir search experiments/search --target none"
     assert said.lines[2:4] == [
         "nothing was started: 3 completed",
-        f"  stop_at 0.75 is reached; 3 of 6 not started; to continue: {again}",
+        f"  target 0.75 is reached; 3 of 6 not started; to continue: {again}",
     ]
     shown = project.modeldir("show", "experiments/search").lines
-    assert "limits   stop_at 0.75" in shown
-    assert "trials   3 completed, 3 not started: stop_at 0.75 is reached" in shown
+    assert "limits   target 0.75" in shown
+    assert "trials   3 completed, 3 not started: target 0.75 is reached" in shown
     watched = project.modeldir("watch", "experiments/search").lines[0]
-    assert watched == "experiments/search: 3 of 6; 3 not started: stop_at 0.75 is reached"
+    assert watched == "experiments/search: 3 of 6; 3 not started: target 0.75 is reached"
     assert len(project.ended) == 3
     done = project.modeldir(*again.split()[1:])
-    assert done.lines[0] == "plan: stop_at: 0.75 -> none"
+    assert done.lines[0] == "plan: target: 0.75 -> none"
     assert len(project.ended) == 6
 
 
 def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Project) -> None:
     """Whoever types one should not be surprised by it a week later."""
-    words = ("--retries", "1", "--trial-time-limit", "1h")
+    words = ("--max-retries", "1", "--trial-time-limit", "1h")
     said = project.searches("learning_rate=0.1", *words)
     assert said.lines[:2] == [
         "plan: trial_time_limit: 1h (kept; --trial-time-limit none takes it out)",
-        "plan: retries: 1 (kept; --retries none takes it out)",
+        "plan: retries: 1 (kept; --max-retries none takes it out)",
     ]
     shown = project.modeldir("show", "experiments/search").lines
     assert "limits   trial_time_limit 1h, retries 1" in shown
     assert project.searches(*words).lines[0].startswith("nothing left")
-    said = project.searches("--retries", "2", "--trial-time-limit", "none")
+    said = project.searches("--max-retries", "2", "--trial-time-limit", "none")
     assert said.lines[:2] == [
         "plan: trial_time_limit: 1h -> none",
-        "plan: retries: 1 -> 2 (kept; --retries none takes it out)",
+        "plan: retries: 1 -> 2 (kept; --max-retries none takes it out)",
     ]
-    assert project.plan()["retries"] == 2
+    assert project.plan()["max_retries"] == 2
     assert "trial_time_limit" not in project.plan()
 
 
@@ -160,8 +160,8 @@ def test_what_is_left_of_a_grid_is_shown(project: Project) -> None:
 def test_failures_of_before_are_told(project: Project) -> None:
     """They make the exit code 1, also of a worker under which all went well."""
     project.write("fail.learning_rate_0.1", "")
-    project.searches("learning_rate=0.1,0.2", "--no-pilot")
-    said = project.searches("learning_rate=0.3", "--no-pilot")
+    project.searches("learning_rate=0.1,0.2", "--no-check")
+    said = project.searches("learning_rate=0.3", "--no-check")
     assert said.code == 1
     assert said.lines[-6:-2] == [
         "1 completed",
@@ -175,7 +175,7 @@ def test_a_metric_that_another_worker_reached_ends_the_search(project: Project) 
     """Who works on it looks at all trials, not only at his own."""
     project.write("train.py", PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
     project.write("hold.learning_rate_0.6", "")
-    limits = ("--maximize", "accuracy", "--stop-at", "0.75", "--no-pilot")
+    limits = ("--maximize", "accuracy", "--target", "0.75", "--no-check")
     words = ("search", "experiments/search", "learning_rate=0.6,0.1,0.5,0.4,0.3", *limits)
     with project.started_as(*words, "--", "python", "train.py") as slow:
         project.wait_for_starts(1)
@@ -197,8 +197,8 @@ def test_limits_that_make_no_sense_are_refused(
             ("--time-limit", "soon"),
             ("--trial-time-limit", "5 minutes"),
             ("--max-failures", "0"),
-            ("--retries", "-1"),
-            ("--stop-at", "0.9"),
+            ("--max-retries", "-1"),
+            ("--target", "0.9"),
         )
     ]
     assert [each.code for each in said] == [2] * 5
@@ -466,7 +466,7 @@ def test_retry_runs_failed_trials_again(project: Project) -> None:
     """All of them, those of one class, or one that is named, also a completed one."""
     for value in ("0.1", "0.01"):
         project.write(f"fail.learning_rate_{value}", "")
-    project.searches("learning_rate=0.1,0.01,0.001", "--no-pilot")
+    project.searches("learning_rate=0.1,0.01,0.001", "--no-check")
     assert project.modeldir("retry", "experiments/search", "--only", "out-of-memory").lines == [
         "no trial of experiments/search has failed by out-of-memory: there is nothing to run again"
     ]
@@ -491,18 +491,18 @@ def test_retry_runs_failed_trials_again(project: Project) -> None:
 def test_how_to_go_on_is_said_with_the_options_of_the_last_worker(project: Project) -> None:
     """Two side by side, and everybody names them: the search, show, watch, stop and retry."""
     project.hold()
-    words = (*SEARCH[:-3], "-j", "2", "--threads", "1", *SEARCH[-3:])
+    words = (*SEARCH[:-3], "-j", "2", "--threads-per-trial", "1", *SEARCH[-3:])
     with project.started_as(*words) as worker:
         project.wait_for_starts(2)
         worker.send_signal(signal.SIGTERM)
         assert worker.stdout is not None
         last = worker.stdout.read().splitlines()[-1]
-    again = "next: modeldir search experiments/search -j 2 --threads 1"
+    again = "next: modeldir search experiments/search -j 2 --threads-per-trial 1"
     assert last == f"{again}   resumes: 6 to come"
     said = [project.modeldir(word, "experiments/search") for word in ("show", "watch", "stop")]
     project.release()
     project.write("fail.learning_rate_0.1", "")
-    project.searches(*SIX, "-j", "2", "--threads", "1")
+    project.searches(*SIX, "-j", "2", "--threads-per-trial", "1")
     said.append(project.modeldir("retry", "experiments/search"))
     assert [each.lines[-1].partition("   ")[0] for each in said] == [again] * 4
 
@@ -510,7 +510,7 @@ def test_how_to_go_on_is_said_with_the_options_of_the_last_worker(project: Proje
 def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
     """Whoever works on the search takes the trial, without being started anew."""
     project.write("fail.learning_rate_0.1", "")
-    words = ("learning_rate=0.1,0.2,0.3", "--no-pilot")
+    words = ("learning_rate=0.1,0.2,0.3", "--no-check")
     with project.started_as(
         "search",
         "experiments/search",
@@ -531,7 +531,7 @@ def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
 @pytest.mark.parametrize("wish", ["a retry", "a larger plan"])
 def test_a_wish_reaches_a_worker_that_has_a_free_slot(project: Project, wish: str) -> None:
     """Though another trial runs on and on: it does not have to end first."""
-    words = ("learning_rate=0.1,0.2", "--no-pilot", "-j", "2", "--", "python", "train.py")
+    words = ("learning_rate=0.1,0.2", "--no-check", "-j", "2", "--", "python", "train.py")
     project.write("train.py", PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
     project.write("fail.learning_rate_0.1", "")
     project.write("hold.learning_rate_0.2", "")
@@ -554,10 +554,10 @@ def test_a_wish_reaches_a_worker_that_has_a_free_slot(project: Project, wish: st
 def test_what_is_told_of_a_trial_that_ran_again_is_its_last_attempt(project: Project) -> None:
     """A worker with a second slot looks at it once more before the attempt has begun."""
     project.write("fail.learning_rate_0.1", "")
-    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    project.searches("learning_rate=0.1,0.2", "--no-check")
     (project.path / "fail.learning_rate_0.1").unlink()
     project.modeldir("retry", "experiments/search")
-    said = project.searches("learning_rate=0.1,0.2", "--no-pilot", "-j", "2")
+    said = project.searches("learning_rate=0.1,0.2", "--no-check", "-j", "2")
     assert "completed    learning_rate_0.1  accuracy 0.9" in said.out
     assert "1 completed" in said.lines
     assert said.code == 0
@@ -566,7 +566,7 @@ def test_what_is_told_of_a_trial_that_ran_again_is_its_last_attempt(project: Pro
 def test_retry_with_other_values_makes_new_trials(project: Project) -> None:
     """Values never change under a name: a new trial, which says what it is a retry of."""
     project.write("fail.learning_rate_0.1", "")
-    project.searches("learning_rate=0.1,0.01", "--no-pilot")
+    project.searches("learning_rate=0.1,0.01", "--no-check")
     said = project.modeldir("retry", "experiments/search", "--set", "batch_size=8")
     name = "learning_rate_0.1__batch_size_8"
     assert said.lines[0] == f"{name} will run: learning_rate_0.1 with batch_size 8"
@@ -585,7 +585,7 @@ def test_retry_with_other_values_makes_new_trials(project: Project) -> None:
 
 def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> None:
     """Its folder lies aside; the grid counts it as done; one removed by hand is made again."""
-    project.searches("learning_rate=0.1,0.2,0.3", "--no-pilot")
+    project.searches("learning_rate=0.1,0.2,0.3", "--no-check")
     said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
     aside = project.path / said.lines[0].rpartition(" lies in ")[2]
     assert (aside / "metrics_eval_best_weights.json").exists()
@@ -600,7 +600,7 @@ def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> No
 
 def test_a_removal_that_was_cut_short_is_finished_when_said_again(project: Project) -> None:
     """It was out of the search, and its folder lay there still."""
-    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    project.searches("learning_rate=0.1,0.2", "--no-check")
     (project.search / ".modeldir/trials/000002.aside").touch()
     said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
     assert said.code == 0, said.err
@@ -611,7 +611,7 @@ def test_a_removal_that_was_cut_short_is_finished_when_said_again(project: Proje
 
 def test_a_removed_trial_comes_back_by_the_line_that_is_said(project: Project) -> None:
     """Two files are moved, and it is a trial as before."""
-    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    project.searches("learning_rate=0.1,0.2", "--no-check")
     said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
     line = said.lines[1].removeprefix("  to take it back: ")
     subprocess.run(["sh", "-c", line], cwd=project.path, check=True)
@@ -627,7 +627,7 @@ def test_what_cannot_be_retried_or_removed_is_refused(
 ) -> None:
     """A class that there is not, a name that there is not, a folder that is no trial."""
     project.write("fail.learning_rate_0.1", "")
-    project.searches("learning_rate=0.1", "--no-pilot")
+    project.searches("learning_rate=0.1", "--no-check")
     project.params("experiments/base_model", learning_rate=1)
     lines = [
         ("retry", "experiments/search", "--only", "out-of-memry"),
@@ -658,7 +658,7 @@ def test_a_running_trial_is_neither_removed_nor_retried(project: Project) -> Non
 
 def test_a_wish_survives_a_kill(project: Project) -> None:
     """Killed in the wished attempt: it is interrupted, and runs again as any other."""
-    project.searches("learning_rate=0.1", "--no-pilot")
+    project.searches("learning_rate=0.1", "--no-check")
     project.modeldir("retry", "experiments/search/learning_rate_0.1")
     project.hold()
     with project.started_as("search", "experiments/search") as worker:

@@ -118,7 +118,7 @@ def test_a_script_beside_the_training_never_changes_its_status(lab: Lab) -> None
     assert not (lab.base / "attempts").exists()
 
 
-SAYS = "{} is recorded beside the training, as {}; if it trains: --training\n"
+SAYS = "{} is recorded beside the training, as {}; if it trains: --as-training\n"
 
 
 @pytest.mark.parametrize(
@@ -153,12 +153,12 @@ def test_which_script_is_the_training(lab: Lab, end: str, script: str, recorded:
 
 
 def test_the_user_has_the_last_word_on_what_trains(lab: Lab) -> None:
-    """`--training`; from then on the script is known."""
+    """`--as-training`; from then on the script is known."""
     lab.write("test_widths.py", "print('ran')\n")
     command = "python test_widths.py"
     assert lab.runs(command=command).err == SAYS.format("test_widths.py", "test_widths.run.json")
     said = "test_widths.py is the training, as attempt 1; what lay there goes to attempts/\n"
-    assert lab.runs("--training", command=command).err == said
+    assert lab.runs("--as-training", command=command).err == said
     assert lab.runs(command=command).err == ""
     assert status(lab.base).attempt == 2
 

@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_trials_whatever_slots_and_restarts(tmp_pat
 
 def test_a_finite_space_is_searched_at_random_without_repeats(project: Project) -> None:
     """Asked for more trials than there are points, random search ends when all were tried."""
-    done = project.searches("batch_size=int:1,3", "--trials", "9", "-j", "2", "--no-pilot")
+    done = project.searches("batch_size=int:1,3", "--trials", "9", "-j", "2", "--no-check")
     assert done.code == 0
     assert sorted(point["batch_size"] for point in points(project).values()) == [1, 2, 3]
 
@@ -92,7 +92,7 @@ def test_trials_run_side_by_side(project: Project) -> None:
     """With three slots all three trials are running before any of them has ended."""
     project.hold()
     with project.started_as(
-        "search", "experiments/search", *THREE, "-j", "3", "--no-pilot", "--", "python", "train.py"
+        "search", "experiments/search", *THREE, "-j", "3", "--no-check", "--", "python", "train.py"
     ) as worker:
         assert sorted(project.wait_for_starts(3)) == list(ALL)
         assert set(project.trials().values()) == {"running"}
@@ -155,18 +155,18 @@ def test_metrics_are_read_from_printed_lines(project: Project) -> None:
         "prints.py", "import sys\nprint('val acc:  0.5')\nprint('val acc: ' + sys.argv[1])\n"
     )
     done = project.searches(
-        *THREE, "--read", "val acc: {accuracy}", command="python prints.py {learning_rate}"
+        *THREE, "--metrics", "val acc: {accuracy}", command="python prints.py {learning_rate}"
     )
     assert done.code == 0, done.err
     assert "best: experiments/search/learning_rate_0.1  accuracy 0.1" in done.lines
-    assert project.plan()["read"] == "val acc: {accuracy}"
+    assert project.plan()["metrics"] == "val acc: {accuracy}"
 
 
 def test_a_printed_line_that_never_comes_is_a_failure(project: Project) -> None:
-    """A typo in --read must not leave trials that look completed and have no metrics."""
+    """A typo in --metrics must not leave trials that look completed and have no metrics."""
     project.write("prints.py", "print('accuracy is 0.5')\n")
     done = project.searches(
-        "learning_rate=0.1", "--read", "val acc: {accuracy}", command="python prints.py"
+        "learning_rate=0.1", "--metrics", "val acc: {accuracy}", command="python prints.py"
     )
     assert done.code == 1
     assert project.trials() == {"learning_rate_0.1": "failed"}
@@ -298,25 +298,25 @@ def test_a_dry_run_says_what_auto_chose_and_what_other_folders_give(project: Pro
     assert project.modeldir(*words).code == 0
     done = project.searches(
         "learning_rate=log_uniform:1e-5,1e-1", "--trials", "5", "--maximize", "accuracy",
-        "--learn-from", "experiments/first", "--reuse", "experiments/first", "--dry-run",
+        "--warm-start-from", "experiments/first", "--reuse", "experiments/first", "--dry-run",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "sampler tpe, by auto: it learns from the first trial on" in done.out
-    assert "learn_from ../first: " in done.out
+    assert "warm_start_from ../first: " in done.out
     assert "reuse ../first: " in done.out
 
 
 def test_a_search_whose_space_has_no_more_says_so(project: Project) -> None:
     """Three trials where thirty were asked for are no mistake, but a surprise."""
     done = project.searches(
-        "batch_size=int:1,3", "--sampler", "random", "--trials", "30", "--no-pilot"
+        "batch_size=int:1,3", "--sampler", "random", "--trials", "30", "--no-check"
     )
     assert "3 points of 30 asked for: the sampler has no more in this space" in done.lines
 
 
 def test_a_search_cannot_learn_from_itself(project: Project) -> None:
     """Its own trials count already."""
-    for option in ("--learn-from", "--reuse"):
+    for option in ("--warm-start-from", "--reuse"):
         done = project.searches("learning_rate=0.1,0.2", option, "experiments/search")
         assert done.code == 2
         assert "is the search's own folder" in done.err
@@ -580,7 +580,7 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
         said = worker.stdout.read().splitlines()
         assert worker.wait(LIMIT) == 0
     waits = "the others wait until the first has read learning_rate, or has a metric"
-    assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-pilot they do not"]
+    assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-check they do not"]
 
 
 def test_a_metric_that_is_misspelled_is_noticed_at_the_first_metrics(tmp_path: Path) -> None:
@@ -597,7 +597,7 @@ def test_a_metric_that_is_misspelled_is_noticed_at_the_first_metrics(tmp_path: P
 
 
 def test_a_metric_that_comes_only_at_the_end_may_be_called_as_nothing_else(tmp_path: Path) -> None:
-    """Without a name nearby it is waited for; and with one `--no-pilot` waits."""
+    """Without a name nearby it is waited for; and with one `--no-check` waits."""
     script = BY_ITSELF + (
         "params.learning_rate\nsave(0.1)\ntime.sleep(1.5)\n"
         "json.dump({'bleu': 1.5, 'accuracies': 1.5},"
@@ -607,13 +607,13 @@ def test_a_metric_that_comes_only_at_the_end_may_be_called_as_nothing_else(tmp_p
     assert project.searches("learning_rate=0.1,0.01", "--maximize", "bleu").code == 0
     words = ("search", "experiments/other", "learning_rate=0.1", "--maximize", "accuracies")
     project.params("experiments/other", learning_rate=0.5)
-    done = project.modeldir(*words, "--no-pilot", "--", "python", "train.py")
+    done = project.modeldir(*words, "--no-check", "--", "python", "train.py")
     assert done.code == 0, done.out
 
 
 def test_trials_that_have_the_metric_that_is_named_now_are_pointed_out(project: Project) -> None:
     """They failed for want of another one: whether they run again is the user's to say."""
-    done = project.searches("learning_rate=0.1,0.01", "--maximize", "acuracy", "--no-pilot")
+    done = project.searches("learning_rate=0.1,0.01", "--maximize", "acuracy", "--no-check")
     assert done.code == 1
     assert "wrote no 'acuracy'; metrics found: accuracy, loss; did you mean 'accuracy'?" in done.out
     done = project.searches("--maximize", "accuracy")
@@ -624,9 +624,9 @@ def test_trials_that_have_the_metric_that_is_named_now_are_pointed_out(project: 
 
 
 def test_without_the_pilot_such_a_search_runs(tmp_path: Path) -> None:
-    """--no-pilot is for scripts that read a name only for some values."""
+    """--no-check is for scripts that read a name only for some values."""
     project = Project(tmp_path, WITH_PARAMS)
-    done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "--no-pilot", "-j", "2")
+    done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "--no-check", "-j", "2")
     assert done.code == 0
     assert len(project.started) == 4
 
@@ -715,7 +715,7 @@ def test_with_rebase_the_search_goes_on_with_the_new_base(project: Project) -> N
     """The old trials stay as they are; all points are tried again with the new base."""
     project.searches("learning_rate=0.1")
     project.params("experiments/search", learning_rate=0.5, batch_size=32)
-    done = project.searches("learning_rate=0.01", "--rebase")
+    done = project.searches("learning_rate=0.01", "--accept-new-base")
     assert done.code == 0
     assert "base config changed (batch_size: 16 -> 32); new trials use the new one" in done.lines
     sizes = {
@@ -835,7 +835,7 @@ def test_every_problem_of_a_plan_is_said_at_once(
         "maximize": "accuracy",
         "minimize": "loss",
         "command": "python 'train.py",
-        "read": "no placeholder",
+        "metrics": "no placeholder",
         "resume": ["--restore_file"],
     }
     project.write("experiments/search/search.json", json.dumps(plan))
@@ -891,7 +891,7 @@ def test_a_wrong_command_line_is_one_message(
     [
         ((), "command: "),
         (("-m", "caf\udce9"), "note: "),
-        (("--read", "acc\udcff: {accuracy}"), "read: "),
+        (("--metrics", "acc\udcff: {accuracy}"), "read: "),
         (("--resume", "--from \udcff"), "resume: "),
         (("--reuse", "other\udcff"), "reuse: "),
         (("--dry-run",), "command: "),
@@ -915,8 +915,8 @@ def test_what_is_not_utf_8_is_refused_before_anything_is_made(
 def test_a_search_below_a_folder_that_is_not_utf_8(tmp_path: Path) -> None:
     """What its plan says of folders is relative: it runs, and goes on."""
     project = Project(tmp_path / "caf\udce9")
-    assert project.searches("learning_rate=0.1", "--no-pilot").code == 0
-    assert project.searches("learning_rate=0.2", "--no-pilot").code == 0
+    assert project.searches("learning_rate=0.1", "--no-check").code == 0
+    assert project.searches("learning_rate=0.2", "--no-check").code == 0
     assert len(project.started) == 2
 
 
@@ -1173,7 +1173,7 @@ def test_a_search_that_stops_prints_how_many_trials_still_run(project: Project) 
         "    time.sleep(0.05)\n"
         "raise SystemExit('bad argument')\n",
     )
-    done = project.searches(NINE, "--no-pilot", "-j", "2", command="python other.py")
+    done = project.searches(NINE, "--no-check", "-j", "2", command="python other.py")
     at = done.lines.index(SAME_ERROR + "bad argument")
     assert done.lines[at + 2] == "  1 trial is still running and will finish"
     assert len(project.trials()) == 4
@@ -1187,13 +1187,13 @@ def test_errors_that_differ_only_in_the_trial_name_are_the_same(project: Project
     assert len(project.trials()) == 3
 
 
-@pytest.mark.parametrize("retries", ["0", "1"])
+@pytest.mark.parametrize("max_retries", ["0", "1"])
 def test_run_again_a_search_whose_first_trials_failed_continues(
     project: Project, retries: str
 ) -> None:
     """If something was fixed, the three failed trials run first and show whether it helps."""
     project.write("other.py", "raise SystemExit('bad argument')")
-    project.searches(NINE, "--retries", retries, command="python other.py")
+    project.searches(NINE, "--max-retries", retries, command="python other.py")
     project.write("other.py", "raise SystemExit('still bad')")
     done = project.searches(NINE, command="python other.py")
     assert SAME_ERROR + "still bad" in done.lines
@@ -1211,7 +1211,7 @@ def test_three_that_fail_each_in_its_way_stop_nothing(project: Project) -> None:
     assert len(project.trials()) == 5
     odd = "import sys\n[][0] if sys.argv[2][-1] == '2' else 1 / 0"
     other = Project(project.path / "other", odd)
-    other.searches("learning_rate=0.1,0.2,0.3,0.4,0.5", "--no-pilot")
+    other.searches("learning_rate=0.1,0.2,0.3,0.4,0.5", "--no-check")
     assert list(other.trials().values()) == ["failed"] * 5
 
 
@@ -1266,7 +1266,9 @@ def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     done = project.searches("learning_rate=0.1,0.2")
     assert done.code == 0
     assert "note: no metrics were found" in done.out
-    done = project.searches("--read", "hi: {accuracy}")  # what is there has completed all the same
+    done = project.searches(
+        "--metrics", "hi: {accuracy}"
+    )  # what is there has completed all the same
     (line,) = [line for line in done.lines if "modeldir retry" in line]
     assert line.endswith(" by: modeldir retry experiments/search/*_*")
     trials = [str(path) for path in project.search.glob("*_*")]

@@ -48,23 +48,23 @@ TYPED = (
     "learning_rate=0.1,0.01",
     "batch_size=64,32",
     "dropout=uniform:0,0.5,step=0.5",
-    *("--when", "momentum:optimizer=sgd"),
+    *("--condition", "momentum:optimizer=sgd"),
     *("--zip", "learning_rate,batch_size"),
     *("--constraint", "batch_size * accumulate <= 32 or dropout == 0"),
-    *("--point", "momentum=0.9,dropout=0.5"),
+    *("--try", "momentum=0.9,dropout=0.5"),
     *("--sampler", "grid"),
 )
 PLAN: dict[str, Any] = {
     "space": {
         "optimizer": ["adam", "sgd"],
-        "momentum": {"values": [0.5, 0.9], "when": {"optimizer": "sgd"}},
+        "momentum": {"values": [0.5, 0.9], "condition": {"optimizer": "sgd"}},
         "learning_rate": [0.1, 0.01],
         "batch_size": [64, 32],
         "dropout": {"uniform": [0, 0.5], "step": 0.5},
     },
     "zip": [["learning_rate", "batch_size"]],
     "constraints": ["batch_size * accumulate <= 32 or dropout == 0"],
-    "points": [{"momentum": 0.9, "dropout": 0.5}],
+    "try": [{"momentum": 0.9, "dropout": 0.5}],
     "sampler": "grid",
 }
 
@@ -93,7 +93,7 @@ def test_a_space_with_all_of_it_is_searched_whole_and_once(
         trial, values = read(folder), read(folder.with_name("params.json"))
         assert values == {**BASE, **trial["point"]}
         assert ("momentum" in trial["point"]) == (values["optimizer"] == "sgd")
-        assert trial["sampler"] == ("points" if trial["number"] == 1 else "grid")
+        assert trial["sampler"] == ("try" if trial["number"] == 1 else "grid")
     again = project.searches()
     assert again.lines[0] == f"nothing left to run: {len(in_order(project))} completed"
     assert project.modeldir("show", "experiments/search").out == snapshot(name="show")
@@ -116,14 +116,14 @@ def test_the_file_the_command_line_and_python_give_the_same_trials(
             python.search,
             space={
                 "optimizer": ["adam", "sgd"],
-                "momentum": space.choice([0.5, 0.9], when={"optimizer": "sgd"}),
+                "momentum": space.choice([0.5, 0.9], condition={"optimizer": "sgd"}),
                 "learning_rate": [0.1, 0.01],
                 "batch_size": (64, 32),
                 "dropout": space.uniform(0, 0.5, step=0.5),
             },
             zip=[("learning_rate", "batch_size")],
             constraints="batch_size * accumulate <= 32 or dropout == 0",
-            points=[{"momentum": 0.9, "dropout": 0.5}],
+            try_=[{"momentum": 0.9, "dropout": 0.5}],
             sampler=sampler,
             trials=6,
             seed=7,
@@ -135,7 +135,7 @@ def test_the_file_the_command_line_and_python_give_the_same_trials(
         assert in_order(typed) == in_order(filed) == in_order(python)
         assert typed.trials().keys() == filed.trials().keys() == python.trials().keys()
         assert len(in_order(typed)) == 6
-        keys = ("space", "zip", "points", "constraints")
+        keys = ("space", "zip", "try", "constraints")
         plans = [[each.plan()[key] for key in keys] for each in doors.values()]
         assert plans[0] == plans[1] == plans[2]
 
@@ -145,8 +145,8 @@ def test_points_come_first_whatever_the_sampler_and_after_any_restart(
     project: Project, sampler: str
 ) -> None:
     """One trial, then two more, then the rest: in the plan's order, each once."""
-    typed = ("learning_rate=0.1,0.2,0.3,0.4", "dropout=0,0.1", "--point", "learning_rate=0.3",
-             "--point", "learning_rate=0.2,dropout=0.1", "--point", "dropout=0.1",
+    typed = ("learning_rate=0.1,0.2,0.3,0.4", "dropout=0,0.1", "--try", "learning_rate=0.3",
+             "--try", "learning_rate=0.2,dropout=0.1", "--try", "dropout=0.1",
              "--sampler", sampler)  # fmt: skip
     for trials in ("1", "3", "8"):
         assert project.searches(*typed, "--trials", trials).code == 0
@@ -155,7 +155,7 @@ def test_points_come_first_whatever_the_sampler_and_after_any_restart(
     assert len(found) == len({str(point) for point in found}) == 8
     # The third, that only dropout be 0.1, was met already by the second.
     told = [read(path) for path in project.search.glob("*/trial.json")]
-    assert sorted(each["number"] for each in told if each["sampler"] == "points") == [1, 2]
+    assert sorted(each["number"] for each in told if each["sampler"] == "try") == [1, 2]
 
 
 def test_the_rows_of_a_file_are_the_search(project: Project, snapshot: SnapshotAssertion) -> None:
@@ -183,13 +183,13 @@ def test_the_rows_of_a_file_go_first_where_the_names_have_domains(project: Proje
     first, second, *_ = in_order(project)
     assert first == {"learning_rate": 0.25, "dropout": 0.5}
     assert second["dropout"] == 0.25
-    assert project.plan()["points"] == [{"learning_rate": 0.25, "dropout": 0.5}, {"dropout": 0.25}]
+    assert project.plan()["try"] == [{"learning_rate": 0.25, "dropout": 0.5}, {"dropout": 0.25}]
 
 
 def test_a_plan_s_file_may_name_a_file_of_points(project: Project) -> None:
     """Seen from the search's folder."""
     project.write("experiments/search/points.csv", "learning_rate\n0.1\n0.2\n")
-    project.write("experiments/search/search.json", '{"points": "@points.csv"}')
+    project.write("experiments/search/search.json", '{"try": "@points.csv"}')
     assert project.searches().code == 0
     assert in_order(project) == [{"learning_rate": 0.1}, {"learning_rate": 0.2}]
 
@@ -199,27 +199,27 @@ def test_a_space_that_grows_says_so_and_how_to_take_it_back(
 ) -> None:
     """Conditions, points and constraints that are said later are added, and none takes them out."""
     grid = ("--sampler", "grid")
-    project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--trials", "2", "--no-pilot", *grid)
-    more = ("--when", "momentum:optimizer=sgd", "--constraint", "momentum > 0.6",
-            "--point", "optimizer=sgd", "learning_rate=0.1,0.2")  # fmt: skip
+    project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--trials", "2", "--no-check", *grid)
+    more = ("--condition", "momentum:optimizer=sgd", "--constraint", "momentum > 0.6",
+            "--try", "optimizer=sgd", "learning_rate=0.1,0.2")  # fmt: skip
     said_of = [
         [*project.searches(*words, "--dry-run").lines, "--"]
         for words in (more, ("--zip", "optimizer,momentum"))
     ]
     assert project.searches(*more, "--trials", "4").code == 0
     taken = project.searches(
-        *("--when", "momentum:none", "--point", "none", "--constraint", "none"),
-        *("--trials", "5", "--no-pilot"),
+        *("--condition", "momentum:none", "--try", "none", "--constraint", "none"),
+        *("--trials", "5", "--no-check"),
     )
     lines = [said(line, project) for lines in said_of for line in lines]
     assert lines == snapshot(name="dry runs")
     assert [line for line in taken.lines if line.startswith("plan:")] == snapshot(name="taken out")
-    assert project.plan().keys().isdisjoint({"points", "constraints", "when"})
+    assert project.plan().keys().isdisjoint({"try", "constraints", "condition"})
 
 
 def test_the_pilot_need_not_read_what_does_not_count(project: Project) -> None:
     """The first trial is one with adam, at which the script never looks at the momentum."""
-    done = project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--when",
+    done = project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition",
                             "momentum:optimizer=sgd", "-j", "2")  # fmt: skip
     assert done.code == 0
     assert len(project.started) == 3
@@ -229,7 +229,7 @@ def test_the_pilot_need_not_read_what_does_not_count(project: Project) -> None:
 def test_the_pilot_has_to_read_what_counts(project: Project) -> None:
     """A knob that nobody reads is found though it counts only where another one has a value."""
     project.write("train.py", SCRIPT.replace("score += params.momentum", "pass"))
-    done = project.searches("momentum=0.5,0.9", "optimizer=sgd,adam", "--when",
+    done = project.searches("momentum=0.5,0.9", "optimizer=sgd,adam", "--condition",
                             "momentum:optimizer=sgd")  # fmt: skip
     assert done.code == 2
     assert "momentum varies in this search, but train.py never read it" in done.out + done.err
@@ -241,8 +241,8 @@ def test_a_running_trial_shows_only_what_counts_at_it(project: Project) -> None:
     waiting = "while os.path.exists('hold'):\n    import time; time.sleep(0.005)\n"
     project.write("train.py", SCRIPT.replace("score =", f"{waiting}score =", 1))
     project.hold()
-    words = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--when", "momentum:optimizer=sgd",
-             "--no-pilot", "-j", "2", "--", "python", "train.py")  # fmt: skip
+    words = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition", "momentum:optimizer=sgd",
+             "--no-check", "-j", "2", "--", "python", "train.py")  # fmt: skip
     with project.started_as("search", "experiments/search", *words) as worker:
         watched = SearchMonitor(project.search)
         wait_until(lambda: len(watched.update().running) == 2, "two that run")
@@ -255,7 +255,7 @@ def test_a_running_trial_shows_only_what_counts_at_it(project: Project) -> None:
 
 def test_a_trial_made_after_another_has_the_point_that_counts_then(project: Project) -> None:
     """`retry --set`: what no longer counts leaves the point and the name; the hash is its own."""
-    typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--when", "momentum:optimizer=sgd")
+    typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition", "momentum:optimizer=sgd")
     project.searches(*typed)
     trial = "experiments/search/optimizer_sgd__momentum_0.5"
     done = project.modeldir("retry", trial, "--set", "optimizer=adam")
@@ -278,7 +278,7 @@ def test_folders_that_another_script_made_are_taken_in_at_their_point(project: P
         project.params(f"experiments/search/{name}", **{**BASE, **values})
         metric = f"experiments/search/{name}/metrics_eval_best_weights.json"
         project.write(metric, '{"accuracy": 0.5}')
-    typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--when", "momentum:optimizer=sgd")
+    typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition", "momentum:optimizer=sgd")
     assert project.searches(*typed).code == 0
     assert project.started == ["optimizer_sgd__momentum_0.5"]
     claims = [read(path) for path in (project.search / ".modeldir/trials").glob("*.json")]
@@ -291,7 +291,7 @@ def test_folders_that_another_script_made_are_taken_in_at_their_point(project: P
 
 def test_what_does_not_count_is_no_change_of_the_base(project: Project) -> None:
     """The base's own value of a conditional name may change; another name's may not."""
-    typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--when", "momentum:optimizer=sgd")
+    typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition", "momentum:optimizer=sgd")
     project.searches(*typed)
     project.params("experiments/search", **{**BASE, "momentum": 0.1})
     assert project.searches().lines[0] == "nothing left to run: 3 completed"
@@ -304,7 +304,7 @@ def test_hundreds_of_trials_are_told_by_the_first_and_how_many_more(
 ) -> None:
     """And what does not count is a blank cell."""
     before = project.tree()
-    done = project.searches("optimizer=adam,sgd", "momentum=uniform:0,0.9,step=0.1", "--when",
+    done = project.searches("optimizer=adam,sgd", "momentum=uniform:0,0.9,step=0.1", "--condition",
                             "momentum:optimizer=sgd", "dropout=uniform:0,0.5", "--trials", "500",
                             "--sampler", "random", "--dry-run")  # fmt: skip
     assert done.out == snapshot
@@ -315,7 +315,7 @@ def test_a_dry_run_estimates_by_the_trials_that_have_finished(project: Project) 
     """The median, times the rounds that are left; said too where nothing can be known yet."""
     typed = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "-j", "2")
     none = project.searches(*typed, "--dry-run")
-    assert "time: not known, no trial has finished; --dry-run --time-one runs one" in none.out
+    assert "time: not known, no trial has finished; --dry-run --estimate runs one" in none.out
     assert project.searches(*typed, "--trials", "3", "--sampler", "grid").code == 0
     for number, seconds in enumerate((60.0, 100.0, 600.0), 1):
         path = project.search / f"learning_rate_0.{number}" / "run.json"
@@ -331,43 +331,43 @@ def test_one_trial_is_run_to_time_it_and_kept(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:
     """A real one, the first: then the estimate; the search goes on with the second."""
-    done = project.searches("learning_rate=0.1,0.2,0.3", "--dry-run", "--time-one")
+    done = project.searches("learning_rate=0.1,0.2,0.3", "--dry-run", "--estimate")
     assert done.code == 0
     assert project.started == ["learning_rate_0.1"]
     assert said(done.out, project) == snapshot
     assert project.searches().code == 0
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2", "learning_rate_0.3"]
-    alone = project.searches("--time-one")
-    assert (alone.code, alone.err) == (2, "--time-one: goes with --dry-run\nNothing was started.\n")
+    alone = project.searches("--estimate")
+    assert (alone.code, alone.err) == (2, "--estimate: goes with --dry-run\nNothing was started.\n")
 
 
 HOSTILE = {
-    "unknown names": ("momentun=1,2", "--when", "momentum:optimizr=sgd", "--zip", "a,b",
-                      "--point", "batchsize=3", "--constraint", "batch_sise < 3"),
+    "unknown names": ("momentun=1,2", "--condition", "momentum:optimizr=sgd", "--zip", "a,b",
+                      "--try", "batchsize=3", "--constraint", "batch_sise < 3"),
     "steps": ("dropout=uniform:0,0.5,step=0.3", "batch_size=int:16,63,step=16"),
     "a step without a value": ("dropout=uniform:0,0.5,step=",),
     "a word that is no step": ("dropout=uniform:0,0.5,stp=0.1",),
-    "a condition without a value": ("momentum=1,2", "--when", "momentum:optimizer"),
-    "a condition that never comes": ("momentum=1,2", "optimizer=adam,sgd", "--when",
+    "a condition without a value": ("momentum=1,2", "--condition", "momentum:optimizer"),
+    "a condition that never comes": ("momentum=1,2", "optimizer=adam,sgd", "--condition",
                                      "momentum:optimizer=sdg"),
-    "a condition of what is fixed": ("momentum=1,2", "--when", "momentum:optimizer=sgd"),
-    "a circle": ("momentum=1,2", "optimizer=adam,sgd", "--when", "momentum:optimizer=sgd",
-                 "--when", "optimizer:momentum=1"),
+    "a condition of what is fixed": ("momentum=1,2", "--condition", "momentum:optimizer=sgd"),
+    "a circle": ("momentum=1,2", "optimizer=adam,sgd", "--condition", "momentum:optimizer=sgd",
+                 "--condition", "optimizer:momentum=1"),
     "lists of unequal length": ("batch_size=1,2,3", "learning_rate=0.1,0.2", "--zip",
                                 "batch_size,learning_rate"),
     "one name in two zips": ("batch_size=1,2", "learning_rate=1,2", "momentum=1,2", "--zip",
                              "batch_size,learning_rate", "--zip", "momentum,batch_size"),
-    "a point outside": ("batch_size=1,2", "--point", "batch_size=3"),
-    "a point twice": ("batch_size=1,2", "--point", "batch_size=1,batch_size=2"),
-    "a point of two values": ("batch_size=1,2", "--point", "batch_size=1,2"),
-    "no point": ("batch_size=1,2", "--point", "batch_size"),
+    "a point outside": ("batch_size=1,2", "--try", "batch_size=3"),
+    "a point twice": ("batch_size=1,2", "--try", "batch_size=1,batch_size=2"),
+    "a point of two values": ("batch_size=1,2", "--try", "batch_size=1,2"),
+    "no point": ("batch_size=1,2", "--try", "batch_size"),
     "a constraint that nothing keeps": ("batch_size=16,32", "--constraint",
                                         "batch_size * accumulate <= 4"),
     "a constraint that is code": ("batch_size=16,32", "--constraint",
                                   "__import__('os').system('touch pwned')"),
     "a constraint that is huge": ("batch_size=16,32", "--constraint",
                                   "batch_size < 9**9**9**9"),
-    "two sources of points": ("batch_size=16,32", "@points.csv", "--point", "batch_size=16"),
+    "two sources of points": ("batch_size=16,32", "@points.csv", "--try", "batch_size=16"),
     "no such file": ("@points.csv",),
 }  # fmt: skip
 
@@ -390,9 +390,9 @@ def test_it_is_typed_without_quotes_but_for_constraints(project: Project, shell:
     """As the documentation has it, in the shells that people use."""
     line = (
         f"{sys.executable} -m modeldir search experiments/search optimizer=adam,sgd"
-        " momentum=uniform:0.5,0.9,step=0.2 --when momentum:optimizer=sgd"
+        " momentum=uniform:0.5,0.9,step=0.2 --condition momentum:optimizer=sgd"
         " --zip learning_rate,batch_size learning_rate=0.1,0.01 batch_size=32,64"
-        " --point optimizer=sgd,momentum=0.7 --constraint 'batch_size * accumulate <= 512'"
+        " --try optimizer=sgd,momentum=0.7 --constraint 'batch_size * accumulate <= 512'"
         " --sampler grid --dry-run -- python train.py"
     )
     try:
@@ -424,7 +424,7 @@ def test_the_page_on_spaces_says_one_space_three_times(project: Project, tmp_pat
                                  capture_output=True, text=True, check=False)  # fmt: skip
             assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
             done, plan = each.searches("--trials", "8", "--dry-run"), each.plan()
-        keys = ("space", "zip", "points", "constraints")
+        keys = ("space", "zip", "try", "constraints")
         plans[language] = {key: plan[key] for key in keys}
         names[language] = {*each.trials(), *listed(done.out)}
         assert plans[language]["space"].pop("num_epochs") in (5, [5])

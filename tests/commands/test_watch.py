@@ -143,7 +143,7 @@ def terminals() -> Iterator[Callable[..., Terminal]]:
 def test_in_a_pipe_each_event_is_a_line(project: Project, snapshot: SnapshotAssertion) -> None:
     """How it stood, what happened as it happened, how it ended; and then it ends by itself."""
     project.hold()
-    words = ("search", SEARCH, *THREE, "-j", "2", "--no-pilot", "--", "python", "train.py")
+    words = ("search", SEARCH, *THREE, "-j", "2", "--no-check", "--", "python", "train.py")
     with project.started_as(*words) as search:
         lines = project.path / SEARCH
         wait_until(lambda: len(list(lines.glob("*/metrics.jsonl"))) == 2, "two trials")
@@ -164,7 +164,7 @@ def test_a_search_that_nobody_works_on_is_told_as_such(project: Project) -> None
     """It was stopped half way: nothing will happen, and what to type is said."""
     project.hold()
     with project.started_as(
-        "search", SEARCH, *THREE, "--no-pilot", "--", "python", "train.py"
+        "search", SEARCH, *THREE, "--no-check", "--", "python", "train.py"
     ) as search:
         wait_until(lambda: list((project.path / SEARCH).glob("*/metrics.jsonl")), "a trial")
         with project.started_as("watch", SEARCH) as watch:
@@ -296,7 +296,7 @@ def test_in_a_terminal_it_is_the_view_of_the_search(
 ) -> None:
     """A table that changes in place, narrower when the window is; at the end only what is left."""
     project.hold()
-    words = ("search", SEARCH, *THREE, "-j", "2", "--no-pilot", "--", "python", "train.py")
+    words = ("search", SEARCH, *THREE, "-j", "2", "--no-check", "--", "python", "train.py")
     with project.started_as(*words) as search:
         wait_until(
             lambda: len(list((project.path / SEARCH).glob("*/metrics.jsonl"))) == 2, "two trials"
@@ -322,7 +322,7 @@ def test_ctrl_c_in_a_terminal_leaves_how_it_stood(
 ) -> None:
     """The view goes; what one looked for should not."""
     project.hold()
-    words = ("search", SEARCH, *THREE, "-j", "2", "--no-pilot", "--", "python", "train.py")
+    words = ("search", SEARCH, *THREE, "-j", "2", "--no-check", "--", "python", "train.py")
     with project.started_as(*words) as search:
         wait_until(lambda: len(list((project.path / SEARCH).glob("*/metrics.jsonl"))) == 2)
         terminal = terminals(project, "watch", SEARCH, columns=90)
@@ -350,7 +350,7 @@ def test_a_killed_search_leaves_the_terminal_in_order(
 ) -> None:
     """Its table goes and the cursor comes back, whether or not the shell was faster to speak."""
     project.hold()
-    words = ("search", SEARCH, *THREE, "-j", "3", "--no-pilot", "--", "python", "train.py")
+    words = ("search", SEARCH, *THREE, "-j", "3", "--no-check", "--", "python", "train.py")
     terminal = terminals(project, *words, columns=90, shell=True)
     terminal.read_until(lambda text: "3 running" in text and text.count("0.7500") == 3)
     assert not terminal.has_cursor()

@@ -55,7 +55,7 @@ def test_each_folder_is_visited_once_and_links_come_last(top: Path) -> None:
 
 
 def test_tables_samplers_and_watch_see_the_same_experiments(top: Path, tmp_path: Path) -> None:
-    """`synthesize`, `--learn-from` and `watch` agree on what a tree contains."""
+    """`synthesize`, `--warm-start-from` and `watch` agree on what a tree contains."""
     expected = ["A", "B"]
     table = synthesize(top, write=False).table
     assert sorted(map(str, table.column("experiment"))) == expected

@@ -17,7 +17,7 @@ from hostile.journal import Findings, judge, lines
 from laboratory import environment, wait_until
 
 SCRIPT = Path(__file__).parents[1] / "projects" / "hostile" / "train.py"
-SEARCH = ("search", "experiments/search", "--no-pilot", "-j", "2")
+SEARCH = ("search", "experiments/search", "--no-check", "-j", "2")
 PATIENCE = 180.0
 """Seconds in which such a search is complete, whatever else the machine does."""
 

@@ -112,7 +112,7 @@ def test_what_gridengine_kills_is_taken_up_again(project: Project) -> None:
     that it ran is run again.
     """
     project.hold()
-    on_gridengine(project, "--workers", "2", "--no-pilot")
+    on_gridengine(project, "--workers", "2", "--no-check")
     project.wait_for_starts(2)
     first = launched_jobs.read_jobs(project.search)[0]
     subprocess.run(["qdel", first.ref.job], check=True, capture_output=True)
@@ -121,7 +121,7 @@ def test_what_gridengine_kills_is_taken_up_again(project: Project) -> None:
         "its end",
         60,
     )
-    assert "1 worker runs" in on_gridengine(project, "--workers", "2", "--no-pilot")
+    assert "1 worker runs" in on_gridengine(project, "--workers", "2", "--no-check")
     project.release()
     wait_until(lambda: sorted(project.trials().values()) == ["completed"] * 6, "six trials", 90)
     assert len(project.ended) == 6

@@ -661,17 +661,17 @@ def test_a_job_for_each_trial(queue: Queue, snapshot: SnapshotAssertion) -> None
 def test_how_to_go_on_names_the_options_of_the_placing(queue: Queue) -> None:
     """A worker in a job does not know them: who placed it has written them down."""
     queue.project.write("fail.learning_rate_0.1", "")
-    queue.search("--workers", "2", "-j", "2", "--no-pilot")
+    queue.search("--workers", "2", "-j", "2", "--no-check")
     assert queue.run(queue.jobs[0]) == 1
     again = shlex.split(worker_registry.resume_command(queue.project.search))
     expected = ["modeldir", "search", str(queue.project.search), *queue.options()]
-    assert again == [*expected, "--workers", "2", "-j", "2", "--no-pilot"]
+    assert again == [*expected, "--workers", "2", "-j", "2", "--no-check"]
 
 
 def test_local_workers_are_placed_likewise(project: Project) -> None:
     """Two in the background here; said again none; watch tells of them; stop ends them."""
     project.hold()
-    words = (SIX, "--on", "local", "--workers", "2", "--no-pilot")
+    words = (SIX, "--on", "local", "--workers", "2", "--no-check")
     assert project.searches(*words).code == 0
     project.wait_for_starts(2)
     members = worker_registry.workers(project.search)

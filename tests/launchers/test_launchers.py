@@ -31,7 +31,7 @@ from modeldir.testing import FakeLauncher, LauncherContract
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-WORKER = [sys.executable, "-m", "modeldir", "work", "/projects/my digits/search", "-j", "2"]
+WORKER = [sys.executable, "-m", "modeldir", "worker", "/projects/my digits/search", "-j", "2"]
 
 JOB_MANAGER = """\
 #!/bin/sh

@@ -236,7 +236,7 @@ def test_a_worker_whose_ray_is_killed_ends_with_its_trials(
     said again, one more worker takes them from where they were.
     """
     project.hold()
-    assert on_ray(project, cluster, rates(2), "-j", "2", "--no-pilot").code == 0
+    assert on_ray(project, cluster, rates(2), "-j", "2", "--no-check").code == 0
     names = [line.split()[0] for line in wait_for_starts(project, 2)]
     wait_until(lambda: all(last_epoch(project, name) == 3 for name in names), "three epochs", LONG)
     [job] = running_jobs(project, cluster)
@@ -245,7 +245,7 @@ def test_a_worker_whose_ray_is_killed_ends_with_its_trials(
     # It says RUNNING for a moment more, and what runs is not started again.
     wait_until(lambda: not running_jobs(project, cluster), "Ray to notice", LONG)
     project.release()
-    again = on_ray(project, cluster, "-j", "2", "--no-pilot")
+    again = on_ray(project, cluster, "-j", "2", "--no-check")
     assert again.code == 0, again.err
     wait_until(lambda: len(project.ended) == 2, "both ends", LONG)
     wait_until(lambda: set(project.trials().values()) == {"completed"}, "completed", LONG)
@@ -258,7 +258,7 @@ def test_a_node_that_dies_gives_its_trials_to_the_other(project: Project, cluste
     """
     project.hold()
     assert (
-        on_ray(project, cluster, rates(6), "--workers", "4", "--cpus", "2", "--no-pilot").code == 0
+        on_ray(project, cluster, rates(6), "--workers", "4", "--cpus", "2", "--no-check").code == 0
     )
     wait_for_starts(project, 4)
     where = {line.split()[0]: line.split()[1] for line in project.started}
@@ -283,10 +283,10 @@ def test_other_processes_find_the_jobs_and_end_them(project: Project, cluster: C
     those that still wait leave as soon as they come.
     """
     project.hold()
-    first = on_ray(project, cluster, rates(8), "--workers", "2", "--cpus", "2", "--no-pilot")
+    first = on_ray(project, cluster, rates(8), "--workers", "2", "--cpus", "2", "--no-check")
     assert first.code == 0, first.err
     wait_for_starts(project, 2)
-    again = on_ray(project, cluster, "--workers", "3", "--cpus", "2", "--no-pilot")
+    again = on_ray(project, cluster, "--workers", "3", "--cpus", "2", "--no-check")
     assert again.code == 0, again.err
     wait_for_starts(project, 3)
     assert len(jobs_of(project, cluster)) == 3

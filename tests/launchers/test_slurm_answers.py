@@ -25,7 +25,7 @@ POLICY = (
     "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's "
     "size and/or time limits)"
 )
-WORKER = ["/opt/python", "-m", "modeldir", "work", "/home/ana/my digits/search", "-j", "2"]
+WORKER = ["/opt/python", "-m", "modeldir", "worker", "/home/ana/my digits/search", "-j", "2"]
 
 COMMAND = """\
 #!{python} -S
@@ -161,7 +161,7 @@ def test_the_script_that_the_page_shows() -> None:
     )
     assert problems == []
     home, search = "/home/ana/digits", Path("/home/ana/digits/experiments/lr")
-    worker = [f"{home}/.venv/bin/python", "-m", "modeldir", "work", str(search), "-j", "1"]
+    worker = [f"{home}/.venv/bin/python", "-m", "modeldir", "worker", str(search), "-j", "1"]
     text = script(wanted, worker, search, "6f1e52a09c3b7d84", folder=home, array="0-7")
     assert text == shown[1]
 

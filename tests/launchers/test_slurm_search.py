@@ -44,7 +44,7 @@ class Search:
         """Type `modeldir search ... --on slurm`."""
         said = self.project.modeldir(
             "search", "experiments/search", *words, "--on", "slurm", "--workers", str(workers),
-            "--no-pilot", "--", "python", "train.py", limit=limit,
+            "--no-check", "--", "python", "train.py", limit=limit,
         )  # fmt: skip
         assert said.code == 0, said.err
         return said

@@ -1,4 +1,4 @@
-"""Numbers in printed lines, by the pattern of `--read`."""
+"""Numbers in printed lines, by the pattern of `--metrics`."""
 
 from __future__ import annotations
 

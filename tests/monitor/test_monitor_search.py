@@ -374,13 +374,13 @@ def test_show_counts_trials_as_who_watches_does(
 
 def test_show_says_that_the_goal_is_reached(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     """By the trials of this search alone, as its workers see it."""
-    (made.folder / "search.json").write_text(json.dumps({**PLAN, "stop_at": 0.75}))
+    (made.folder / "search.json").write_text(json.dumps({**PLAN, "target": 0.75}))
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.75)
     assert SearchMonitor(made.folder).update().goal == 0.75
     main(["show", str(made.folder)])
-    assert "1 completed, 2 not started: stop_at 0.75 is reached" in capsys.readouterr().out
+    assert "1 completed, 2 not started: target 0.75 is reached" in capsys.readouterr().out
 
 
 # -- What it costs ---------------------------------------------------------------------------------

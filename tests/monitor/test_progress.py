@@ -365,7 +365,7 @@ def test_in_a_terminal_a_line_for_each_running_trial_changes_in_place(project: P
     )
     project.hold()
     terminal = Terminal(
-        project, "search", "experiments/search", *THREE, "-j", "3", "--no-pilot", "--",
+        project, "search", "experiments/search", *THREE, "-j", "3", "--no-check", "--",
         "python", "train.py",
     )  # fmt: skip
     terminal.read_until(lambda text: text.count("0.6250") == 3 and "3 running" in text)

@@ -111,7 +111,7 @@ def test_a_space_tells_elements_of_different_types_apart() -> None:
     choice = Choice(([1], [True], NAN))
     assert [choice.index([1.0]), choice.index([True]), choice.index(float("nan"))] == [0, 1, 2]
     found = parse_space(
-        {"layers": [[1], [True]], "lr": {"values": [0.1, 0.2], "when": {"layers": [[True]]}}},
+        {"layers": [[1], [True]], "lr": {"values": [0.1, 0.2], "condition": {"layers": [[True]]}}},
         {"layers": [1], "lr": 0.1},
         "it",
     )

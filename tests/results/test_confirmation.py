@@ -269,7 +269,7 @@ def test_without_a_seed_nothing_is_started(
 
 @pytest.mark.parametrize(
     "words",
-    [("--top", "0"), ("--repeats", "1"), ("--maximize", "acuracy"), ("--time-one", "--dry-run")],
+    [("--top", "0"), ("--repeats", "1"), ("--maximize", "acuracy"), ("--estimate", "--dry-run")],
     ids="_".join,
 )
 def test_what_makes_no_sense_is_refused(

@@ -386,7 +386,7 @@ def searched_widely(folder: Path) -> Path:
     space = {
         "learning_rate": {"log_uniform": [1e-5, 1]},
         "optimizer": ["adam", "sgd"],
-        "momentum": {"uniform": [0, 0.99], "when": {"optimizer": "sgd"}},
+        "momentum": {"uniform": [0, 0.99], "condition": {"optimizer": "sgd"}},
         "model.width": {"int": [8, 512]},
     }
     write(folder / "search.json", {"space": space, "maximize": "accuracy"})

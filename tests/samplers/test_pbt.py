@@ -17,7 +17,7 @@ SPACE = parse_space(
         "learning_rate": {"log_uniform": [1e-4, 1.0]},
         "num_layers": {"int": [1, 9]},
         "optimizer": ["adam", "sgd", "rmsprop"],
-        "momentum": {"uniform": [0.0, 1.0], "when": {"optimizer": "sgd"}},
+        "momentum": {"uniform": [0.0, 1.0], "condition": {"optimizer": "sgd"}},
     },
     {"learning_rate": 0.1, "num_layers": 2, "optimizer": "sgd", "momentum": 0.9},
     "a test",

@@ -442,15 +442,17 @@ def test_a_trial_without_metrics_is_not_told_as_if_it_had_some(project: Project)
 
 
 def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project) -> None:
-    """`--learn-from experiments` and `--reuse experiments` hold its own trials too. Counted twice,
-    and only at the next start, they changed what a restart proposes and what is left.
+    """`--warm-start-from experiments` and `--reuse experiments` hold its own trials too. Counted
+    twice, and only at the next start, they changed what a restart proposes and what is left.
     """
     elsewhere(project, space=RANGE, sampler="random", trials=4, maximize="accuracy")
     given: Any = {"sampler": "tpe", "trials": 14, "maximize": "accuracy"}
-    whole = run(Search("experiments/search", RANGE, learn_from="experiments", **given))
+    whole = run(Search("experiments/search", RANGE, warm_start_from="experiments", **given))
     shutil.rmtree("experiments/search")
     project.params("experiments/search", learning_rate=0.5, batch_size=16, seed=230)
-    again = run(Search("experiments/search", RANGE, learn_from="experiments", **given), most=12)
+    again = run(
+        Search("experiments/search", RANGE, warm_start_from="experiments", **given), most=12
+    )
     assert [*again, *run(Search("experiments/search"))] == whole
 
     project.params("experiments/repeated", learning_rate=0.5, batch_size=16, seed=230)
@@ -481,8 +483,8 @@ def test_only_folders_that_are_named_teach(project: Project) -> None:
     alone = Search("experiments/search", RANGE, sampler=OWN, trials=4, maximize="accuracy")
     alone.prepare()
     assert Recorder.last.told == []
-    search = Search("experiments/search", learn_from=["experiments/first"])
-    assert "learn_from ../first: 3 experiments teach" in search.prepare()
+    search = Search("experiments/search", warm_start_from=["experiments/first"])
+    assert "warm_start_from ../first: 3 experiments teach" in search.prepare()
     assert [o.number for o in Recorder.last.told] == [None, None, None]
     assert all(o.values["accuracy"] > 0 for o in Recorder.last.told)
     assert run(search, most=1) == ["learning_rate_0.1"]
@@ -493,9 +495,9 @@ def test_rows_outside_the_space_are_counted_out(project: Project) -> None:
     elsewhere(project, space={"learning_rate": [0.1, 0.2, 0.01]}, maximize="accuracy")
     search = Search(
         "experiments/search", RANGE, sampler=OWN, trials=4, maximize="accuracy",
-        learn_from="experiments/first",
+        warm_start_from="experiments/first",
     )  # fmt: skip
-    words = "learn_from ../first: 2 experiments teach; 1 outside this space or of another base"
+    words = "warm_start_from ../first: 2 experiments teach; 1 outside this space or of another base"
     assert words in search.prepare()
 
 
@@ -506,9 +508,9 @@ def test_folders_that_cannot_teach_are_refused(
     elsewhere(project, space=RATES, maximize="accuracy")
     messages = []
     several: tuple[dict[str, Any], ...] = (
-        {"learn_from": ["experiments/first", "experiments/frist"], "reuse": "nowhere",
+        {"warm_start_from": ["experiments/first", "experiments/frist"], "reuse": "nowhere",
          "maximize": "f1"},
-        {"learn_from": "experiments/first"},
+        {"warm_start_from": "experiments/first"},
     )  # fmt: skip
     for given in several:
         with pytest.raises(SearchError) as caught:
@@ -601,19 +603,19 @@ def test_the_command_line_says_the_same_as_python(project: Project) -> None:
     done = project.searches(
         "learning_rate=log_uniform:1e-4,1e-1", "--sampler", "tpe:startup=2", "--trials", "5",
         "--repeats", "2", "--maximize", "accuracy", "--minimize", "loss",
-        "--learn-from", "experiments/first", "-j", "2",
+        "--warm-start-from", "experiments/first", "-j", "2",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert "learn_from ../first: 3 experiments teach" in done.out
+    assert "warm_start_from ../first: 3 experiments teach" in done.out
     assert "10 completed" in done.out
     assert "Pareto front by accuracy and loss: " in done.out
     plan = project.plan()
     assert plan["sampler"] == {"tpe": {"startup": 2}}
-    assert (plan["repeats"], plan["learn_from"]) == (2, ["../first"])
+    assert (plan["repeats"], plan["warm_start_from"]) == (2, ["../first"])
     seeds = sorted(read(path / "params.json")["seed"] for path in trials(project))
     assert seeds == [230] * 5 + [231] * 5
-    taken_out = project.searches("--learn-from", "none", "--trials", "5")
-    assert 'plan: learn_from: ["../first"] taken out' in taken_out.out
+    taken_out = project.searches("--warm-start-from", "none", "--trials", "5")
+    assert 'plan: warm_start_from: ["../first"] taken out' in taken_out.out
 
 
 def test_a_dry_run_shows_the_repeats(project: Project) -> None:
@@ -629,8 +631,8 @@ def test_a_dry_run_shows_the_repeats(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"sampler": OWN}, {"stop_at": 0.9}, {"retries": 1}, {"repeats": 2}],
-    ids=["a sampler that learns", "stop at", "retries", "repeats"],
+    [{"sampler": OWN}, {"target": 0.9}, {"max_retries": 1}, {"repeats": 2}],
+    ids=["a sampler that learns", "stop at", "max_retries", "repeats"],
 )
 def test_a_trial_that_hangs_on_others_is_not_made_ahead(
     project: Project, options: dict[str, Any]

@@ -63,12 +63,17 @@ def test_a_part_of_a_grid_is_no_grid() -> None:
 
 def test_a_plan_is_text_that_can_be_written() -> None:
     """Whatever is in it, and however deep; each is told, with what to do about it."""
-    raw = {**LISTS, "command": "cat \udce9", "note": "\udcff", "learn_from": ["../a", "../\ud800"]}
+    raw = {
+        **LISTS,
+        "command": "cat \udce9",
+        "note": "\udcff",
+        "warm_start_from": ["../a", "../\ud800"],
+    }
     with pytest.raises(SearchError) as told:
         checked({**raw, "maximize": "accuracy"})
     lines = str(told.value).splitlines()
     assert [line.partition(":")[0].strip() for line in lines[1::2][:3]] == [
-        "learn_from", "command", "note",
+        "warm_start_from", "command", "note",
     ]  # fmt: skip
     assert lines[4].strip() == "rename the file, or put the command into a script of its own"
     assert lines[6].strip() == "a plan is text in UTF-8"
@@ -77,7 +82,7 @@ def test_a_plan_is_text_that_can_be_written() -> None:
 
 def test_a_null_is_as_if_it_were_not_there() -> None:
     """A key that somebody emptied falls back to what it is without it."""
-    empty = dict.fromkeys(("maximize", "sampler", "trials", "seed", "command", "read", "resume"))
+    empty = dict.fromkeys(("maximize", "sampler", "trials", "seed", "command", "metrics", "resume"))
     found, bare = checked({**LISTS, **empty}), checked(LISTS)
     assert (found.sampler, found.trials, found.seed, found.resume, found.metric) == (
         bare.sampler,
@@ -130,7 +135,7 @@ def test_the_project_gives_what_the_plan_does_not() -> None:
         ({**LISTS, "command": ["python"]}, "command: got ['python']"),
         ({**LISTS, "trails": 3}, "did you mean 'trials'?"),
         ({**RANGE, "sampler": "grid"}, "learning_rate: a grid needs a list of values"),
-        ({**LISTS, "read": "acc"}, "read: has no {name}"),
+        ({**LISTS, "metrics": "acc"}, "metrics: has no {name}"),
         ({"space": {"model": [1]}}, "model: is a group of hyperparameters"),
     ],
 )
@@ -163,9 +168,9 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from([
-    "space", "maximize", "minimize", "sampler", "trials", "seed", "command", "cwd", "read",
-    "resume", "zip", "points", "constraints", "when", "other", "auto", "repeats", "learn_from",
-    "reuse",
+    "space", "maximize", "minimize", "sampler", "trials", "seed", "command", "cwd", "metrics",
+    "resume", "zip", "try", "constraints", "condition", "other", "auto", "repeats",
+    "warm_start_from", "reuse",
 ])  # fmt: skip
 
 
@@ -174,7 +179,7 @@ def test_whatever_lies_there_it_is_a_plan_or_a_message(
     old: dict[str, Any], given: dict[str, Any]
 ) -> None:
     """No JSON that somebody puts into search.json ends in a traceback."""
-    for key in ("space", "when"):  # as `Search` gives them
+    for key in ("space", "condition"):  # as `Search` gives them
         given[key] = given[key] if isinstance(given.get(key), dict) else {}
     with contextlib.suppress(ModeldirError):
         raw, changes = plan_updates.joined(old, given)

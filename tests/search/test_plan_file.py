@@ -43,7 +43,7 @@ def test_a_plan_that_changes_while_it_is_read_loses_nothing(
 
 def test_four_commands_at_once_all_reach_the_plan(project: Project) -> None:
     """Each value of four searches that start together is trained, once."""
-    base = [sys.executable, "-m", "modeldir", "search", "experiments/search", "--no-pilot"]
+    base = [sys.executable, "-m", "modeldir", "search", "experiments/search", "--no-check"]
     values = ["0.1,0.2", "0.3,0.4", "0.5,0.6", "0.7,0.8"]
     running = [
         subprocess.Popen(

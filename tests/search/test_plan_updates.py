@@ -9,7 +9,11 @@ import pytest
 
 from modeldir.search.plan_updates import joined
 
-SPACE = {"optimizer": ["adam", "sgd"], "momentum": {"values": [0.5], "when": {"optimizer": "sgd"}}}
+SGD = {"optimizer": "sgd"}
+SPACE = {
+    "optimizer": ["adam", "sgd"],
+    "momentum": {"values": [0.5], "condition": {"optimizer": "sgd"}},
+}
 ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
 
 
@@ -20,29 +24,29 @@ ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
         (
             {"space": SPACE},
             {"space": {"momentum": [0.9, 0.5]}},
-            {"space": {**SPACE, "momentum": {"values": [0.5, 0.9], "when": {"optimizer": "sgd"}}}},
+            {"space": {**SPACE, "momentum": {"values": [0.5, 0.9], "condition": SGD}}},
             ["momentum: 0.9 added to 0.5"],
         ),
         (
             {"space": SPACE},
             {"space": {"momentum": {"uniform": [0, 1]}}},
-            {"space": {**SPACE, "momentum": {"uniform": [0, 1], "when": {"optimizer": "sgd"}}}},
+            {"space": {**SPACE, "momentum": {"uniform": [0, 1], "condition": SGD}}},
             [f"momentum: {json.dumps(SPACE['momentum'])} -> "
-             + json.dumps({"uniform": [0, 1], "when": {"optimizer": "sgd"}})],
+             + json.dumps({"uniform": [0, 1], "condition": {"optimizer": "sgd"}})],
         ),
         (
             {"space": SPACE},
-            {"when": {"momentum": None}},
+            {"condition": {"momentum": None}},
             {"space": {**SPACE, "momentum": [0.5]}},
             ['momentum: when {"optimizer": "sgd"} -> always'],
         ),
         (
             {"space": {"a": {"int": [1, 3]}, "b": [True, False]}},
-            {"when": {"a": {"b": [True]}}},
-            {"space": {"a": {"int": [1, 3], "when": {"b": True}}, "b": [True, False]}},
-            ['a: when {"b": true} (--when a:none takes it out)'],
+            {"condition": {"a": {"b": [True]}}},
+            {"space": {"a": {"int": [1, 3], "condition": {"b": True}}, "b": [True, False]}},
+            ['a: when {"b": true} (--condition a:none takes it out)'],
         ),
-        ({"space": SPACE}, {"when": {"momentum": {"optimizer": ["sgd"]}}}, {"space": SPACE}, []),
+        ({"space": SPACE}, {"condition": {"momentum": SGD}}, {"space": SPACE}, []),
         # rows that go together grow by rows
         (ROWS, {"space": {"a": [1, 2], "b": [3, 3]}}, ROWS, []),
         (
@@ -62,25 +66,25 @@ ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
         ({"space": {"a": [5]}}, {"space": {"a": 6}}, {"space": {"a": [5, 6]}}, ["a: 6 added to 5"]),
         # points and constraints are added
         (
-            {"space": {"a": [1, 2]}, "points": [{"a": 1}]},
-            {"points": [{"a": 1.0}, {"a": 2}], "constraints": ["a < 2"]},
-            {"space": {"a": [1, 2]}, "points": [{"a": 1}, {"a": 2}], "constraints": ["a < 2"]},
+            {"space": {"a": [1, 2]}, "try": [{"a": 1}]},
+            {"try": [{"a": 1.0}, {"a": 2}], "constraints": ["a < 2"]},
+            {"space": {"a": [1, 2]}, "try": [{"a": 1}, {"a": 2}], "constraints": ["a < 2"]},
             [
-                'points: {"a": 2} added (--point none takes all out)',
+                'try: {"a": 2} added (--try none takes all out)',
                 "constraints: a < 2 added (--constraint none takes all out)",
             ],
         ),
         (
             {"space": {"a": [1, 2]}, "constraints": ["a < 2"]},
-            {"constraints": "none", "points": "none"},
+            {"constraints": "none", "try": "none"},
             {"space": {"a": [1, 2]}},
             ['constraints: ["a < 2"] taken out'],
         ),
         # a plan that begins has not changed
         (
             {},
-            {"space": {"a": [1]}, "constraints": ["a < 2"], "when": {"a": {"b": ["x"]}}},
-            {"space": {"a": {"values": [1], "when": {"b": "x"}}}, "constraints": ["a < 2"]},
+            {"space": {"a": [1]}, "constraints": ["a < 2"], "condition": {"a": {"b": ["x"]}}},
+            {"space": {"a": {"values": [1], "condition": {"b": "x"}}}, "constraints": ["a < 2"]},
             [],
         ),
     ],
@@ -96,9 +100,9 @@ def test_said_again_nothing_changes() -> None:
     """The same command continues a search: it adds nothing, and says nothing."""
     given = {
         "space": {"a": [1, 1], "b": [2, 3], "c": {"uniform": [0, 1], "step": 0.5}},
-        "when": {"c": {"b": [2, 3]}},
+        "condition": {"c": {"b": [2, 3]}},
         "zip": [["a", "b"]],
-        "points": [{"b": 2}],
+        "try": [{"b": 2}],
         "constraints": ["a + b < 9"],
     }
     plan, _ = joined({}, given)

@@ -557,7 +557,7 @@ def test_mistakes_are_errors_that_a_caller_can_catch(
 
 
 def test_a_changed_base_stops_the_loop_before_anything_runs(project: Project) -> None:
-    """And `rebase=True` goes on beside the old trials."""
+    """And `accept_new_base=True` goes on beside the old trials."""
     for trial in Search("experiments/search", {"learning_rate": [0.1]}):
         with trial:
             train(trial)
@@ -565,7 +565,7 @@ def test_a_changed_base_stops_the_loop_before_anything_runs(project: Project) ->
     with pytest.raises(SearchError, match="the base config changed"):
         next(iter(Search("experiments/search", {"learning_rate": [0.2]})))
     names = []
-    for trial in Search("experiments/search", {"learning_rate": [0.2]}, rebase=True):
+    for trial in Search("experiments/search", {"learning_rate": [0.2]}, accept_new_base=True):
         with trial:
             train(trial)
             names.append((trial.name, trial.params.batch_size))

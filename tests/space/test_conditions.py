@@ -53,8 +53,8 @@ BASE = {
 }
 NESTED = {
     "optimizer": ["adam", "sgd"],
-    "use_momentum": {"values": [True, False], "when": {"optimizer": "sgd"}},
-    "momentum": {"uniform": [0.5, 0.9], "step": 0.2, "when": {"use_momentum": True}},
+    "use_momentum": {"values": [True, False], "condition": {"optimizer": "sgd"}},
+    "momentum": {"uniform": [0.5, 0.9], "step": 0.2, "condition": {"use_momentum": True}},
 }
 """A chain: momentum counts where use_momentum counts and is true."""
 
@@ -197,7 +197,7 @@ def test_any_of_several_values_and_all_of_several_parents() -> None:
             "use_momentum": [True, False],
             "momentum": {
                 "values": [0.5, 0.9],
-                "when": {"optimizer": ["sgd", "rmsprop"], "use_momentum": True},
+                "condition": {"optimizer": ["sgd", "rmsprop"], "use_momentum": True},
             },
         }
     )
@@ -209,9 +209,11 @@ def test_any_of_several_values_and_all_of_several_parents() -> None:
 
 def test_a_parent_that_does_not_vary_has_the_base_s_value() -> None:
     """Then the condition holds always, or the space is refused since it never does."""
-    space = parsed({"momentum": {"values": [0.5, 0.9], "when": {"optimizer": "adam"}}})
+    space = parsed({"momentum": {"values": [0.5, 0.9], "condition": {"optimizer": "adam"}}})
     assert list(grid(space)) == [{"momentum": 0.5}, {"momentum": 0.9}]
-    assert "never active" in refusal({"momentum": {"values": [1], "when": {"optimizer": "sgd"}}})
+    assert "never active" in refusal(
+        {"momentum": {"values": [1], "condition": {"optimizer": "sgd"}}}
+    )
 
 
 def test_a_child_may_stand_before_its_parent() -> None:
@@ -230,7 +232,7 @@ def test_a_parent_s_values_may_be_lists() -> None:
     base = {"widths": [1], "dropout": 0.5}
     domains = {
         "widths": [[64], [64, 32]],
-        "dropout": {"values": [0.1], "when": {"widths": [[64, 32]]}},
+        "dropout": {"values": [0.1], "condition": {"widths": [[64, 32]]}},
     }
     space = parse_space(domains, base, "search.json")
     assert [len(point) for point in grid(space)] == [1, 2]
@@ -261,7 +263,9 @@ def test_names_are_as_long_as_those_that_count_together() -> None:
     base = {"kind": "x", **long}
     each = dict(zip(long, "xyz", strict=True))
     domains: dict[str, Any] = {"kind": ["x", "y", "z"]}
-    domains |= {name: {"uniform": [0, 1], "when": {"kind": kind}} for name, kind in each.items()}
+    domains |= {
+        name: {"uniform": [0, 1], "condition": {"kind": kind}} for name, kind in each.items()
+    }
     space = parse_space(domains, base, "search.json")
     assert names_fit(space)
     assert not names_fit(parse_space({name: {"uniform": [0, 1]} for name in long}, base, "plan"))
@@ -399,13 +403,13 @@ def spaces(choose: st.DrawFn, *, finite: bool = False) -> dict[str, Any]:
         if parents and choose(st.sampled_from([True, False])):
             wanted: dict[str, Any] = {}
             for parent in choose(st.lists(st.sampled_from(parents), max_size=2, unique=True)):
-                values = parse_space({parent: domains[parent]} if "when" not in domains[parent]
+                values = parse_space({parent: domains[parent]} if "condition" not in domains[parent]
                                      else {parent: {k: v for k, v in domains[parent].items()
-                                                    if k != "when"}}, ANY, "x"
+                                                    if k != "condition"}}, ANY, "x"
                                      ).domains[parent].values()  # fmt: skip
                 wanted[parent] = choose(st.lists(st.sampled_from(values or ()), min_size=1,
                                                  max_size=2, unique=True))  # fmt: skip
-            domain = {**domain, **({"when": wanted} if wanted else {})}
+            domain = {**domain, **({"condition": wanted} if wanted else {})}
         domains[name] = domain
     order = choose(st.permutations(NAMES))
     zips: list[list[str]] = []
@@ -550,7 +554,7 @@ def test_thousands_of_rows_are_looked_up_and_not_gone_through() -> None:
         {name: {"uniform": [0, 3000]} for name in lists},
         base,
         "w",
-        points=[*rows, {"batch_size": 7}],
+        first=[*rows, {"batch_size": 7}],
     )
     queue = Queue(wide, 0)
     for row in reversed(rows[1:]):
@@ -568,13 +572,13 @@ def test_true_in_a_file_is_not_one() -> None:
 def test_points_come_in_order_each_once_and_complete() -> None:
     """What they leave out is drawn by the seed; said twice is said once."""
     points = [{"momentum": 0.7}, {"optimizer": "adam"}, {"optimizer": "adam"}]
-    space = parsed(NESTED, points=points)
+    space = parsed(NESTED, first=points)
     first = queued(Queue(space, 1))
     assert first == [
         {"optimizer": "sgd", "use_momentum": True, "momentum": 0.7},
         {"optimizer": "adam"},
     ]
-    wide = parsed({**NESTED, "learning_rate": {"log_uniform": [1e-5, 1]}}, points=points)
+    wide = parsed({**NESTED, "learning_rate": {"log_uniform": [1e-5, 1]}}, first=points)
     assert queued(Queue(wide, 1)) == queued(Queue(wide, 1))
     assert queued(Queue(wide, 1)) != queued(Queue(wide, 2))
 
@@ -584,13 +588,13 @@ def test_a_queue_made_anew_goes_on_where_the_other_stopped(done: int) -> None:
     """Which points were tried is read from the trials that are there."""
     points = [{"learning_rate": rate} for rate in (0.1, 0.2, 0.3)]
     domains = {"learning_rate": {"uniform": [0, 1]}, "batch_size": {"int": [1, 100]}}
-    space = parsed(domains, points=points)
+    space = parsed(domains, first=points)
     whole = queued(Queue(space, 1))
     again = Queue(space, 1)
     for point in whole[:done]:
         again.tell(point)
     assert queued(again) == whole[done:]
-    moved = Queue(parsed(domains, points=points[::-1]), 1)
+    moved = Queue(parsed(domains, first=points[::-1]), 1)
     assert sorted(map(str, queued(moved))) == sorted(map(str, whole))
 
 
@@ -602,8 +606,8 @@ def test_the_words_in_python_are_those_of_the_file() -> None:
     assert parsed(
         {
             "optimizer": words.choice(["adam", "sgd"]),
-            "use_momentum": words.choice((True, False), when={"optimizer": "sgd"}),
-            "momentum": words.uniform(0.5, 0.9, step=0.2, when={"use_momentum": True}),
+            "use_momentum": words.choice((True, False), condition={"optimizer": "sgd"}),
+            "momentum": words.uniform(0.5, 0.9, step=0.2, condition={"use_momentum": True}),
         }
     ) == parsed(NESTED)
     ranges = {
@@ -641,20 +645,20 @@ TWO, BOTH = {"optimizer": ["adam", "sgd"]}, ["learning_rate", "batch_size"]
         ({"batch_size": {"int": [16, 64], "stpe": 16}}, {}),
         ({"batch_size": {"step": 16}}, {}),
         # conditions
-        ({**LR, "momentum": {"values": [1], "when": {}}}, {}),
-        ({**LR, "momentum": {"values": [1], "when": "learning_rate=0.1"}}, {}),
-        ({**LR, "momentum": {"values": [1], "when": {"lerning_rate": 0.1}}}, {}),
-        ({**LR, "momentum": {"values": [1], "when": {"learning_rate": 0.3}}}, {}),
-        ({**LR, "momentum": {"values": [1], "when": {"learning_rate": []}}}, {}),
-        ({**LR, "momentum": {"values": [1], "when": {"momentum": 1}}}, {}),
-        ({**TWO, "momentum": {"values": [1], "when": {"optimizer": "sdg"}}}, {}),
+        ({**LR, "momentum": {"values": [1], "condition": {}}}, {}),
+        ({**LR, "momentum": {"values": [1], "condition": "learning_rate=0.1"}}, {}),
+        ({**LR, "momentum": {"values": [1], "condition": {"lerning_rate": 0.1}}}, {}),
+        ({**LR, "momentum": {"values": [1], "condition": {"learning_rate": 0.3}}}, {}),
+        ({**LR, "momentum": {"values": [1], "condition": {"learning_rate": []}}}, {}),
+        ({**LR, "momentum": {"values": [1], "condition": {"momentum": 1}}}, {}),
+        ({**TWO, "momentum": {"values": [1], "condition": {"optimizer": "sdg"}}}, {}),
         ({"learning_rate": {"uniform": [0, 1]},
-          "momentum": {"values": [1], "when": {"learning_rate": 0.5}}}, {}),
-        ({"optimizer": {"values": ["adam", "sgd"], "when": {"momentum": 1}},
-          "momentum": {"values": [1, 2], "when": {"batch_size": 16}},
-          "batch_size": {"values": [16, 32], "when": {"optimizer": "adam"}}}, {}),
-        ({**TWO, "use_momentum": {"values": [True], "when": {"optimizer": "sgd"}},
-          "momentum": {"values": [1], "when": {"optimizer": "adam", "use_momentum": True}}}, {}),
+          "momentum": {"values": [1], "condition": {"learning_rate": 0.5}}}, {}),
+        ({"optimizer": {"values": ["adam", "sgd"], "condition": {"momentum": 1}},
+          "momentum": {"values": [1, 2], "condition": {"batch_size": 16}},
+          "batch_size": {"values": [16, 32], "condition": {"optimizer": "adam"}}}, {}),
+        ({**TWO, "use_momentum": {"values": [True], "condition": {"optimizer": "sgd"}}, "momentum":
+          {"values": [1], "condition": {"optimizer": "adam", "use_momentum": True}}}, {}),
         # zips
         ({**LR, **BS}, {"zips": ["learning_rate", "batch_size"]}),
         ({**LR, **BS}, {"zips": [["learning_rate", "batch_sise"]]}),
@@ -664,7 +668,7 @@ TWO, BOTH = {"optimizer": ["adam", "sgd"]}, ["learning_rate", "batch_size"]
         ({**LR, **BS}, {"zips": [["learning_rate"]]}),
         ({**LR, **BS}, {"zips": [["learning_rate", "learning_rate"]]}),
         ({"learning_rate": [1, 1], "batch_size": [2, 2]}, {"zips": [BOTH]}),
-        ({"learning_rate": {"values": [1, 2], "when": {"optimizer": "adam"}}, **BS},
+        ({"learning_rate": {"values": [1, 2], "condition": {"optimizer": "adam"}}, **BS},
          {"zips": [BOTH]}),
         (LR, {"zips": 3}),
         # constraints
@@ -678,12 +682,12 @@ TWO, BOTH = {"optimizer": ["adam", "sgd"]}, ["learning_rate", "batch_size"]
         (BS, {"constraints": 3}),
         (BS, {"constraints": ["weight-decay * batch_size < 1"]}),
         # points
-        (BS, {"points": [{"batch_size": 17}, {"batchsize": 16}, {}, 3]}),
-        (BS, {"points": 3}),
-        ({**LR, **BS}, {"points": [{"learning_rate": 0.1, "batch_size": 32}],
+        (BS, {"first": [{"batch_size": 17}, {"batchsize": 16}, {}, 3]}),
+        (BS, {"first": 3}),
+        ({**LR, **BS}, {"first": [{"learning_rate": 0.1, "batch_size": 32}],
                         "zips": [BOTH]}),
-        (BS, {"points": [{"batch_size": 32}], "constraints": ["batch_size < 20"]}),
-        (NESTED, {"points": [{"optimizer": "adam", "momentum": 0.7}, {"momentum": 0.6}]}),
+        (BS, {"first": [{"batch_size": 32}], "constraints": ["batch_size < 20"]}),
+        (NESTED, {"first": [{"optimizer": "adam", "momentum": 0.7}, {"momentum": 0.6}]}),
         # fixed
         ({"num_epochs": None, "optimizer": "adam,sgd", "batch_size": float("nan")}, {}),
         ({"num_epochs": "five"}, {}),
@@ -718,10 +722,10 @@ def test_problems_of_all_parts_are_told_at_once(snapshot: SnapshotAssertion) -> 
             {
                 "learning_rat": {"log_uniform": [0, 0.1]},
                 "batch_size": {"int": [16, 63], "step": 16},
-                "momentum": {"values": [0.5], "when": {"optimiser": "sgd"}},
+                "momentum": {"values": [0.5], "condition": {"optimiser": "sgd"}},
             },
             zips=[["momentum", "accumulate"]],
-            points=[{"batch_size": 16, "momentum": 0.6}],
+            first=[{"batch_size": 16, "momentum": 0.6}],
             constraints=["batch_size ** batch_size < open('x')", "batch_sise < 3"],
         )
         == snapshot

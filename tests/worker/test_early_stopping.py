@@ -233,8 +233,8 @@ def test_what_is_wrong_with_a_pruner_is_said_before_anything_starts(project: Pro
 def test_a_script_without_us_is_stopped(project: Project, write: str, read: str | None) -> None:
     """By TERM, as soon as its metrics say so, with the reason; those that are good run on."""
     project.write("train.py", untouched(write))
-    told = ("--read", read) if read else ()
-    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", *told, "--no-pilot")
+    told = ("--metrics", read) if read else ()
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", *told, "--no-check")
     assert done.code == 0, done.out
     assert states(project)["pruned"] == PRUNED
     record = json.loads((project.search / "learning_rate_0.15" / "run.json").read_text())
@@ -259,7 +259,7 @@ def test_a_cs230_project_is_stopped_early(tmp_path: Path) -> None:
     project.write("train.py", slow)
     done = project.searches(
         "learning_rate=0.1,0.01,1e-6,1e-7", "--pruner", "asha:min_step=2,reduction_factor=2",
-        "--no-pilot", limit=90,
+        "--no-check", limit=90,
     )  # fmt: skip
     assert done.code == 0, done.out
     assert "learning_rate_1e-07" in states(project)["pruned"], done.out
@@ -272,7 +272,7 @@ def test_a_script_that_ignores_term_is_killed(project: Project) -> None:
     project.write(
         "train.py", script.replace("\nfor epoch", "\npoor = 'rate_0.3' in name\nfor epoch")
     )
-    project.searches("learning_rate=0.1,0.2,0.3", "--pruner", "asha", "--no-pilot", limit=60)
+    project.searches("learning_rate=0.1,0.2,0.3", "--pruner", "asha", "--no-check", limit=60)
     record = read(project.search / "learning_rate_0.3" / "run.json")
     assert (record["status"], record["signal"]) == ("pruned", "SIGKILL")
 
@@ -286,7 +286,7 @@ def test_a_pruner_that_breaks_ends_nobody(project: Project) -> None:
         "    def __init__(self, rungs, direction): pass\n"
         "    def should_prune(self, step, value): raise ZeroDivisionError('mine')\n",
     )
-    done = project.searches("learning_rate=0.1", "--pruner", "own_rule:Breaks", "--no-pilot")
+    done = project.searches("learning_rate=0.1", "--pruner", "own_rule:Breaks", "--no-check")
     assert done.code == 0, done.out
     console = (project.search / "learning_rate_0.1" / "console.log").read_text()
     assert "modeldir: this trial is not stopped early: ZeroDivisionError: mine" in console
@@ -305,7 +305,7 @@ def test_of_several_ranks_none_leaves_alone(project: Project) -> None:
         "        run.save", "        time.sleep(0.1)\n        run.save"
     )
     project.write("rank.py", slow)
-    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-check")
     assert done.code == 0, done.out
     assert states(project)["pruned"] == PRUNED
     record = read(project.search / "learning_rate_0.15" / "run.json")
@@ -322,7 +322,7 @@ def test_a_supervisor_that_is_killed_leaves_its_trial_to_be_judged_again(project
     project.write("train.py", untouched(REWRITES))
     project.hold()
     words = ("search", "experiments/search", *SIX, "--pruner", "asha", "--maximize", "accuracy")
-    with project.started_as(*words, "--no-pilot", "--", "python", "train.py") as worker:
+    with project.started_as(*words, "--no-check", "--", "python", "train.py") as worker:
         wait_until(lambda: steps(project, "learning_rate_0.1"), "the first step")
         wait_until(lambda: list(project.search.glob(".modeldir/rungs/*/*/1/*.txt")), "its value")
         kill(supervisor_of(project.search / "learning_rate_0.1"))
@@ -337,7 +337,7 @@ def test_a_worker_that_is_killed_changes_no_decision(project: Project) -> None:
     """The trial goes on without it and is stopped by its supervisor; the next worker goes on."""
     project.write("train.py", untouched(REWRITES))
     words = ("search", "experiments/search", *SIX, "--pruner", "asha", "--maximize", "accuracy")
-    with project.started_as(*words, "--no-pilot", "--", "python", "train.py") as worker:
+    with project.started_as(*words, "--no-check", "--", "python", "train.py") as worker:
         wait_until(lambda: len(project.started) == 3, "the third trial")
         kill(worker.pid)
         worker.wait()
@@ -352,10 +352,10 @@ def test_two_workers_share_the_rungs(project: Project) -> None:
     """Each trial is compared with those of both."""
     project.write("train.py", untouched(REWRITES))
     words = ("search", "experiments/search", *SIX, "--pruner", "asha", "--maximize", "accuracy")
-    command = ("--no-pilot", "--", "python", "train.py")
+    command = ("--no-check", "--", "python", "train.py")
     with project.started_as(*words, *command) as one:
         wait_until(lambda: project.started, "the first start")
-        with project.started_as("search", "experiments/search", "--no-pilot") as two:
+        with project.started_as("search", "experiments/search", "--no-check") as two:
             assert one.wait(60) == 0
             assert two.wait(60) == 0
     assert sorted(values(project, 1)) == [1, 2, 3, 4, 5, 6]
@@ -446,7 +446,7 @@ def test_with_other_values_it_is_a_new_trial_with_the_weights(project: Project) 
 def test_a_script_that_cannot_go_on_begins_afresh_and_that_is_said(project: Project) -> None:
     """Without a way to resume there is none."""
     project.write("train.py", untouched(REWRITES))
-    project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-check")
     said = project.modeldir("retry", "experiments/search/learning_rate_0.3", "--pruned")
     assert said.lines[0] == "learning_rate_0.3 will run on, afresh: it left no weights"
     assert project.modeldir("search", "experiments/search").code == 0
@@ -601,7 +601,7 @@ POPULATION = (
 )
 """What it has learnt is in its weights; a large learning rate is good."""
 
-PBT = ("learning_rate=log_uniform:0.001,0.3", "--maximize", "accuracy", "--no-pilot",
+PBT = ("learning_rate=log_uniform:0.001,0.3", "--maximize", "accuracy", "--no-check",
        "--sampler", "pbt:population=4,interval=3", "--seed", "1", "--trials", "9")  # fmt: skip
 
 
@@ -758,7 +758,7 @@ BREAKS = (
 def test_a_pruner_that_breaks_ends_no_script_with_us_either(project: Project) -> None:
     """As for a script without us: it goes on to its end, and what broke is said once."""
     project.write("own_rule.py", BREAKS)
-    done = project.searches("learning_rate=0.1", "--pruner", "own_rule:Breaks", "--no-pilot")
+    done = project.searches("learning_rate=0.1", "--pruner", "own_rule:Breaks", "--no-check")
     assert done.code == 0, done.out
     console = (project.search / "learning_rate_0.1" / "console.log").read_text()
     assert console.count("this trial is not stopped early: ZeroDivisionError: mine") == 1
@@ -768,7 +768,7 @@ def test_a_pruner_that_breaks_ends_no_script_with_us_either(project: Project) ->
 def test_what_fails_behind_a_pruned_training_leaves_it_pruned(project: Project) -> None:
     """A script that evaluates its best weights once the training is over may find none."""
     project.write("train.py", WITH_RUN + "assert run._recorder._best > 0.6, 'no good weights'\n")
-    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-check")
     assert done.code == 0, done.out
     assert states(project)["pruned"] == PRUNED
     assert read(project.search / PRUNED[0] / "run.json")["exit_code"] == 1
@@ -780,16 +780,16 @@ def test_a_script_that_starts_with_us_but_writes_metrics_itself_is_stopped(
     """Who never calls `run.log` does not decide: the supervisor does."""
     script = untouched(REWRITES, "import modeldir\nrun = modeldir.start(folder)")
     project.write("train.py", script)
-    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-check")
     assert done.code == 0, done.out
     assert states(project)["pruned"] == PRUNED
 
 
 def test_a_trial_of_another_base_sets_no_bar(project: Project) -> None:
-    """With --rebase trials go on beside those of before, whose values mean something else."""
+    """With --accept-new-base trials continue beside earlier ones, whose values mean others."""
     project.searches("learning_rate=0.01,0.02,0.03", "--pruner", "asha", "--maximize", "accuracy")
     project.params("experiments/search", learning_rate=0.5, num_epochs=3)
-    done = project.searches("learning_rate=0.4,0.3", "--rebase", "--trials", "5")
+    done = project.searches("learning_rate=0.4,0.3", "--accept-new-base", "--trials", "5")
     assert done.code == 0, done.out
     assert sorted(values(project, 1)) == [4, 5, 6, 7, 8]
     record = read(project.search / "learning_rate_0.4" / "run.json")
@@ -819,7 +819,7 @@ def test_who_tells_in_the_body_has_told(project: Project) -> None:
 def test_a_population_at_its_end_has_no_children_that_train_nothing(project: Project) -> None:
     """They would end without any metrics, and have failed."""
     project.write("train.py", WITH_RUN)
-    words = ("--sampler", "pbt:population=3,quantile=0.5", "--trials", "6", "--no-pilot")
+    words = ("--sampler", "pbt:population=3,quantile=0.5", "--trials", "6", "--no-check")
     done = project.searches(
         "learning_rate=log_uniform:0.01,0.3", *words, "--maximize", "accuracy", "--seed", "3"
     )

@@ -317,7 +317,9 @@ def test_a_link_to_nowhere_hides_no_other_metrics(tmp_path: Path) -> None:
 def test_printed_metrics_are_kept(tmp_path: Path) -> None:
     """The last of each counts, and lands where a script's own would."""
     printed = b"val acc: 0.5\n\xff\nval acc: 0.7\r\nloss 1\n"
-    end = determine(evidence(tmp_path, 0, printed, metric=ACCURACY, read="val acc: {accuracy}"))
+    end = determine(
+        evidence(tmp_path, 0, printed, metric=ACCURACY, metrics_source="val acc: {accuracy}")
+    )
     assert status(end) == ("completed", None)
     assert json.loads((tmp_path / LAST).read_text()) == {"accuracy": 0.7}
 
@@ -334,7 +336,7 @@ def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) ->
         "import resource, sys; from pathlib import Path; from modeldir.worker.end_status import *\n"
         "limit = 64 << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
         "log = Path(sys.argv[1])\n"
-        "found = Evidence(log.parent, 1, '', log, code=0, read='val acc: {accuracy}')\n"
+        "found = Evidence(log.parent, 1, '', log, code=0, metrics_source='val acc: {accuracy}')\n"
         "print(determine(found)['status'])"
     )
     done = subprocess.run([sys.executable, "-c", code, log], capture_output=True, check=False)
@@ -345,7 +347,7 @@ def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) ->
 def test_a_pattern_that_never_matches_is_no_metric(tmp_path: Path) -> None:
     """Nothing is written, and the failure is told."""
     end = determine(
-        evidence(tmp_path, 0, b"acc 0.5\n", metric=ACCURACY, read="val acc: {accuracy}")
+        evidence(tmp_path, 0, b"acc 0.5\n", metric=ACCURACY, metrics_source="val acc: {accuracy}")
     )
     assert status(end) == ("failed", "no-metric")
     assert not (tmp_path / LAST).exists()
@@ -354,14 +356,16 @@ def test_a_pattern_that_never_matches_is_no_metric(tmp_path: Path) -> None:
 def test_a_printed_nan_is_a_nan(tmp_path: Path) -> None:
     """Printed or written, it is the same failure."""
     printed = b"val acc: nan\n"
-    end = determine(evidence(tmp_path, 0, printed, metric=ACCURACY, read="val acc: {accuracy}"))
+    end = determine(
+        evidence(tmp_path, 0, printed, metric=ACCURACY, metrics_source="val acc: {accuracy}")
+    )
     assert status(end) == ("failed", "nan")
 
 
 def test_what_a_failed_script_printed_is_no_result(tmp_path: Path) -> None:
     """Its last numbers are not written as if it had come to its end."""
     printed = b"val acc: 0.5\n"
-    determine(evidence(tmp_path, 1, printed, metric=ACCURACY, read="val acc: {accuracy}"))
+    determine(evidence(tmp_path, 1, printed, metric=ACCURACY, metrics_source="val acc: {accuracy}"))
     assert not (tmp_path / LAST).exists()
 
 

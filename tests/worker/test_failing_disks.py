@@ -59,7 +59,7 @@ def test_a_full_disk_is_said_and_the_worker_leaves_on_request(
     project.write("train.py", FILLS)
     project.write("fill", "")
     project.params("disk/search", x=1)
-    words = ("search", "disk/search", "x=1,2", "--no-pilot", "--", "python", "train.py")
+    words = ("search", "disk/search", "x=1,2", "--no-check", "--", "python", "train.py")
     trial = project.path / "disk" / "search" / "x_1"
     with project.started_as(*words) as worker:
         assert worker.stdout is not None
@@ -187,7 +187,7 @@ def test_printed_metrics_that_cannot_be_kept_interrupt_the_trial(tmp_path: Path)
         "os.mkdir(os.path.join(sys.argv[-1], 'metrics_eval_last_weights.json'))\n"
         "print('acc: 0.5')\n",
     )
-    done = project.searches("learning_rate=0.1", "--no-pilot", "--read", "acc: {accuracy}")
+    done = project.searches("learning_rate=0.1", "--no-check", "--metrics", "acc: {accuracy}")
     assert done.code == 1
     record = read(project.search / "learning_rate_0.1" / "run.json")
     assert record["status"] == "interrupted"

@@ -83,7 +83,7 @@ def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, j
     cold = Project(project.path.parent / "cold", PRINTING, python)
     project.write("train.py", PRINTING)
     whole = [each.modeldir(*SEARCH, "-j", jobs, *more, *TRAIN)
-             for each, more in ((project, ()), (cold, ("--cold",)))]  # fmt: skip
+             for each, more in ((project, ()), (cold, ("--no-preload",)))]  # fmt: skip
     assert [each.code for each in whole] == [0, 0], whole
     assert names(0.2, 0.3, 0.4) == warm(project)
     assert warm(cold) == []
@@ -101,12 +101,15 @@ def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, j
 
 
 def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Project) -> None:
-    """What was learned is kept with the search; --cold turns it off."""
+    """What was learned is kept with the search; --no-preload turns it off."""
     assert project.modeldir(*SEARCH, *TRAIN).code == 0
     more = project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6")
     assert more.code == 0, more.out
     assert warm(project) == names(0.2, 0.3, 0.4, 0.5, 0.6)
-    assert project.modeldir("search", "experiments/search", "learning_rate=0.7", "--cold").code == 0
+    assert (
+        project.modeldir("search", "experiments/search", "learning_rate=0.7", "--no-preload").code
+        == 0
+    )
     assert names(0.7)[0] not in warm(project)
 
 
@@ -139,7 +142,7 @@ def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
     assert warm(project) == names(0.2, 0.3, 0.4)
 
 
-@pytest.mark.parametrize("way", ["", "--cold"])
+@pytest.mark.parametrize("way", ["", "--no-preload"])
 @pytest.mark.parametrize(
     ("jobs", "policy", "threads"), [("1", None, None), ("2", "PASSIVE", None), ("2", "PASSIVE", 1)]
 )
@@ -150,7 +153,12 @@ def test_slots_do_not_fight(
     asleep where there are several slots, as many as were asked for; that is recorded.
     """
     project.write("train.py", "import reading\nprint(reading.LOADED_UNDER)\n" + HEAVY)
-    options = ["-j", jobs, *([way] if way else []), *(["--threads", "1"] if threads else [])]
+    options = [
+        "-j",
+        jobs,
+        *([way] if way else []),
+        *(["--threads-per-trial", "1"] if threads else []),
+    ]
     done = project.modeldir(*SEARCH, *options, *TRAIN)
     assert done.code == 0, done.out
     found, expected = warm(project), [] if way else names(0.2, 0.3, 0.4)
@@ -486,7 +494,7 @@ while os.path""",
 def test_time_limits_and_retries_hold_for_warm_trials(project: Project) -> None:
     """One that takes longer than it may is ended; one that fails runs again, both warm."""
     project.write("train.py", TROUBLED)
-    options = ("--trial-time-limit", "5s", "--retries", "1")
+    options = ("--trial-time-limit", "5s", "--max-retries", "1")
     done = project.modeldir(*SEARCH, *options, *TRAIN, limit=90)
     assert done.code == 1, done.out
     assert [*project.trials().values()] == ["completed", "completed", "failed", "completed"]

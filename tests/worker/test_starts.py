@@ -104,7 +104,7 @@ def orphans(project: Project, *, command_lives: bool) -> Iterator[tuple[Path, li
     """A trial whose worker, spawner and supervisor were killed, and what of it still runs."""
     project.write("train.py", UNTETHERED)
     project.write("orphan", "")
-    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", "--cold")
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-check", "--no-preload")
     with project.started_as(*words, "--", "python", "train.py") as worker:
         wait_until(lambda: len((project.path / "pids").read_text().split()) == 2
                    if (project.path / "pids").exists() else False, "the pids")  # fmt: skip
@@ -137,7 +137,7 @@ def test_the_next_search_ends_an_orphan_before_it_runs_the_trial_again(
     """The command, or children that it left (data loaders): by its supervisor's session."""
     with orphans(project, command_lives=command_lives) as (folder, left):
         assert experiment.status(folder).state == "running"
-        done = project.searches("learning_rate=0.1", "--no-pilot", "--cold")
+        done = project.searches("learning_rate=0.1", "--no-check", "--no-preload")
         assert done.code == 0, done.out
         assert not any(map(processes.process, left))
         assert read(folder / "run.2.json")["status"] == "completed"

@@ -1013,7 +1013,9 @@ def test_a_metric_of_the_last_attempt_is_not_this_ones(spawner: Spawner, folder:
 def test_metrics_that_are_only_printed_are_read(spawner: Spawner, folder: Path) -> None:
     """The last value of each counts."""
     code = "echo 'val acc: 0.5'; echo 'val acc: 0.7' >&2; echo 'train acc: 1'"
-    record = run(spawner, shell(folder, code, metric=ACCURACY, read="val acc: {accuracy}"))
+    record = run(
+        spawner, shell(folder, code, metric=ACCURACY, metrics_source="val acc: {accuracy}")
+    )
     assert record["status"] == "completed"
     assert experiment.scores(folder).validation == {"accuracy": 0.7}
 
@@ -1086,8 +1088,8 @@ def test_a_start_arrives_as_it_was_sent(folder: Path) -> None:
     """Every field, through the bytes between worker and spawner."""
     start = Start(
         folder=str(folder), number=3, command=("a", os.fsdecode(b"\xff")), cwd="/", script="x",
-        resumes=True, variables={"A": "1"}, facts={"code": None}, metric=ACCURACY, read="{a}",
-        time_limit=1.5, bound=True, grace=2.0,
+        resumes=True, variables={"A": "1"}, facts={"code": None}, metric=ACCURACY,
+        metrics_source="{a}", time_limit=1.5, bound=True, grace=2.0,
     )  # fmt: skip
     assert Start.from_json(start.to_json()) == start
 

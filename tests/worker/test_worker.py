@@ -32,7 +32,7 @@ from modeldir.worker.worker_limits import Limits, StopRules
 from modeldir.worker.worker_log import WorkerLog
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)
-SEARCH = ("search", "experiments/search", *SIX, "--no-pilot")
+SEARCH = ("search", "experiments/search", *SIX, "--no-check")
 TRAIN = ("--", "python", "train.py")
 
 STUBBORN = PLAIN.replace(
@@ -99,7 +99,7 @@ def test_workers_killed_at_any_moment_run_each_trial_once(project: Project, seed
     """Killed again and again while trials are claimed, made, started and recorded."""
     chance = random.Random(seed)
     values = ",".join(str(value / 100) for value in range(1, 31))
-    words = ("search", "experiments/search", f"learning_rate={values}", "--no-pilot", "-j", "3")
+    words = ("search", "experiments/search", f"learning_rate={values}", "--no-check", "-j", "3")
     for _ in range(8):
         with project.started_as(*words, *TRAIN) as worker:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -136,7 +136,7 @@ def test_a_copy_of_a_running_search_runs_its_trial_and_leaves_the_original_alone
 ) -> None:
     """`cp -r` while a trial runs: in the copy it was interrupted; in the original it runs on."""
     project.hold()
-    words = ("learning_rate=0.1", "--no-pilot", *TRAIN)
+    words = ("learning_rate=0.1", "--no-check", *TRAIN)
     with project.started_as("search", "experiments/search", *words) as original:
         project.wait_for_starts(1)
         copy = project.path / "experiments" / "copy"
@@ -169,7 +169,7 @@ def test_a_torn_run_file_is_read_again_before_its_trial_runs_twice(project: Proj
 
 def test_a_run_file_that_stays_torn_keeps_no_trial_for_ever(project: Project) -> None:
     """A power cut left it: it is watched like another host's, then its trial runs again."""
-    words = ("search", "experiments/search", "learning_rate=0.1,0.2", "--no-pilot", *TRAIN)
+    words = ("search", "experiments/search", "learning_rate=0.1,0.2", "--no-check", *TRAIN)
     assert project.modeldir(*words).code == 0
     for name in ("learning_rate_0.1", "learning_rate_0.2"):
         (project.search / name / "run.json").write_bytes(b"")
@@ -184,7 +184,7 @@ def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Pr
     """The command dies with its supervisor; the worker sees it and starts the trial afresh."""
     project.hold()
     with project.started_as(
-        "search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN
+        "search", "experiments/search", "learning_rate=0.1", "--no-check", *TRAIN
     ) as worker:
         project.wait_for_starts(1)
         folder = project.search / "learning_rate_0.1"
@@ -213,7 +213,7 @@ def test_a_trial_that_keeps_being_interrupted_is_left_behind_and_that_is_no_succ
         "os.kill(os.getpid(), signal.SIGTERM)\n",
     )
     for runs in (2, 4):
-        done = project.searches("learning_rate=0.1", "--no-pilot")
+        done = project.searches("learning_rate=0.1", "--no-check")
         assert done.code == 1
         assert len(project.started) == runs
     assert project.trials() == {"learning_rate_0.1": "interrupted"}
@@ -257,7 +257,7 @@ def test_a_supervisor_killed_after_the_spawner_is_missed(project: Project) -> No
     """
     project.write("train.py", PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
     project.write("hold.learning_rate_0.1", "")
-    words = ("search", "experiments/search", "learning_rate=0.1,0.2", "--no-pilot", "-j", "2")
+    words = ("search", "experiments/search", "learning_rate=0.1,0.2", "--no-check", "-j", "2")
     with project.started_as(*words, *TRAIN) as worker:
         folder = project.search / "learning_rate_0.1"
         wait_until(lambda: project.trials().get("learning_rate_0.2") == "completed")
@@ -290,7 +290,7 @@ def test_children_that_a_killed_supervisor_left_are_ended_before_the_next_attemp
         "    time.sleep(60)\n",
     )
     with project.started_as(
-        "search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN
+        "search", "experiments/search", "learning_rate=0.1", "--no-check", *TRAIN
     ) as worker:
         wait_until(lambda: project.lines("child.txt"), "the child")
         child = processes.process(int(project.lines("child.txt")[0]))
@@ -301,14 +301,14 @@ def test_children_that_a_killed_supervisor_left_are_ended_before_the_next_attemp
 
 
 def test_killing_a_worker_of_a_job_ends_its_trials(project: Project) -> None:
-    """Inside a cluster's job nothing may outlive it: `modeldir work` ties its trials to itself."""
+    """Inside a cluster's job nothing may outlive it: `modeldir worker` ties trials to itself."""
     project.searches(*SIX, "--dry-run")
     project.write(
         "experiments/search/search.json",
         json.dumps({"space": {"learning_rate": [0.1, 0.2]}, "command": "python train.py"}),
     )
     project.hold()
-    with project.started_as("work", "experiments/search", "-j", "2", "--no-pilot") as worker:
+    with project.started_as("worker", "experiments/search", "-j", "2", "--no-check") as worker:
         project.wait_for_starts(2)
         kill(worker.pid)
         worker.wait()
@@ -317,7 +317,7 @@ def test_killing_a_worker_of_a_job_ends_its_trials(project: Project) -> None:
     folder = project.search / "learning_rate_0.1"
     assert read(folder / "run.json")["reason"] == "the worker is gone"
     project.release()
-    assert project.modeldir("work", "experiments/search", "--no-pilot").code == 0
+    assert project.modeldir("worker", "experiments/search", "--no-check").code == 0
     assert list(project.trials().values()) == ["completed"] * 2
 
 
@@ -429,7 +429,7 @@ def test_a_ctrl_c_in_the_terminal_does_not_reach_the_trials(project: Project) ->
 def test_two_workers_share_a_search(project: Project) -> None:
     """Each trial runs once, no number is used twice, both end well."""
     values = ",".join(str(value / 100) for value in range(1, 25))
-    words = ("search", "experiments/search", f"learning_rate={values}", "--no-pilot", "-j", "2")
+    words = ("search", "experiments/search", f"learning_rate={values}", "--no-check", "-j", "2")
     with project.started_as(*words, *TRAIN) as one, project.started_as(*words, *TRAIN) as two:
         assert (one.wait(60), two.wait(60)) == (0, 0)
     assert list(project.trials().values()) == ["completed"] * 24
@@ -472,7 +472,7 @@ def test_a_trial_that_another_was_faster_to_take_does_not_count(
     first = Search(project.search, {"learning_rate": [0.1, 0.2]})
     first.prepare("python train.py")
     stale = [first.scheduler.next_trial()]
-    assert project.modeldir("work", "experiments/search", "--trials", "1").code == 0
+    assert project.modeldir("worker", "experiments/search", "--trials", "1").code == 0
     assert project.started == ["learning_rate_0.1"]
 
     late = Search(project.search)
@@ -490,7 +490,7 @@ def test_a_trial_that_another_was_faster_to_take_does_not_count(
 def test_a_worker_counts_what_others_still_run(project: Project) -> None:
     """It ends when nothing is left for it, and says that the search is not over."""
     project.hold()
-    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN)
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-check", *TRAIN)
     with project.started_as(*words) as first:
         project.wait_for_starts(1)
         done = project.modeldir("search", "experiments/search")
@@ -507,7 +507,7 @@ def test_a_worker_counts_what_others_still_run(project: Project) -> None:
 def test_a_plan_grows_while_a_worker_runs(project: Project) -> None:
     """It reads search.json again, also when it had already started all that there was."""
     project.hold()
-    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", "-j", "2", *TRAIN)
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-check", "-j", "2", *TRAIN)
     with project.started_as(*words) as worker:
         project.wait_for_starts(1)
         plan = {**project.plan(), "space": {"learning_rate": [0.1, 0.01]}}
@@ -565,10 +565,10 @@ def test_a_trial_removed_while_it_runs_does_not_hold_up_the_others(project: Proj
 
 def test_a_renamed_trial_is_not_made_again_when_the_plan_is_read_again(project: Project) -> None:
     """A worker that reads the plan again looks at the folders again too."""
-    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    project.searches("learning_rate=0.1,0.2", "--no-check")
     (project.search / "learning_rate_0.1").rename(project.search / "best so far")
     project.hold()
-    words = ("search", "experiments/search", "learning_rate=0.3", "--no-pilot", *TRAIN)
+    words = ("search", "experiments/search", "learning_rate=0.3", "--no-check", *TRAIN)
     with project.started_as(*words) as worker:
         project.wait_for_starts(3)
         plan = {**project.plan(), "space": {"learning_rate": [0.1, 0.2, 0.3, 0.4]}}
@@ -587,7 +587,7 @@ def test_a_long_trial_that_cannot_resume_is_warned_of_once(
 ) -> None:
     """There is no warning if the plan has `--resume`, or the script saves by our helpers."""
     resume = ("--resume", "--restore_file last") if how == "the plan" else ()
-    project.searches("learning_rate=0.1", "--no-pilot", *resume)
+    project.searches("learning_rate=0.1", "--no-check", *resume)
     if how == "the script":
         attempts.add_event(project.search / "learning_rate_0.1", 1, "can_resume")
     search = Search(project.search)
@@ -645,7 +645,7 @@ def test_what_ended_while_no_worker_lived_is_told_once(project: Project) -> None
     ends = {"completed", "failed"}
     wait_until(lambda: {project.trials()[name] for name in names} == ends, "two ends")
     project.hold()
-    with project.started_as("search", "experiments/search", "--no-pilot", "-j", "2") as worker:
+    with project.started_as("search", "experiments/search", "--no-check", "-j", "2") as worker:
         project.wait_for_starts(4)
         worker.kill()
         said = output(worker)
@@ -654,7 +654,7 @@ def test_what_ended_while_no_worker_lived_is_told_once(project: Project) -> None
     assert "\nfailed       learning_rate_0.2  error: ValueError" in said
     assert told(project.search / "search.log", "completed learning_rate_0.1  accuracy 0.9")
     project.release()
-    done = project.modeldir("search", "experiments/search", "--no-pilot")
+    done = project.modeldir("search", "experiments/search", "--no-check")
     assert "completed    learning_rate_0.1 " not in done.out
     assert "failed       learning_rate_0.2 " not in done.out
     assert "completed    learning_rate_0.3 " in done.out
@@ -676,7 +676,7 @@ def test_a_search_log_tells_what_happened_and_when(
 def test_the_status_of_a_running_trial_is_computed_from_its_processes(project: Project) -> None:
     """While it runs its folder says running; nothing was written for that."""
     project.hold()
-    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN)
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-check", *TRAIN)
     with project.started_as(*words) as worker:
         project.wait_for_starts(1)
         folder = project.search / "learning_rate_0.1"

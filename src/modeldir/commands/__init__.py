@@ -27,7 +27,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("run", "one experiment: its output, exit code and end are kept"),
             ("search", "make trials and run them; run it again to resume"),
-            ("work", "one more worker on a search (what job managers start)"),
+            ("worker", "one more worker on a search (what job managers start)"),
         ),
     ),
     (

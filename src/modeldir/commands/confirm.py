@@ -82,8 +82,8 @@ def _chosen(arguments: argparse.Namespace) -> Finalists:
 def _dry_run(chosen: Finalists, arguments: argparse.Namespace) -> int:
     from modeldir.results.confirmation import announcement  # noqa: PLC0415
 
-    if arguments.time_one:
-        raise refused("--time-one: the search shows how long a training run takes")
+    if arguments.estimate:
+        raise refused("--estimate: the search shows how long a training run takes")
     print(announcement(chosen, width_of_lines()))
     for point in chosen.points:
         print(f"  {point.title}")
@@ -140,5 +140,5 @@ def _print_answer(chosen: Finalists, code: int) -> int:
     print()
     print(to_words(measured, width_of_lines()))
     first = quoted(chosen.folder)
-    print(f"next: modeldir synthesize {first} --apart   (each of the new runs)")
+    print(f"next: modeldir synthesize {first} --per-seed   (each of the new runs)")
     return 1 if any(each.failed for each in measured.measured) else code

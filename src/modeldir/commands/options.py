@@ -81,18 +81,22 @@ def ranking_of(arguments: argparse.Namespace) -> Ranked | None:
 
 
 def add_slot_options(group: argparse._ArgumentGroup) -> None:
-    many = "trials at a time, or auto (--cold: imports by each)"
+    many = "trials at a time, or auto (--no-preload: imports by each)"
     group.add_argument("-j", "--jobs", default="1", metavar="N", help=many)
     group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
-    group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
-    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)  # in the line of -j
-    group.add_argument("--warm", choices=("auto",), help=argparse.SUPPRESS)
+    group.add_argument(
+        "--threads-per-trial", metavar="N", help="for each trial, or auto (may change bits)"
+    )
+    group.add_argument(
+        "--no-preload", action="store_true", help=argparse.SUPPRESS
+    )  # in the line of -j
+    group.add_argument("--preload", choices=("auto",), help=argparse.SUPPRESS)
 
 
 def has_preload(arguments: argparse.Namespace) -> bool:
-    if arguments.cold and arguments.warm:
-        raise refused("--warm --cold: say one of them")
-    return not arguments.cold
+    if arguments.no_preload and arguments.preload:
+        raise refused("--preload --no-preload: say one of them")
+    return not arguments.no_preload
 
 
 def is_submitted(arguments: argparse.Namespace) -> bool:
@@ -117,7 +121,7 @@ def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
     from modeldir.worker.slots import Slots  # noqa: PLC0415 - it may look for GPUs
 
     jobs = number_of("-j", arguments.jobs, int)
-    threads = number_of("--threads", arguments.threads, int)
+    threads = number_of("--threads-per-trial", arguments.threads_per_trial, int)
     gpus = number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
     share = None if gpus == "auto" else gpus
     return Slots("auto" if jobs is None else jobs, share, threads, own=own)

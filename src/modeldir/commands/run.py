@@ -44,7 +44,7 @@ _ON_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir run DIR [--resume] [--training] [-q] [-m NOTE] [-- COMMAND ...]"
+    parser.usage = "modeldir run DIR [--resume] [--as-training] [-q] [-m NOTE] [-- COMMAND ...]"
     parser.add_argument("dir", metavar="DIR", help="the experiment's folder, with params.json")
     parser.add_argument(
         "--resume",
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="continue from the files in DIR (default: move an earlier attempt's files away)",
     )
     parser.add_argument(
-        "--training",
+        "--as-training",
         action="store_true",
         help="the command trains the model, whatever its script is called",
     )
@@ -90,7 +90,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     command = _command(arguments.command, here, one.path)
     trial_command.check_command(command, hyperparameters, here)
     words = trial_command.fill(command, hyperparameters, str(one.path))
-    run_file = _RunFile(words, one.path, is_training=arguments.training)
+    run_file = _RunFile(words, one.path, is_training=arguments.as_training)
     script = run_file.beside
     if arguments.command is None and "--model_dir" in words[:-2]:
         words = words[:-2]  # the latest attempt's command has it already
@@ -194,7 +194,7 @@ class _RunFile:
             file = attempts.run_file(start.number, self.beside)
             return (
                 f"{self._script} is recorded beside the training, as {file}; "
-                "if it trains: --training"
+                "if it trains: --as-training"
             )
         if start.resumes or self._script in {"", self._before}:
             return ""

@@ -47,9 +47,9 @@ _DOMAINS = """\
 domains:  learning_rate=0.1,0.01,0.001         a list
           learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)
           dropout=uniform:0,0.5,step=0.1       @points.csv: its rows (a header of names)
-          --when momentum:optimizer=sgd        it counts only then
+          --condition momentum:optimizer=sgd        it counts only then
           --zip batch_size,learning_rate       their lists go together, value by value
-          --point learning_rate=0.01           tried first, the other names sampled
+          --try learning_rate=0.01           tried first, the other names sampled
           --constraint 'batch_size * accumulate <= 512'
 
 DIR/params.json is the base config. Run the command again to resume by DIR/search.json: finished
@@ -62,8 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{HELP}\n\n{_DOMAINS}"
     parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # in _DOMAINS, like the next
     parser.add_argument("domains", nargs="*", metavar="name=domain", help=argparse.SUPPRESS)
-    for option in ("--when", "--zip", "--point", "--constraint"):
+    for option in ("--condition", "--zip", "--constraint"):
         parser.add_argument(option, action="append", help=argparse.SUPPRESS)
+    parser.add_argument("--try", dest="try_", action="append", help=argparse.SUPPRESS)
     what = parser.add_argument_group("what to try")
     NamesIn("modeldir.samplers").fill(
         what.add_argument("--sampler", metavar="NAME", help="%(names)s")
@@ -77,7 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train each configuration N times, with a seed each",
     )
     what.add_argument(
-        "--learn-from", action="append", metavar="DIR", help="its trials teach the sampler"
+        "--warm-start-from", action="append", metavar="DIR", help="its trials teach the sampler"
     )
     what.add_argument(
         "--reuse", action="append", metavar="DIR", help="what is completed there is not run again"
@@ -92,13 +93,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--minimize", action="append", metavar="METRIC", help="as --maximize, low is good"
     )
     what.add_argument(
-        "--read", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'"
+        "--metrics", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'"
     )
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
     what.add_argument("-m", "--message", metavar="NOTE", help=argparse.SUPPRESS)  # in _DOMAINS
-    for named_by_a_message in ("--rebase", "--no-pilot"):
+    for named_by_a_message in ("--accept-new-base", "--no-check"):
         what.add_argument(named_by_a_message, action="store_true", help=argparse.SUPPRESS)
     when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
@@ -108,13 +109,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     when.add_argument("--trial-time-limit", metavar="T", help="* a trial that takes longer: 30m")
     when.add_argument(
-        "--retries",
+        "--max-retries",
         type=_or_none(int),
         metavar="N",
         help="* run a failed trial again, up to N times",
     )
     when.add_argument(
-        "--stop-at", type=_or_none(float), metavar="X", help="* once the metric has reached it"
+        "--target", type=_or_none(float), metavar="X", help="* once the metric has reached it"
     )
     add_where(parser)
 
@@ -153,9 +154,9 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would be made, how long (--time-one: try one)",
+        help="say what would be made, how long (--estimate: try one)",
     )
-    where.add_argument("--time-one", action="store_true", help=argparse.SUPPRESS)
+    where.add_argument("--estimate", action="store_true", help=argparse.SUPPRESS)
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
@@ -184,8 +185,8 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
     command = shlex.join(arguments.command) if arguments.command else search.plan.command
     if command is None:
         raise SearchError(_no_command(arguments.dir))
-    if arguments.time_one and not arguments.dry_run:
-        raise refused("--time-one: goes with --dry-run")
+    if arguments.estimate and not arguments.dry_run:
+        raise refused("--estimate: goes with --dry-run")
     if arguments.dry_run:
         return _dry_run(search, command, arguments, spawner)
     from modeldir.commands.folders import check_writable  # noqa: PLC0415 - after the spawner, too
@@ -221,16 +222,16 @@ def _search(arguments: argparse.Namespace) -> Search:
         trials=arguments.trials,
         seed=arguments.seed,
         repeats=arguments.repeats,
-        learn_from=_values_of(arguments.learn_from, str),
+        warm_start_from=_values_of(arguments.warm_start_from, str),
         reuse=_values_of(arguments.reuse, str),
-        read=arguments.read,
+        metrics=arguments.metrics,
         resume=arguments.resume,
         pruner=None if arguments.pruner is None else parse_text(arguments.pruner),
         trial_time_limit=arguments.trial_time_limit,
-        retries=arguments.retries,
-        stop_at=arguments.stop_at,
+        max_retries=arguments.max_retries,
+        target=arguments.target,
         note=arguments.message,
-        rebase=arguments.rebase,
+        accept_new_base=arguments.accept_new_base,
     )
     try:
         return Search(arguments.dir, domains, **options)
@@ -251,7 +252,7 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     from modeldir.monitor.progress import shown_on  # noqa: PLC0415
     from modeldir.worker.worker import Worker  # noqa: PLC0415
 
-    pilot, limits = not arguments.no_pilot, limits_of(arguments)
+    pilot, limits = not arguments.no_check, limits_of(arguments)
     worker = Worker(
         search,
         slots_of(arguments),
@@ -270,7 +271,7 @@ def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawne
     jobs = search_submit.trials_at_a_time(search, arguments)
     preview = search_submit.preview(search, arguments) if is_submitted(arguments) else []
     typed, code = bool(arguments.command), 0
-    if arguments.time_one:
+    if arguments.estimate:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415
         from modeldir.search.search import Search as Reloaded  # noqa: PLC0415
         from modeldir.worker.worker import Worker  # noqa: PLC0415
@@ -282,7 +283,7 @@ def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawne
         print()
     for line in preview:
         print(line)
-    timed, preload = arguments.time_one, has_preload(arguments)
+    timed, preload = arguments.estimate, has_preload(arguments)
     print(dry_run(search, command, jobs, typed=typed, timed=timed, preload=preload))
     return code
 
@@ -310,18 +311,20 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
 def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
     from modeldir.space import cli_syntax as text  # noqa: PLC0415
 
-    if len(files) + bool(arguments.point) > 1:
-        sources = " and ".join([*files, *(["--point"] if arguments.point else [])])
+    if len(files) + bool(arguments.try_) > 1:
+        sources = " and ".join([*files, *(["--try"] if arguments.try_ else [])])
         raise refused(f"points from {sources}: give one of them")
-    when: dict[str, Any] = {}
-    for word in arguments.when or ():
-        name, condition = text.parse_when_text(word)
-        when[name] = None if condition is None else {**(when.get(name) or {}), **condition}
-    points: Any = files[0] if files else _values_of(arguments.point, text.parse_point_text)
+    conditions: dict[str, Any] = {}
+    for word in arguments.condition or ():
+        name, condition = text.parse_condition_text(word)
+        conditions[name] = (
+            None if condition is None else {**(conditions.get(name) or {}), **condition}
+        )
+    points: Any = files[0] if files else _values_of(arguments.try_, text.parse_configuration_text)
     return {
-        "when": when,
+        "condition": conditions,
         "zip": _values_of(arguments.zip, text.parse_zip_text),
-        "points": points,
+        "try_": points,
         "constraints": _values_of(arguments.constraint, str),
     }
 

@@ -82,7 +82,7 @@ def _how_long(search: Search, left: int | None, jobs: int, *, timed: bool) -> li
     seconds = durations(search)
     if not seconds:
         why = "it did not finish" if timed else "no trial has finished"
-        offer = "" if timed else "; --dry-run --time-one runs one to time it, and keeps it"
+        offer = "" if timed else "; --dry-run --estimate runs one to time it, and keeps it"
         return [f"time: not known, {why}{offer}"]
     each = statistics.median(seconds)
     by = "the one that has" if len(seconds) == 1 else f"the median of {len(seconds)} that have"

@@ -214,22 +214,22 @@ def _problems_there(name: str, search: Search, arguments: argparse.Namespace) ->
 
 def check_numbers(arguments: argparse.Namespace) -> None:
     number_of("-j", arguments.jobs, int)
-    number_of("--threads", arguments.threads, int)
+    number_of("--threads-per-trial", arguments.threads_per_trial, int)
     number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
 
 
 def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> list[str]:
-    words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
+    words = [sys.executable, "-m", "modeldir", "worker", os.path.abspath(search.path)]
     words += ["-j", arguments.jobs, *_worker_options(arguments)]
     if arguments.one_job_per_trial:
         words += ["--trials", "1"]
-    return [*words, *(["--detached"] if name == "local" else [])]
+    return [*words, *(["--keep-trials"] if name == "local" else [])]
 
 
 def _worker_options(arguments: argparse.Namespace) -> list[str]:
-    words = ["--no-pilot"] if arguments.no_pilot else []
-    words += ["--cold"] if arguments.cold else []
-    for option in ("gpus_per_trial", "threads", "time_limit", "max_failures"):
+    words = ["--no-check"] if arguments.no_check else []
+    words += ["--no-preload"] if arguments.no_preload else []
+    for option in ("gpus_per_trial", "threads_per_trial", "time_limit", "max_failures"):
         if getattr(arguments, option) is not None:
             words += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]
     return words
@@ -278,7 +278,7 @@ def outcome_lines(
     alone = _single_worker(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:
         yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
-        yield f"  one more: modeldir work {quoted(search)} --detached"
+        yield f"  one more: modeldir worker {quoted(search)} --keep-trials"
         return
     lines = [*worker_lines(count_workers(search, outcome.there))] if outcome.there else []
     for index, line in enumerate(lines):

@@ -91,7 +91,7 @@ def _standing(tree: Tree, inventory: Inventory) -> SearchSnapshot:
         states[state] += 1
         trials_read.append((each.record, state, row.scores.validation if row else {}))
     plan = inventory.plan
-    best = plan.best(trials_read, plan.metric) if plan.stop_at is not None else None
+    best = plan.best(trials_read, plan.metric) if plan.target is not None else None
     remaining, goal = inventory.to_come(states), plan.goal(best)
     return SearchSnapshot(tree.folder, states=states, remaining=remaining, goal=goal)
 
@@ -104,7 +104,7 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     yield "sampler", _sampler(plan)
     yield "seed", plan.get("seed")
     yield "repeats", plan.get("repeats")
-    for key, label in (("learn_from", "learns from"), ("reuse", "reuses")):
+    for key, label in (("warm_start_from", "learns from"), ("reuse", "reuses")):
         folders = plan.get(key)
         yield label, ", ".join(map(value_text, folders)) if isinstance(folders, list) else None
     limits = {name: plan[name] for name in LIMITS if name in plan}  # a pruner may have options
@@ -127,11 +127,11 @@ def _domain(domain: object) -> str:
         return ", ".join(map(value_text, domain))
     if isinstance(domain, dict):
         rest = dict(domain)
-        step, condition = rest.pop("step", None), rest.pop("when", None)
+        step, condition = rest.pop("step", None), rest.pop("condition", None)
         words = _range(rest) if len(rest) == 1 else None
         if words is not None:
             by = "" if step is None else f" by {text.cell_text(step)}"
-            return f"{words}{by}{_when(condition)}"
+            return f"{words}{by}{_condition(condition)}"
     return text.cell_text(domain)
 
 
@@ -146,7 +146,7 @@ def _range(domain: Mapping[str, Any]) -> str | None:
     return f"{word} from {' to '.join(map(text.cell_text, values))}"
 
 
-def _when(condition: object) -> str:
+def _condition(condition: object) -> str:
     if not isinstance(condition, dict):
         return ""
     words = (
@@ -158,7 +158,7 @@ def _when(condition: object) -> str:
 
 
 def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
-    zips, constraints, points = (plan.get(key) for key in ("zip", "constraints", "points"))
+    zips, constraints, points = (plan.get(key) for key in ("zip", "constraints", "try"))
     for index, names in enumerate(zips if isinstance(zips, list) else ()):
         words = ", ".join(map(value_text, names)) if isinstance(names, list) else value_text(names)
         yield "" if index else "together", words

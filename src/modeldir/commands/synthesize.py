@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_names,
         help="what differs in these alone is one row: --group seed",
     )
-    rows.add_argument("--apart", action="store_true", help="repeats of a point each in a row")
+    rows.add_argument("--per-seed", action="store_true", help="repeats of a point each in a row")
     columns = parser.add_argument_group("columns")
     columns.add_argument(
         "--columns",
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         group=arguments.group or (),
         top=arguments.top,
         all_columns=arguments.all_columns,
-        apart=arguments.apart,
+        apart=arguments.per_seed,
         metrics_file=arguments.metrics_file,
     )
     has_rows = len(results) > 0

@@ -16,8 +16,8 @@ from modeldir.params.params_files import load_file
 FILE = "modeldir.toml"
 TABLES = ("slurm", "ray", "submit")
 """Tables with a launcher's settings. A launcher of another package has a table of its own name."""
-KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", *TABLES)
-_STRINGS = ("command", "maximize", "minimize", "read", "resume")
+KEYS = ("command", "maximize", "minimize", "metrics", "resume", "ignore", *TABLES)
+_STRINGS = ("command", "maximize", "minimize", "metrics", "resume")
 
 
 def find(start: str | os.PathLike[str]) -> Path | None:

@@ -1,6 +1,6 @@
 """Reads one experiment folder: everything that its files say, as one record.
 
-Tables, `--learn-from` and `show` call `read`. Start reading there. Rule that must not break: a
+Tables, `--warm-start-from` and `show` call `read`. Start reading there. Rule that must not break: a
 file that cannot be read never ends the reading. It becomes a line in `problems`, and its values are
 missing. Each file is parsed by the quick functions of `fast_json` first, and by the full reader
 of its kind if they give up. `discovery` finds the folders. To read only a status or only the

@@ -146,8 +146,8 @@ def is_job_id(text: str) -> bool:
 def with_token(worker: Sequence[str], token: str) -> list[str]:
     """Return a worker's command line with the token of its job.
 
-    >>> with_token(["modeldir", "work", "DIR"], "6f1e_0")
-    ['modeldir', 'work', 'DIR', '--job', '6f1e_0']
+    >>> with_token(["modeldir", "worker", "DIR"], "6f1e_0")
+    ['modeldir', 'worker', 'DIR', '--job', '6f1e_0']
     """
     return [*worker, "--job", token]
 

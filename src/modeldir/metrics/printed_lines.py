@@ -1,4 +1,4 @@
-"""Find metrics in printed lines, by the pattern of `--read`: `val acc: {accuracy}`.
+"""Find metrics in printed lines, by the pattern of `--metrics`: `val acc: {accuracy}`.
 
 The worker calls `parse_line` for each line of `console.log` if a script writes no metric files. A
 number that is not exactly where the pattern has its `{name}` must not be found.
@@ -26,7 +26,7 @@ class LinePattern:
 
 
 def compile_pattern(pattern: str) -> LinePattern:
-    """Compile the pattern of `--read`. Only `{name}` is special; all else is matched as text."""
+    """Compile the pattern of `--metrics`. Only `{name}` is special; all else is matched as text."""
     pieces = re.split(_PLACEHOLDER, pattern.strip())
     literals, names = pieces[0::2], tuple(pieces[1::2])
     if not names:
@@ -58,5 +58,5 @@ def _literal(text: str) -> str:
 
 
 def _error(pattern: str, reason: str) -> MetricsError:
-    hint = "write it as the line is printed: --read 'val acc: {accuracy}'"
-    return MetricsError(f"--read {pattern!r}:", [(reason, hint)], state="")
+    hint = "write it as the line is printed: --metrics 'val acc: {accuracy}'"
+    return MetricsError(f"--metrics {pattern!r}:", [(reason, hint)], state="")

@@ -56,7 +56,7 @@ class SearchSnapshot:
     """How a search stands at one moment.
 
     `remaining` and `total` are None if it has no end. `to_retry` ended trials run again by
-    `modeldir retry`. `goal` is `stop_at` once it is reached: then remaining trials do not start.
+    `modeldir retry`. `goal` is `target` once it is reached: then remaining trials do not start.
     `elapsed` counts from its first present worker. `worker` is None if it cannot be known from here
     whether one lives.
     """
@@ -211,11 +211,11 @@ def remaining_text(search: SearchSnapshot) -> str:
     >>> remaining_text(SearchSnapshot(Path("s"), remaining=2))
     '2 to come'
     >>> remaining_text(SearchSnapshot(Path("s"), goal=0.5))
-    '0 not started: stop_at 0.5 is reached'
+    '0 not started: target 0.5 is reached'
     """
     if search.goal is None:
         return f"{search.remaining or 0} to come"
-    return f"{search.remaining or 0} not started: stop_at {search.goal:g} is reached"
+    return f"{search.remaining or 0} not started: target {search.goal:g} is reached"
 
 
 def best_text(search: SearchSnapshot) -> str:

@@ -203,7 +203,7 @@ def _failed(search: Search) -> list[TrialRecord]:
 def _nothing_ran(search: Search) -> str:
     """Return a line for a worker that ran nothing: which trials there are, and why."""
     states = Counter(search.trials.status(record).state for record in search.trials)
-    to_come, goal = search.scheduler.to_come(), search.plan.stop_at
+    to_come, goal = search.scheduler.to_come(), search.plan.target
     reused = search.scheduler.observations.done_elsewhere()
     if not states and reused and not to_come:
         return f"nothing left to run: {reused} done elsewhere (reuse)"
@@ -216,8 +216,8 @@ def _nothing_ran(search: Search) -> str:
         return f"{head}, {to_come} to come"
     total = sum(states.values()) + to_come
     return (
-        f"{head}\n  stop_at {goal:g} is reached; {to_come} of {total} not started; "
-        f"to continue: {worker_registry.resume_command(search.path)} --stop-at {plan.NONE}"
+        f"{head}\n  target {goal:g} is reached; {to_come} of {total} not started; "
+        f"to continue: {worker_registry.resume_command(search.path)} --target {plan.NONE}"
     )
 
 
@@ -241,7 +241,7 @@ def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list
         return [
             f"note: no metrics were found, so nothing can be compared. Let {script} write",
             '  metrics_eval_best_weights.json in its model_dir: {"accuracy": 0.97}',
-            "  or take what it prints: --read 'accuracy: {accuracy}'",
+            "  or take what it prints: --metrics 'accuracy: {accuracy}'",
             f"  what has completed runs again then by: modeldir retry {quoted(search.path)}/*_*",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare

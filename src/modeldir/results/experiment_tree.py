@@ -26,7 +26,7 @@ from modeldir.params import equality, plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.results.experiments import ExperimentRow, Experiments
 
-_NAMES_OTHER_FILES = frozenset({"reuse", "points"})
+_NAMES_OTHER_FILES = frozenset({"reuse", "try"})
 """Keys of a plan that may name other folders and files. Other plans need not be checked."""
 
 
@@ -255,7 +255,7 @@ def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         name
         for name, domain in (space.items() if isinstance(space, dict) else ())
-        if isinstance(domain, dict) and "when" in domain
+        if isinstance(domain, dict) and "condition" in domain
     )
 
 

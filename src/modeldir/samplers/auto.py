@@ -46,7 +46,7 @@ def choose(  # noqa: PLR0913 - all that the rule depends on
         return "tpe", "it learns from the first trial on, from earlier experiments"
     if prunes:
         return "tpe", "it learns from trials that are stopped early, too"
-    if any(dim.when for dim in space.dims):
+    if any(dim.condition for dim in space.dims):
         return "tpe", "it handles hyperparameters with a condition"
     if trials is not None and trials <= MAX_FOR_GP and {"torch", "scipy"} <= {*installed}:
         return "gp", f"with {trials} trials, it learns most from each"

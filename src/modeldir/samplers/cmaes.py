@@ -62,7 +62,7 @@ class CMAES:
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:
         yield from missing_packages("cmaes", "cmaes")
         for dim in space.dims:
-            if dim.when:
+            if dim.condition:
                 yield Problem(
                     f"{dim.name}: cmaes cannot search a hyperparameter with a condition", _INSTEAD
                 )

@@ -42,7 +42,7 @@ class CodeState:
             "code": self.code(folder),
             "program": self.program(wanted.command),
             "template": wanted.command,
-            "read": wanted.read,
+            "metrics": wanted.metrics,
         }
 
 

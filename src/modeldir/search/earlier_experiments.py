@@ -1,6 +1,6 @@
 """Earlier experiments that the plan names: a warm start for the sampler, and trials done elsewhere.
 
-The scheduler calls `tell_of_all` once, before its sampler proposes anything. `learn_from` only
+The scheduler calls `tell_of_all` once, before its sampler proposes anything. `warm_start_from` only
 teaches the sampler; experiments of `reuse` also count as done. Reading: `reused_experiments.py`.
 """
 
@@ -33,21 +33,23 @@ def _warm_start(
     plan: Plan, search: Path, observations: Observations, problems: _Problems
 ) -> Iterator[str]:
     ranked = plan.objectives
-    if plan.learn_from and not ranked:
+    if plan.warm_start_from and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
-        problems.append(Problem("learn_from: no metric is named that could be learned", hint))
+        problems.append(Problem("warm_start_from: no metric is named that could be learned", hint))
         return
-    for written in plan.learn_from:
-        rows = _rows("learn_from", written, search, problems)
+    for written in plan.warm_start_from:
+        rows = _rows("warm_start_from", written, search, problems)
         wrong = reused_experiments.missing_metrics(rows, ranked)
         if wrong is not None:
-            problems.append(Problem(f"learn_from {written}: {wrong}", "name a metric that it has"))
+            problems.append(
+                Problem(f"warm_start_from {written}: {wrong}", "name a metric that it has")
+            )
             continue
         used = sum(observations.warm_start(row) for row in rows)
         nothing = "" if samplers.learns(observations.sampler) else (
             f" (but {plan.sampler} learns nothing: --sampler tpe)"
         )  # fmt: skip
-        yield f"learn_from {written}: {_counted(used, len(rows), 'teach')}{nothing}"
+        yield f"warm_start_from {written}: {_counted(used, len(rows), 'teach')}{nothing}"
 
 
 def _reuse(

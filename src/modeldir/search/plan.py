@@ -27,7 +27,7 @@ FILE = "search.json"
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),
     "zip": (list, 'lists of names: [["batch_size", "learning_rate"]]'),
-    "points": (list, 'a list of configurations: [{"learning_rate": 0.01}]'),
+    "try": (list, 'a list of configurations: [{"learning_rate": 0.01}]'),
     "constraints": (list, 'a list of strings: ["batch_size * accumulate <= 512"]'),
     "maximize": ((str, list), "a metric's name, or a list of names"),
     "minimize": ((str, list), "a metric's name, or a list of names"),
@@ -37,25 +37,25 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "pruner": ((str, dict), "one of " + ", ".join(pruners.NAMES)),
     "seed": (int, "an integer"),
     "repeats": (int, "an integer above 0"),
-    "learn_from": (list, 'folders: ["../first_try"]'),
+    "warm_start_from": (list, 'folders: ["../first_try"]'),
     "reuse": (list, 'folders: ["../first_try"]'),
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
-    "read": (str, 'a printed line: "val acc: {accuracy}"'),
+    "metrics": (str, 'a printed line: "val acc: {accuracy}"'),
     "resume": (str, 'arguments: "--restore_file last"'),
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
-    "retries": (int, "an integer, 0 or more"),
-    "stop_at": ((int, float), "a value of the metric: 0.97"),
+    "max_retries": (int, "an integer, 0 or more"),
+    "target": ((int, float), "a value of the metric: 0.97"),
     "note": (str, 'a string: "with the new augmentation"'),
 }
 
-LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
+LIMITS = ("trial_time_limit", "max_retries", "target", "pruner")
 """The options that say when to stop, and that a plan keeps."""
 
-PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
+PARTS = {"zip": "--zip", "try": "--try", "constraints": "--constraint"}
 """The lists that a plan collects beside its search space, and the option for each."""
 
-FOLDERS = {"learn_from": "--learn-from", "reuse": "--reuse"}
+FOLDERS = {"warm_start_from": "--warm-start-from", "reuse": "--reuse"}
 """The lists of other folders, and the option for each."""
 
 NONE = "none"
@@ -66,13 +66,13 @@ NONE = "none"
 class Plan:
     """A checked plan. `written` is what `search.json` should say of it.
 
-    `pruner` ends trials early; `trial_time_limit` is in seconds; `retries` is how often a trial
-    that failed is run again; the search stops at the value `stop_at` of the metric. `objectives`
+    `pruner` ends trials early; `trial_time_limit` is in seconds; `max_retries` is how often a trial
+    that failed is run again; the search stops at the value `target` of the metric. `objectives`
     are the metrics to rank by, of which `metric` is the first. `sampler` is the one that proposes,
     with its `options`; `auto` says why, where it was chosen for the plan. `trials` is how many
-    configurations are tried, each `repeats` times, with one of the `seeds` each. `learn_from` and
-    `reuse` are folders, relative to the search's. `note` is what the user wants to remember; each
-    trial keeps the one of its time.
+    configurations are tried, each `repeats` times, with one of the `seeds` each. `warm_start_from`
+    and `reuse` are folders, relative to the search's. `note` is what the user wants to remember;
+    each trial keeps the one of its time.
     """
 
     space: space.Space
@@ -82,18 +82,18 @@ class Plan:
     trials: int | None
     repeats: int
     seeds: tuple[int, ...]
-    learn_from: tuple[str, ...]
+    warm_start_from: tuple[str, ...]
     reuse: tuple[str, ...]
     seed: int
     objectives: objective.Objectives
     command: str | None
     cwd: str | None
-    read: str | None
+    metrics: str | None
     resume: tuple[str, ...]
     pruner: pruners.Setting | None
     trial_time_limit: float | None
-    retries: int
-    stop_at: float | None
+    max_retries: int
+    target: float | None
     note: str | None
     written: Mapping[str, Any]
 
@@ -118,12 +118,12 @@ def read_plan(folder: Path) -> dict[str, Any]:
     data = reading.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
     raw = plain_values.load_file(path) if path.exists() and not is_empty else {}
-    points = raw.get("points")
+    points = raw.get("try")
     if not is_file(points):
         return raw
     if not files.is_name(points.removeprefix(MARK)):
         raise SpaceError(
-            f"{path}: points: {points!r} is no file in this folder\n"
+            f"{path}: try: {points!r} is no file in this folder\n"
             f"  copy it there, or type it: modeldir search {quoted(folder)} @POINTS.csv"
         )
     return with_points(raw, {}, load_base(folder), folder)
@@ -147,20 +147,20 @@ def with_points(
         SpaceError: when the file cannot be read as configurations.
     """
     flat = plain_values.flatten(base)
-    points = read_points(start / str(given["points"]).removeprefix(MARK), flat)
+    points = read_points(start / str(given["try"]).removeprefix(MARK), flat)
     columns = {name for point in points for name in point}
     domains, known = given.get("space") or {}, there.get("space") or {}
     zips = there.get("zip") or []
     added = given.get("zip") or []
     if not isinstance(domains, dict) or not isinstance(added, list):
-        return {**given, "points": points}  # the check of the plan says what is wrong
+        return {**given, "try": points}  # the check of the plan says what is wrong
     alone = [{name} for name in known if isinstance(known[name], list)]
     same = columns in [*map(set, zips), *alone] and isinstance(known, dict)
     if columns.isdisjoint(domains) and (same or columns.isdisjoint(known)):
         whole = exact_plan(points, flat)
         space, zipped = {**domains, **whole["space"]}, [*added, *whole["zip"]]
-        return {**given, "space": space, "zip": zipped or None, "points": None}
-    return {**given, "points": points}
+        return {**given, "space": space, "zip": zipped or None, "try": None}
+    return {**given, "try": points}
 
 
 def total(plan: Plan) -> int | None:

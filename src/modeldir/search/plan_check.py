@@ -28,7 +28,7 @@ from modeldir.search import sampler_check
 from modeldir.search.plan import FOLDERS, KEYS, PARTS, Plan
 from modeldir.search.sampler_check import DEFAULT_TRIALS
 
-_WITH_PATHS = frozenset({"command", "cwd", "resume", "learn_from", "reuse"})
+_WITH_PATHS = frozenset({"command", "cwd", "resume", "warm_start_from", "reuse"})
 """Keys that may hold the name of a file, which need not be UTF-8."""
 
 
@@ -58,7 +58,7 @@ def check(  # noqa: PLR0913 - what a message has to name
     whole = {**{k: v for k, v in project.items() if k in KEYS}, **raw}
     if "maximize" in raw or "minimize" in raw:  # the plan's metric, not the project's
         whole = {k: v for k, v in whole.items() if k in raw or k not in {"maximize", "minimize"}}
-    typed = whole.pop("when", None) if isinstance(whole.get("space"), dict) else None
+    typed = whole.pop("condition", None) if isinstance(whole.get("space"), dict) else None
     problems = [*_wrong_keys(whole), *_wrong_values(whole)]
     domains = whole.get("space", {})
     problems += _wrong_conditions(typed, domains, base)
@@ -71,7 +71,7 @@ def check(  # noqa: PLR0913 - what a message has to name
                 base,
                 where,
                 zips=parts["zip"],
-                points=parts["points"],
+                first=parts["try"],
                 constraints=parts["constraints"],
             )
         except SpaceError as error:
@@ -95,18 +95,18 @@ def check(  # noqa: PLR0913 - what a message has to name
         trials=whole.get("trials") or (None if choice.name == "grid" else DEFAULT_TRIALS),
         repeats=repeats,
         seeds=sampler_check.seeds(repeats, base),
-        learn_from=tuple(whole.get("learn_from") or ()),
+        warm_start_from=tuple(whole.get("warm_start_from") or ()),
         reuse=tuple(whole.get("reuse") or ()),
         seed=whole.get("seed") or 0,
         objectives=objective.objectives(whole),
         command=whole.get("command"),
         cwd=whole.get("cwd"),
-        read=whole.get("read"),
+        metrics=whole.get("metrics"),
         resume=tuple(shlex.split(whole.get("resume") or "")),
         pruner=pruner,
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
-        retries=whole.get("retries") or 0,
-        stop_at=whole.get("stop_at"),
+        max_retries=whole.get("max_retries") or 0,
+        target=whole.get("target"),
         note=whole.get("note"),
         written=_written(raw, parsed, choice),
     )
@@ -132,23 +132,23 @@ def _written(
 
 
 def _wrong_conditions(
-    when: object, domains: Mapping[str, Any], base: Mapping[str, Any]
+    condition: object, domains: Mapping[str, Any], base: Mapping[str, Any]
 ) -> list[Problem]:
     """Find conditions of names that do not vary, and those that the file has in a wrong place."""
-    if when is None or when == {}:
+    if condition is None or condition == {}:
         return []
-    if not isinstance(when, Mapping):
-        return [Problem(f"when: got {when!r}", "expected conditions by name")]
+    if not isinstance(condition, Mapping):
+        return [Problem(f"condition: got {condition!r}", "expected conditions by name")]
     problems: list[Problem] = []
-    for name in map(str, when):
+    for name in map(str, condition):
         if name in domains:
-            hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
-            problems.append(Problem(f"when: the condition of {name} stands in its domain", hint))
+            hint = f'"{name}": {{"values": [...], "condition": {{"optimizer": "sgd"}}}}'
+            problems.append(Problem(f"condition: that of {name} belongs in its domain", hint))
         else:
             known = plain_values.flatten(base)
             near = None if name in known else did_you_mean(name, [*domains, *known])
             hint = near or f"give it a domain: {name}=VALUE,VALUE"
-            problems.append(Problem(f"--when {name}: {name} does not vary", hint))
+            problems.append(Problem(f"--condition {name}: {name} does not vary", hint))
     return problems
 
 
@@ -173,11 +173,11 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[Problem]:
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append(Problem(f"trials: got {trials}", "expected an integer above 0"))
     problems += _wrong_limits(raw)
-    if isinstance(raw.get("read"), str):
+    if isinstance(raw.get("metrics"), str):
         try:
-            printed_lines.compile_pattern(raw["read"])
+            printed_lines.compile_pattern(raw["metrics"])
         except MetricsError as error:
-            problems += [Problem(f"read: {words}", hint) for words, hint in error.causes]
+            problems += [Problem(f"metrics: {words}", hint) for words, hint in error.causes]
     for key in ("command", "resume"):
         if isinstance(raw.get(key), str):
             try:
@@ -209,22 +209,22 @@ def _not_utf8(raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _wrong_limits(raw: Mapping[str, Any]) -> list[Problem]:
     """Find what is wrong with the options that say when to stop."""
     problems: list[Problem] = []
-    limit, retries, goal = (raw.get(key) for key in ("trial_time_limit", "retries", "stop_at"))
+    limit, retries, goal = (raw.get(key) for key in ("trial_time_limit", "max_retries", "target"))
     if limit is not None and not isinstance(limit, bool):
         try:
             parse_duration(limit)
         except ValueError as error:
             problems.append(Problem(f"trial_time_limit: {error}", None))
     if isinstance(retries, int) and retries < 0:
-        problems.append(Problem(f"retries: got {retries}", "expected an integer, 0 or more"))
+        problems.append(Problem(f"max_retries: got {retries}", "expected an integer, 0 or more"))
     ranked = objective.objectives(raw)
     if goal is not None and len(ranked) > 1:
         problems.append(
-            Problem(f"stop_at: there are several metrics: {objective.describe(ranked)}", "name one")
+            Problem(f"target: there are several metrics: {objective.describe(ranked)}", "name one")
         )
     if goal is not None and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
-        problems.append(Problem("stop_at: no metric is named that could reach it", hint))
+        problems.append(Problem("target: no metric is named that could reach it", hint))
     return problems
 
 

@@ -32,22 +32,22 @@ class PlanFile:
     Args:
         folder: the search's folder.
         given: what the command line or Python say; it is joined with what the file says.
-        rebase: continue although the base config changed since trials were made.
+        accept_new_base: continue although the base config changed since trials were made.
 
     Raises:
         SearchError: when the plan or the folder cannot be searched; every problem at once.
         ParamsError: when the base config or the plan cannot be read.
     """
 
-    def __init__(self, folder: Path, given: Mapping[str, Any], *, rebase: bool) -> None:
+    def __init__(self, folder: Path, given: Mapping[str, Any], *, accept_new_base: bool) -> None:
         self.folder = folder
         self._absolute = os.path.abspath(folder)
         self.file = os.path.join(folder, plan.FILE)
         self.given = dict(given)
-        if plan.is_file(given.get("points")):
+        if plan.is_file(given.get("try")):
             there, base = plan.read_plan(folder), base_config.load_base(folder)
             self.given = plan.with_points(given, there, base, Path())
-        self._rebase = rebase
+        self._accept_new_base = accept_new_base
         # A command that only shows the plan does not need its sampler, nor imports its code.
         self._to_run = any(self.given.values())
         self.changes: list[str] = []
@@ -152,13 +152,13 @@ class PlanFile:
         """Check that the base config is the one that the newest trial was made with.
 
         Returns:
-            With `rebase`, a line that says what has changed.
+            With `accept_new_base`, a line that says what has changed.
 
         Raises:
             SearchError: when it has changed.
         """
         return start_checks.check_base(
-            self.folder, self.plan, self.flat_base, trials, rebase=self._rebase
+            self.folder, self.plan, self.flat_base, trials, accept_new_base=self._accept_new_base
         )
 
     def hyperparameters(self, configuration: Mapping[str, Any]) -> dict[str, Any]:

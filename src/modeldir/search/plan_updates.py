@@ -17,7 +17,7 @@ from modeldir.params import equality
 from modeldir.search import sampler_check
 from modeldir.search.plan import FOLDERS, KEYS, LIMITS, NONE, PARTS
 
-_CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler", "pruner")
+_CHOSEN_FOR = ("space", "condition", *PARTS, "trials", "sampler", "pruner")
 """The keys that a choice of `auto` depends on, beside the number of metrics.
 
 When one of them changes, `auto` chooses again.
@@ -34,7 +34,7 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     plan = dict(old)
     changes = []
     for key, value in given.items():
-        if value is None or key in {"space", "when"}:
+        if value is None or key in {"space", "condition"}:
             continue
         if key in LIMITS:
             changes += _joined_limit(plan, key, value)
@@ -53,7 +53,7 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     if isinstance(before, dict):  # else `check` says what is wrong with it
         space, grown = _joined_spaces(before, given.get("space") or {}, _zips_of(plan))
         plan.update({"space": space} if space else {})
-        changes += [*grown, *_joined_conditions(plan, given.get("when") or {}, before)]
+        changes += [*grown, *_joined_conditions(plan, given.get("condition") or {}, before)]
     counts = [len(objective.objectives(each)) > 1 for each in (old, plan)]
     if counts[0] != counts[1] or any(plan.get(key) != old.get(key) for key in _CHOSEN_FOR):
         plan.pop("auto", None)
@@ -181,17 +181,17 @@ def _values_of(domain: object) -> list[Any] | None:
 
 def _like(before: object, domain: Any, values: list[Any] | None) -> Any:
     """Return new values for a hyperparameter that keep its condition, unless they have one."""
-    when = before.get("when") if isinstance(before, Mapping) else None
-    if isinstance(domain, Mapping) and "when" in domain:
-        when = domain["when"]
+    condition = before.get("condition") if isinstance(before, Mapping) else None
+    if isinstance(domain, Mapping) and "condition" in domain:
+        condition = domain["condition"]
     if values is None:
-        if when is None or (isinstance(domain, Mapping) and "when" in domain):
+        if condition is None or (isinstance(domain, Mapping) and "condition" in domain):
             return domain
         known = _values_of(domain)
         if isinstance(domain, Mapping):
-            return {**domain, "when": when}
-        return domain if known is None else {"values": known, "when": when}
-    return values if when is None else {"values": values, "when": when}
+            return {**domain, "condition": condition}
+        return domain if known is None else {"values": known, "condition": condition}
+    return values if condition is None else {"values": values, "condition": condition}
 
 
 def _joined_conditions(
@@ -205,24 +205,24 @@ def _joined_conditions(
     domains = dict(plan.get("space") or {})
     unknown = {name: condition for name, condition in given.items() if name not in domains}
     if unknown:
-        plan["when"] = unknown
+        plan["condition"] = unknown
     for name, condition in given.items():
         if name in unknown:
             continue
         domain = domains[name]
         whole = dict(domain) if isinstance(domain, Mapping) else {"values": _values_of(domain)}
-        before = whole.pop("when", None)
+        before = whole.pop("condition", None)
         if isinstance(condition, Mapping):
             kept = before if isinstance(before, Mapping) else {}
-            whole["when"] = {**kept, **{p: _alone(values) for p, values in condition.items()}}
+            whole["condition"] = {**kept, **{p: _alone(values) for p, values in condition.items()}}
         elif condition is not None:
-            whole["when"] = condition  # `check` reports what is wrong with it
-        if whole.get("when") == before:
+            whole["condition"] = condition  # `check` reports what is wrong with it
+        if whole.get("condition") == before:
             continue
-        domains[name] = whole if "when" in whole or "values" not in whole else whole["values"]
+        domains[name] = whole if "condition" in whole or "values" not in whole else whole["values"]
         if old.get(name) is not None:
-            out = "" if condition is None else f" (--when {name}:{NONE} takes it out)"
-            now = "always" if condition is None else f"when {_as_json(whole['when'])}"
+            out = "" if condition is None else f" (--condition {name}:{NONE} takes it out)"
+            now = "always" if condition is None else f"when {_as_json(whole['condition'])}"
             then = f"when {_as_json(before)} -> " if before else ""
             changes.append(f"{name}: {then}{now}{out}")
     if given:

@@ -64,11 +64,11 @@ class Retries:
         return [record for record in failed if not self._code_changed(record)]
 
     def _may_retry(self, record: TrialRecord) -> bool:
-        if not self._plan.retries:
+        if not self._plan.max_retries:
             return False
         folder, last = self._trials.path(record), self._trials.status(record).attempt
         ends = [attempts.read(folder, number).end for number in range(1, last + 1)]
-        return ends.count(attempts.FAILED) <= self._plan.retries
+        return ends.count(attempts.FAILED) <= self._plan.max_retries
 
     def _code_changed(self, record: TrialRecord) -> bool:
         """Whether a trial failed with code, a command or an environment that are not today's."""

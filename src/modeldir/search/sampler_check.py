@@ -56,7 +56,7 @@ def chosen(
             found,
             auto.installed(),
             prunes=raw.get("pruner") is not None,
-            taught=bool(raw.get("learn_from")),
+            taught=bool(raw.get("warm_start_from")),
         )
     problems += _refused(name, parsed, found, {}, to_run=to_run)
     return Choice(name, {}, why)
@@ -158,7 +158,7 @@ def seeds(repeats: int, base: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def folder_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in ("learn_from", "reuse"):
+    for key in ("warm_start_from", "reuse"):
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) and each for each in value):
             yield Problem(

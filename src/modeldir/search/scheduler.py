@@ -194,7 +194,7 @@ class Scheduler:
         late choice is the better one.
         """
         found = self._plan
-        if self.observations.learns or found.stop_at is not None or found.retries:
+        if self.observations.learns or found.target is not None or found.max_retries:
             return
         with self._lock.held():
             if self._plan_file.has_changed():  # `next_trial` reports what is wrong with it, once
@@ -331,8 +331,8 @@ class Scheduler:
         return stamp(self._plan_file.file), stamp(claims)
 
     def reached(self) -> float | None:
-        """Return the value by which any worker's trial has reached `stop_at`, or None."""
-        goal, metric = self._plan.stop_at, self._plan.metric
+        """Return the value by which any worker's trial has reached `target`, or None."""
+        goal, metric = self._plan.target, self._plan.metric
         if goal is None or metric is None:
             return None
         self.trials.refresh(make=False)

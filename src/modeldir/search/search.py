@@ -47,11 +47,11 @@ class Search:
             or by the functions of `modeldir.space`: `space.uniform(0, 0.5, step=0.1)`.
             Without it the existing plan continues; values that are given again are joined with it.
         zip: names whose lists are zipped: `[["batch_size", "learning_rate"]]`.
-        points: configurations to try first, `[{"learning_rate": 0.01}]`; names that they leave out
+        try_: configurations to try first, `[{"learning_rate": 0.01}]`; names that they leave out
             are sampled. Or a CSV file of them, `"@points.csv"`.
         constraints: what must hold for each trial: `["batch_size * accumulate <= 512"]`.
-            It, `zip` and `points` are added to the plan's; "none" removes those of the plan.
-        when: conditions, as `space` may have them too: `{"momentum": {"optimizer": ["sgd"]}}`.
+            It, `zip` and `try_` are added to the plan's; "none" removes those of the plan.
+        condition: conditions, as `space` may have them too: `{"momentum": {"optimizer": ["sgd"]}}`.
         maximize: the metric to rank by; by default accuracy, then f1, then loss. Or several
             metrics, as a list, and with `minimize`: the search then looks for the Pareto front.
         minimize: as `maximize`, for a metric that should be low.
@@ -63,20 +63,21 @@ class Search:
             whatever order trials run.
         repeats: train each configuration this many times, each with a different value of the
             hyperparameter `seed`.
-        learn_from: folders whose experiments the sampler learns from, relative to the current one.
+        warm_start_from: folders whose experiments the sampler learns from, relative to the current
+            folder.
         reuse: folders whose experiments count as done: what was completed there is not run again.
-            It and `learn_from` are added to the plan's; "none" removes those of the plan.
+            It and `warm_start_from` are added to the plan's; "none" removes those of the plan.
         command: what runs a trial: `"python train.py --data_dir data"`.
-        read: a printed line to take metrics from: `"val acc: {accuracy}"`.
+        metrics: a printed line to take metrics from: `"val acc: {accuracy}"`.
         resume: arguments with which an interrupted trial resumes: `"--restore_file last"`.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
-            It, `pruner`, `retries` and `stop_at` are kept in the plan; "none" removes them.
+            It, `pruner`, `max_retries` and `target` are kept in the plan; "none" removes them.
         pruner: stops unpromising trials early: `"asha"`, `"hyperband"`, `"median"`, with options
             `{"asha": {"min_step": 1, "reduction_factor": 3}}`, or your own class.
-        retries: how often a trial that failed is run again.
-        stop_at: a value of the metric: once a trial has reached it, no more are started.
+        max_retries: how often a trial that failed is run again.
+        target: a value of the metric: once a trial has reached it, no more are started.
         note: what you want to remember: each trial that is made from now on keeps it.
-        rebase: continue although the base config changed since trials were made.
+        accept_new_base: continue although the base config changed since trials were made.
 
     Raises:
         SearchError: when the plan or the folder cannot be searched; every problem at once.
@@ -89,53 +90,53 @@ class Search:
         space: Mapping[str, Any] | None = None,
         *,
         zip: Iterable[Sequence[str]] | Literal["none"] | None = None,  # noqa: A002 - the plan's word
-        points: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None = None,
+        try_: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None = None,
         constraints: Iterable[str] | Literal["none"] | None = None,
-        when: Mapping[str, Mapping[str, Any] | None] | None = None,
+        condition: Mapping[str, Mapping[str, Any] | None] | None = None,
         maximize: str | Sequence[str] | None = None,
         minimize: str | Sequence[str] | None = None,
         sampler: str | Mapping[str, Any] | None = None,
         trials: int | None = None,
         seed: int | None = None,
         repeats: int | None = None,
-        learn_from: _Folders = None,
+        warm_start_from: _Folders = None,
         reuse: _Folders = None,
         command: str | Sequence[str] | None = None,
-        read: str | None = None,
+        metrics: str | None = None,
         resume: str | None = None,
         pruner: str | Mapping[str, Mapping[str, Any]] | None = None,
         trial_time_limit: str | float | None = None,
-        retries: int | Literal["none"] | None = None,
-        stop_at: float | Literal["none"] | None = None,
+        max_retries: int | Literal["none"] | None = None,
+        target: float | Literal["none"] | None = None,
         note: str | None = None,
-        rebase: bool = False,
+        accept_new_base: bool = False,
     ) -> None:
         self.path = Path(path)
         start_checks.check_home(self.path)
         given = {
             "space": dict(space or {}),
             "zip": _listed(zip),
-            "points": _points(points),
+            "try": _points(try_),
             "constraints": _constraints(constraints),
-            "when": dict(when or {}),
+            "condition": dict(condition or {}),
             "maximize": objective.to_json(maximize),
             "minimize": objective.to_json(minimize),
             "sampler": sampler,
             "trials": trials,
             "seed": seed,
             "repeats": repeats,
-            "learn_from": _folders(learn_from, self.path),
+            "warm_start_from": _folders(warm_start_from, self.path),
             "reuse": _folders(reuse, self.path),
             "command": command if command is None or isinstance(command, str) else _line(command),
-            "read": read,
+            "metrics": metrics,
             "resume": resume,
             "pruner": pruner if pruner is None or isinstance(pruner, str) else dict(pruner),
             "trial_time_limit": trial_time_limit,
-            "retries": retries,
-            "stop_at": stop_at,
+            "max_retries": max_retries,
+            "target": target,
             "note": note,
         }
-        self.plan_file = PlanFile(self.path, given, rebase=rebase)
+        self.plan_file = PlanFile(self.path, given, accept_new_base=accept_new_base)
         self.observer = heartbeat.Observer()
         self._code_state = code_state.CodeState()
         self._lock = SearchLock(self.path)

@@ -78,11 +78,11 @@ def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
 
 
 def check_base(
-    folder: Path, plan: Plan, now: Mapping[str, Any], trials: Trials, *, rebase: bool
+    folder: Path, plan: Plan, now: Mapping[str, Any], trials: Trials, *, accept_new_base: bool
 ) -> list[str]:
     """Refuse a changed base config: by their names, trials of two of them look comparable.
 
-    With `rebase` the change is only reported.
+    With `accept_new_base` the change is only reported.
     """
     made = [record for record in trials if record.retry_of is None]
     newest = max(made, key=lambda record: record.number, default=None)
@@ -96,14 +96,14 @@ def check_base(
     ]
     if not changed:
         return []
-    if rebase:
+    if accept_new_base:
         words = "; ".join(problem for problem, _ in changed)
         return [f"base config changed ({words}); new trials use the new one"]
     raise SearchError(
         f"{folder}: the base config changed since its trials were made:",
         changed,
         state="To continue with the new base config beside the old trials:\n"
-        f"  modeldir search {quoted(folder)} --rebase\n"
+        f"  modeldir search {quoted(folder)} --accept-new-base\n"
         "To keep them apart, search in a folder of its own:\n"
         f"  modeldir new {quoted(Path(f'{folder}_2'))} --from {quoted(folder)}\n"
         "Nothing was started.",

@@ -40,17 +40,17 @@ class Planned:
     space: space.Space = field(default_factory=lambda: space.Space({}))
     total: int | None = None
     metric: Ranked | None = None
-    stop_at: float | None = None
+    target: float | None = None
     ignore: frozenset[str] = frozenset()
     base: Mapping[str, Any] = field(default_factory=dict)
     checked: plan.Plan | None = None
     problem: str | None = None
 
     def goal(self, best: tuple[str, float] | None) -> float | None:
-        """Return the plan's `stop_at`, once the best trial has reached it."""
-        if self.stop_at is None or self.metric is None or best is None:
+        """Return the plan's `target`, once the best trial has reached it."""
+        if self.target is None or self.metric is None or best is None:
             return None
-        return self.stop_at if objective.reaches(best[1], self.stop_at, self.metric[1]) else None
+        return self.target if objective.reaches(best[1], self.target, self.metric[1]) else None
 
     def best(
         self,
@@ -144,7 +144,7 @@ class Inventory:
         ignore = project.get("ignore", ())
         total = plan.total(checked)
         flat = plain_values.flatten(base)
-        ranked = (checked.metric, checked.stop_at)
+        ranked = (checked.metric, checked.target)
         if checked.reuse and checked.trials is None and total is not None:
             from modeldir.search import reused_experiments  # noqa: PLC0415 - only for `reuse`
 

@@ -53,16 +53,16 @@ def _range(word: str, text: str, whole: str) -> dict[str, Any]:
     return domain
 
 
-def parse_when_text(text: str) -> tuple[str, dict[str, Any] | None]:
-    """Parse `--when NAME:PARENT=VALUE,VALUE`: the name, and its condition; None removes it."""
+def parse_condition_text(text: str) -> tuple[str, dict[str, Any] | None]:
+    """Parse `--condition NAME:PARENT=VALUE,VALUE`: the name, and its condition; None removes it."""
     name, colon, condition = text.partition(":")
     if colon and name.strip() and condition.strip() == "none":
         return name.strip(), None
     parent, equals, values = condition.partition("=")
     if not (colon and equals and name.strip() and parent.strip()):
         raise SpaceError(
-            f"--when {text}: cannot be read:",
-            [("expected NAME:PARENT=VALUE", "--when momentum:optimizer=sgd,nesterov")],
+            f"--condition {text}: cannot be read:",
+            [("expected NAME:PARENT=VALUE", "--condition momentum:optimizer=sgd,nesterov")],
         )
     found = _values(values, text)
     return name.strip(), {parent.strip(): found}
@@ -73,8 +73,8 @@ def parse_zip_text(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def parse_point_text(text: str) -> dict[str, Any]:
-    """Parse `--point NAME=VALUE,NAME=VALUE`: a configuration to try first."""
+def parse_configuration_text(text: str) -> dict[str, Any]:
+    """Parse `--try NAME=VALUE,NAME=VALUE`: a configuration to try first."""
     if text.lstrip().startswith("{"):
         return _point_in_json(text)
     point: dict[str, Any] = {}
@@ -102,8 +102,8 @@ def _point_in_json(text: str) -> dict[str, Any]:
 
 
 def _no_point(text: str, problem: str) -> SpaceError:
-    hint = "--point learning_rate=0.01,batch_size=32   (again for another point)"
-    return SpaceError(f"--point {text}: cannot be read:", [(problem, hint)])
+    hint = "--try learning_rate=0.01,batch_size=32   (again for another point)"
+    return SpaceError(f"--try {text}: cannot be read:", [(problem, hint)])
 
 
 def _is_range(match: re.Match[str]) -> bool:

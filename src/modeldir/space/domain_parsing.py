@@ -99,7 +99,7 @@ def _choice(values: Sequence[object], *, may_repeat: bool) -> Choice:
     return Choice(tuple(raw))
 
 
-_SETTINGS = ("step", "when")
+_SETTINGS = ("step", "condition")
 
 
 def _object(raw: Mapping[str, object], *, may_repeat: bool) -> Domain:

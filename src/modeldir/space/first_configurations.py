@@ -14,7 +14,7 @@ from modeldir.params.plain_values import canonical_hash
 from modeldir.space.grids import fill
 from modeldir.space.space import Space
 
-QUEUE = "points"
+QUEUE = "try"
 """The name in `trial.json` in place of a sampler's name."""
 
 
@@ -23,7 +23,7 @@ class Queue:
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
-        self._waiting = {canonical_hash(point): point for point in space.points}
+        self._waiting = {canonical_hash(point): point for point in space.first}
         # By their names, then by the values of these: there may be thousands.
         self._found: dict[tuple[str, ...], dict[Hashable, list[str]]] = {}
         for key, point in self._waiting.items():

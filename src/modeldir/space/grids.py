@@ -140,7 +140,7 @@ def _count(space: Space) -> int | None:
 
 def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
     """Return the dimensions in conditions and constraints, and the other ones."""
-    parents = {parent for when in space.conditions.values() for parent in when}
+    parents = {parent for condition in space.conditions.values() for parent in condition}
     names = parents.union(*(constraint.names for constraint in space.constraints))
     deciding = [unit for unit in space.units if names.intersection(unit.names)]
     return deciding, [unit for unit in space.units if unit not in deciding]

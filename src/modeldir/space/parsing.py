@@ -34,7 +34,7 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
     where: str,
     *,
     zips: Any = (),
-    points: Any = (),
+    first: Any = (),
     constraints: Any = (),
 ) -> Space:
     """Return the space that `search.json` or a call describes.
@@ -43,7 +43,7 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
     hyperparameters can vary. The others are as in `Space`.
     """
     parsing = _Parsing(flatten(base))
-    space = parsing.parsed(domains, zips, points, constraints)
+    space = parsing.parsed(domains, zips, first, constraints)
     if parsing.problems:
         raise SpaceError(f"{where} cannot be searched:", parsing.problems)
     return space
@@ -54,7 +54,7 @@ class _Parsing:
         self.known = known
         self.problems: list[Problem] = []
 
-    def parsed(self, domains: Mapping[str, Any], zips: Any, points: Any, constraints: Any) -> Space:
+    def parsed(self, domains: Mapping[str, Any], zips: Any, first: Any, constraints: Any) -> Space:
         """Return the space, or as much of it as could be read."""
         zips = self._zips(zips, domains)
         found = self._domains(domains, {name for names in zips for name in names})
@@ -62,7 +62,7 @@ class _Parsing:
         self._check_zips(zips, found, conditions)
         is_whole = not self.problems  # what follows has then all that it needs
         kept = self._constraints(constraints, found)
-        named = {name for when in conditions.values() for name in when}
+        named = {name for condition in conditions.values() for name in condition}
         named |= {name for constraint in kept for name in constraint.names}
         given = {name: self.known[name] for name in self.known if name in named}
         space = Space(found, conditions, zips, kept, (), given)
@@ -70,10 +70,10 @@ class _Parsing:
         if is_computable and kept:
             self._check_constraints(space)
         is_well = not self.problems
-        tried = self._points(points, found, domains)
+        tried = self._first(first, found, domains)
         if is_well:
             self._check_points(space, tried)
-        return replace(space, points=tuple(tried.values()))
+        return replace(space, first=tuple(tried.values()))
 
     def _refuse(self, name: str, refused: DomainError) -> None:
         self.problems += [(f"{name}: {problem}", hint) for problem, hint in refused.problems]
@@ -169,16 +169,16 @@ class _Parsing:
     ) -> dict[str, Condition]:
         found: dict[str, Condition] = {}
         for name, raw in domains.items():
-            if not isinstance(raw, Mapping) or raw.get("when") is None:
+            if not isinstance(raw, Mapping) or raw.get("condition") is None:
                 continue
-            when = raw["when"]
-            if not isinstance(when, Mapping) or not when:
-                hint = 'for example "when": {"optimizer": "sgd"}'
-                problem = f"{name}: when needs other hyperparameters with values, got {shown(when)}"
+            wanted = raw["condition"]
+            if not isinstance(wanted, Mapping) or not wanted:
+                hint = 'for example "condition": {"optimizer": "sgd"}'
+                problem = f"{name}: condition: expected values by name, got {shown(wanted)}"
                 self.problems.append((problem, hint))
                 continue
             condition: dict[str, tuple[Any, ...]] = {}
-            for parent, values in when.items():
+            for parent, values in wanted.items():
                 several = [*values] if isinstance(values, (list, tuple)) else [values]
                 self.problems += [*self._wrong_parent(name, str(parent), several, parsed, domains)]
                 if parent != name:
@@ -207,14 +207,17 @@ class _Parsing:
             yield f"{head}: {parent} is not in params.json", hint
         elif not any(same(self.known[parent], value) for value in values):
             told = f"{parent} does not vary, and is {shown(self.known[parent])} in params.json"
-            yield f"{head}: {told}", f"then it is never active: vary {parent} too, or remove when"
+            yield (
+                f"{head}: {told}",
+                f"then it is never active: vary {parent} too, or remove its condition",
+            )
 
     def _has_order(self, space: Space) -> bool:
         try:
             space.order  # noqa: B018 - it is computed here
         except CycleError as cycle:
             circle = " -> ".join((*cycle.names, cycle.names[0]))
-            self.problems.append((f"when: each waits for the next: {circle}", "take one out"))
+            self.problems.append((f"condition: each waits for the next: {circle}", "take one out"))
             return False
         return True
 
@@ -296,7 +299,7 @@ class _Parsing:
 
     # -- Points ------------------------------------------------------------------------------------
 
-    def _points(
+    def _first(
         self, points: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
     ) -> dict[int, Mapping[str, Any]]:
         """Return the configurations in which each value is correct, by their place in the list."""
@@ -304,17 +307,23 @@ class _Parsing:
             points = [points]
         if not isinstance(points, (list, tuple)):
             hint = 'write [{"learning_rate": 0.01}]'
-            self.problems.append((f"points: expected a list of points, got {shown(points)}", hint))
+            self.problems.append(
+                (f"try: expected a list of configurations, got {shown(points)}", hint)
+            )
             return {}
         found: dict[int, Mapping[str, Any]] = {}
         for number, point in enumerate(points, 1):
             if not isinstance(point, Mapping) or not point:
-                problem = f"point {number}: expected values by name, got {shown(point)}"
+                problem = (
+                    f"try: configuration {number}: expected values by name, got {shown(point)}"
+                )
                 self.problems.append((problem, 'write {"learning_rate": 0.01}'))
                 continue
             wrong = [self._wrong_value(*item, parsed, domains) for item in point.items()]
             told = [problem for problem in wrong if problem is not None]
-            self.problems += [(f"point {number}: {problem}", hint) for problem, hint in told]
+            self.problems += [
+                (f"try: configuration {number}: {problem}", hint) for problem, hint in told
+            ]
             if not told:
                 found[number] = {n: _own(parsed[n], v) for n, v in point.items() if n in parsed}
         return found
@@ -333,7 +342,7 @@ class _Parsing:
 
     def _check_points(self, space: Space, points: Mapping[int, Mapping[str, Any]]) -> None:
         for number, point in points.items():
-            head = f"point {number}, {shown(point)}"
+            head = f"try: configuration {number}, {shown(point)}"
             for name in point:
                 if (wrong := _excluded(space, name, point)) is not None:
                     hint = f"leave {name} out, or change {wrong}"

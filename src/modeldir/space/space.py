@@ -39,14 +39,14 @@ class CycleError(Exception):
 class Dim:
     """A dimension in which a sampler may move: one hyperparameter, or several zipped ones.
 
-    The `domain` of zipped ones is a list of tuples, in the order of `names`. `when` says at which
-    values of other names it is active.
+    The `domain` of zipped ones is a list of tuples, in the order of `names`. `condition` says
+    at which values of other names it is active.
     """
 
     name: str
     names: tuple[str, ...]
     domain: Domain
-    when: Condition = field(default_factory=dict)
+    condition: Condition = field(default_factory=dict)
 
     def spread(self, value: Any) -> dict[str, Any]:
         return dict(zip(self.names, value if len(self.names) > 1 else (value,), strict=True))
@@ -61,7 +61,7 @@ class Space:
         conditions: by name, when it is active (`{"momentum": {"optimizer": ("sgd",)}}`).
         zips: names whose lists go together, value by value.
         constraints: what must hold for each configuration.
-        points: configurations to try first; names that they leave out are sampled.
+        first: configurations to try first; names that they leave out are sampled.
         given: the base config's values of the names in conditions and constraints.
     """
 
@@ -69,7 +69,7 @@ class Space:
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     zips: tuple[tuple[str, ...], ...] = ()
     constraints: tuple[Constraint, ...] = ()
-    points: tuple[Mapping[str, Any], ...] = ()
+    first: tuple[Mapping[str, Any], ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -108,8 +108,10 @@ class Space:
                 lists = [self.domains[each].values() or () for each in names]
                 domain = Choice(tuple(zip(*lists, strict=True)))
             whole = "+".join(names)
-            when = {p: v for p, v in self.conditions.get(name, {}).items() if p in self.domains}
-            made.setdefault(whole, Dim(whole, names, domain, when))
+            condition = {
+                p: v for p, v in self.conditions.get(name, {}).items() if p in self.domains
+            }
+            made.setdefault(whole, Dim(whole, names, domain, condition))
         return tuple(made.values())
 
     @cached_property
@@ -204,10 +206,13 @@ class Space:
 
     def _written(self) -> Iterator[tuple[str, Any]]:
         for name, domain in self.domains.items():
-            written, when = domain.to_json(), self.conditions.get(name)
-            if when:
+            written, condition = domain.to_json(), self.conditions.get(name)
+            if condition:
                 whole = written if isinstance(written, dict) else {"values": written}
-                written = {**whole, "when": {p: _short(values) for p, values in when.items()}}
+                written = {
+                    **whole,
+                    "condition": {p: _short(values) for p, values in condition.items()},
+                }
             yield name, written
 
 

@@ -51,7 +51,7 @@ def spaces() -> dict[str, Space]:
             {
                 "learning_rate": rate,
                 "optimizer": ["sgd", "adam"],
-                "momentum": {"uniform": [0.5, 0.99], "when": {"optimizer": "sgd"}},
+                "momentum": {"uniform": [0.5, 0.99], "condition": {"optimizer": "sgd"}},
             }
         ),
         "zipped": _space(

@@ -38,7 +38,9 @@ class EarlyStopping:
         self._folder = Path(start.folder)
         console = Path(console_path(start)), printed
         metric = Orders.from_text(pruner).metric
-        self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
+        self._steps = Steps(
+            self._folder, console, stale, start.metrics_source, metric and metric[0]
+        )
         self._before = (
             reading.read_lines(self._folder / metric_files.METRICS_LINES) if start.resumes else []
         )
@@ -108,7 +110,7 @@ class Steps:
         folder: Path,
         console: tuple[Path, int],
         stale: Mapping[str, Stamp],
-        read: str | None,
+        metrics_source: str | None,
         metric: str | None = None,
     ) -> None:
         self._metric = metric and metric_files.without_split(metric)
@@ -116,8 +118,8 @@ class Steps:
             _Lines(folder / metric_files.METRICS_LINES),
             _Files(folder, stale),
         ]
-        if read is not None:
-            self._sources.append(_Printed(*console, read))
+        if metrics_source is not None:
+            self._sources.append(_Printed(*console, metrics_source))
         self._wait = _SHORTEST_WAIT
         self._came = 0.0
 
@@ -212,9 +214,9 @@ class _Files:
 
 
 class _Printed:
-    def __init__(self, console: Path, printed_before: int, read: str) -> None:
+    def __init__(self, console: Path, printed_before: int, metrics_source: str) -> None:
         self._console, self._offset = console, printed_before
-        self._pattern = printed_lines.compile_pattern(read)
+        self._pattern = printed_lines.compile_pattern(metrics_source)
         self._count = 0
         self._size = printed_before
 

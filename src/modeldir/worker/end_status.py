@@ -56,7 +56,7 @@ class Evidence:
         intent: why modeldir stopped the command, if it did.
         metric: (name, direction) if the attempt needs a metric to count as completed.
         stale: the metric files that were there before it began, by name.
-        read: a pattern that finds metrics in printed lines.
+        metrics_source: a pattern that finds metrics in printed lines.
         inherits: it resumed from another trial's weights.
         is_unproven: it began as a fork, and no such trial had ended well before.
     """
@@ -71,7 +71,7 @@ class Evidence:
     intent: Mapping[str, Any] | None = None
     metric: tuple[str, str] | None = None
     stale: Mapping[str, Stamp] | None = None
-    read: str | None = None
+    metrics_source: str | None = None
     inherits: bool = False
     is_unproven: bool = False
 
@@ -176,8 +176,8 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         return {key: value for key, value in report.items() if key in _REPORTED}
     if evidence.inherits and not _has_trained(evidence):
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
-    if evidence.read is not None and not _keep_printed(evidence, evidence.read):
-        reason = f"it ended well but printed no line like {evidence.read!r}"
+    if evidence.metrics_source is not None and not _keep_printed(evidence, evidence.metrics_source):
+        reason = f"it ended well but printed no line like {evidence.metrics_source!r}"
         return _failed(error_lines.NO_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
@@ -197,7 +197,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
 
 def _has_trained(evidence: Evidence) -> bool:
     """Whether a trial that began with another's weights trained at all: it may have been done."""
-    if evidence.read is not None and _keep_printed(evidence, evidence.read):
+    if evidence.metrics_source is not None and _keep_printed(evidence, evidence.metrics_source):
         return True
     return bool(_fresh_metrics(evidence.folder, evidence.stale or {}))
 
@@ -233,12 +233,12 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _keep_printed(evidence: Evidence, read: str) -> bool:
+def _keep_printed(evidence: Evidence, source: str) -> bool:
     """Save the metrics of printed lines, for scripts that only print. The last value counts.
 
     Returns false if no line shows a metric.
     """
-    pattern = printed_lines.compile_pattern(read)
+    pattern = printed_lines.compile_pattern(source)
     found: dict[str, float] = {}
     for piece in reading.printed_pieces(evidence.console):
         for line in piece.decode("utf-8", "replace").splitlines():

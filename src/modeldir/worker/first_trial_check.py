@@ -58,7 +58,7 @@ class FirstTrialCheck:
         names = " and ".join(sorted(self._unproven))
         return (
             f"the others wait until the first has read {names}, or has a metric; "
-            "with --no-pilot they do not"
+            "with --no-check they do not"
         )
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -172,7 +172,7 @@ def _no_such_metric(search: Search, name: str, found: list[str], meant: str, scr
     return (
         f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
         f"  {worker_registry.resume_command(search.path)} --{direction} {quoted(meant)}\n"
-        f"  if {name} comes later than the others: run it again with --no-pilot"
+        f"  if {name} comes later than the others: run it again with --no-check"
     )
 
 
@@ -184,6 +184,6 @@ def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> 
     return (
         f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
         f"  fix the name in {script}, or search another one\n"
-        f"  if {script} reads {it} only for some values: give {it} a `when`, "
-        "or run it again with --no-pilot"
+        f"  if {script} reads {it} only for some values: give {it} a condition, "
+        "or run it again with --no-check"
     )

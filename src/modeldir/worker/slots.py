@@ -204,7 +204,9 @@ class Slots:
         if threads != "auto":
             return ()
         each = f"{self.threads} a trial, {cpus.usable()} cores by {self.count} slots"
-        return (f"--threads auto: {each}; another number may change a result's last bits",)
+        return (
+            f"--threads-per-trial auto: {each}; another number may change a result's last bits",
+        )
 
     def _thread_facts(self) -> dict[str, Any]:
         return {} if self.threads is None else {"threads": self.threads}
@@ -237,7 +239,7 @@ def _as_typed(
     asked = {
         "-j": None if jobs == 1 else jobs,
         "--gpus-per-trial": None if gpus_per_trial is None else f"{gpus_per_trial:g}",
-        "--threads": threads,
+        "--threads-per-trial": threads,
     }
     return tuple(
         word for name, value in asked.items() if value is not None for word in (name, str(value))
@@ -248,7 +250,9 @@ def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto |
     if jobs != "auto" and jobs < 1:
         raise SearchError(f"-j {jobs}: there must be at least one slot", state=NOTHING_STARTED)
     if threads is not None and threads != "auto" and threads < 1:
-        raise SearchError(f"--threads {threads}: a trial needs at least one", state=NOTHING_STARTED)
+        raise SearchError(
+            f"--threads-per-trial {threads}: a trial needs at least one", state=NOTHING_STARTED
+        )
     share = gpus_per_trial or 0.0
     whole = share == int(share) if math.isfinite(share) else False
     if share < 0 or not math.isfinite(share) or (share > 1 and not whole) or 0 < share < 1 / WHOLE:

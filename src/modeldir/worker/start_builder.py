@@ -82,7 +82,7 @@ class StartBuilder:
                 **self._job.facts(),
             },
             metric=metric,
-            read=search.plan.read,
+            metrics_source=search.plan.metrics,
             pruner=orders.to_text() if orders else None,
             time_limit=search.plan.trial_time_limit,
             bound=self._bound,

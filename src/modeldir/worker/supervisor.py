@@ -637,7 +637,7 @@ class _Attempt:
             intent=self.intent,
             metric=None if self.start.script else self.start.metric,
             stale={} if self.start.resumes else self.stale,
-            read=self.start.read,
+            metrics_source=self.start.metrics_source,
             inherits=self.start.resumes and "parent" in self.start.facts,
             is_unproven=self.is_fork and self.start.is_unproven,
         )

@@ -1,10 +1,10 @@
 """The worker: takes the next trial of a search, runs it, and repeats until none is left.
 
-`modeldir search` and `modeldir work` make one; start reading at `Worker._work`. There is no master:
-more workers may join the same search at any time, and any of them may die. The trials continue, and
-the next worker finds them. A supervisor keeps the process of one trial (`supervisor.py`), slots
-say where it may run (`slots.py`), `signals.py` and `worker_limits.py` when no more are started, and
-`monitor/progress.py` what is shown.
+`modeldir search` and `modeldir worker` make one; start reading at `Worker._work`. There is no
+master: more workers may join the same search at any time, and any of them may die. The trials
+continue, and the next worker finds them. A supervisor keeps the process of one trial
+(`supervisor.py`), slots say where it may run (`slots.py`), `signals.py` and `worker_limits.py` when
+no more are started, and `monitor/progress.py` what is shown.
 """
 
 from __future__ import annotations

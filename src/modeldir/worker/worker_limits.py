@@ -95,7 +95,7 @@ class StopRules:
         reached, plan = self._search.scheduler.reached(), self._search.plan
         if reached is not None and plan.metric is not None:
             self.stop(
-                worker_messages.target_reached(plan.metric[0], reached, plan.stop_at), limited=False
+                worker_messages.target_reached(plan.metric[0], reached, plan.target), limited=False
             )
 
     def check_failures(self, status: Status) -> None:

@@ -30,7 +30,7 @@ _LIBRARIES = (
     "torch", "tensorflow", "jax", "flax", "keras", "numpy", "scipy", "scikit-learn", "pandas",
     "transformers", "lightning", "pytorch-lightning", "xgboost", "lightgbm", "optuna",
 )  # fmt: skip
-_GIVEN = "points"
+_GIVEN = "try"
 """The origin of a configuration that the plan tries first; no sampler proposed it."""
 
 

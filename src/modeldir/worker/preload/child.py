@@ -155,7 +155,7 @@ class _Restart:
         self._has_warned = True
         sys.stderr.write(
             f"modeldir: {what} before {module} was imported, unlike in the first trial: this may "
-            f"have no effect on {module} (--cold avoids that)\n"
+            f"have no effect on {module} (--no-preload avoids that)\n"
         )
 
 

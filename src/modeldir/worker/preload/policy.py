@@ -63,7 +63,7 @@ def is_worth_preloading(imports: ImportList) -> bool:
 
 def preloaded_text(modules: int) -> str:
     """Return what is printed once the modules are imported, or are about to be."""
-    return f"warm: {modules} modules are imported once for all trials (--cold: by each)"
+    return f"warm: {modules} modules are imported once for all trials (--no-preload: by each)"
 
 
 def recorded_again_text(what: str) -> str:
@@ -86,7 +86,7 @@ def preview(
     if saved is None:
         return (
             "warm: what the first trial imports is imported once, if that saves time "
-            "(--cold: by each)"
+            "(--no-preload: by each)"
         )
     if _are_too_few(left, saved.learned):
         return None
@@ -147,7 +147,7 @@ class Preloading:
     @property
     def options(self) -> tuple[str, ...]:
         """The options of a command line that ask for the same."""
-        return () if self._wanted else ("--cold",)
+        return () if self._wanted else ("--no-preload",)
 
     def begin(self, command: tuple[str, ...], cwd: str) -> None:
         """Take the command of the trials to come, and what was recorded of it before."""

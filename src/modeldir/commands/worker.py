@@ -1,4 +1,4 @@
-"""`modeldir work DIR`: one more worker on a search, as a job manager starts it.
+"""`modeldir worker DIR`: one more worker on a search, as a job manager starts it.
 
 The spawner must be forked before anything heavy is imported. The loop: `worker/worker.py`.
 """
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from modeldir.worker.worker_limits import Limits
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
-EXAMPLE = "modeldir work experiments/learning_rate -j 2"
+EXAMPLE = "modeldir worker experiments/learning_rate -j 2"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir work DIR [options]"
+    parser.usage = "modeldir worker DIR [options]"
     parser.add_argument("dir", metavar="DIR", help="the search's folder, with search.json")
     options.add_slot_options(parser.add_argument_group("where to run"))
     parser.add_argument(
-        "--no-pilot", action="store_true", help="do not let the first trial go alone"
+        "--no-check", action="store_true", help="do not let the first trial go alone"
     )
     parser.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     parser.add_argument("--max-failures", type=int, metavar="N", help="or after N failed trials")
     parser.add_argument("--trials", type=int, metavar="N", help="start at most N trials")
     parser.add_argument(
-        "--detached",
+        "--keep-trials",
         action="store_true",
         help="trials may outlive this worker (inside a job they must not: the default)",
     )
@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
             search,
             options.slots_of(arguments, own=arguments.job),
             shown_on(sys.stdout),
-            bound=not arguments.detached,
-            check_first=not arguments.no_pilot,
+            bound=not arguments.keep_trials,
+            check_first=not arguments.no_check,
             limits=_limits(arguments),
             job=_job(arguments),
             preload=options.has_preload(arguments),
