@@ -1,0 +1,30 @@
+"""Train the network: python train.py"""
+
+import argparse
+
+import numpy as np
+
+from spirals import Net, load_data
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--learning_rate", type=float, default=0.001)
+
+
+def train_and_evaluate(learning_rate):
+    data = load_data()
+    rng = np.random.default_rng(230)
+    net = Net(hidden_units=64, rng=rng)
+    for epoch in range(400):
+        loss = net.train_epoch(data["train"], learning_rate, 1e-5, 4, rng)
+        if not np.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
+        metrics = net.evaluate(data["val"])
+        if (epoch + 1) % 40 == 0:
+            print(
+                f"epoch {epoch + 1}: train loss {loss:.3f}, val accuracy {metrics['accuracy']:.3f}"
+            )
+
+
+if __name__ == "__main__":
+    args = parser.parse_args()
+    train_and_evaluate(args.learning_rate)

@@ -1,0 +1,37 @@
+"""Train the network: python train.py --model_dir experiments/base_model"""
+
+import argparse
+import logging
+import os
+
+import numpy as np
+from modeldir import Params, set_logger
+
+from spirals import Net, load_data
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model_dir", default="experiments/base_model", help="folder of params.json")
+
+
+def train_and_evaluate(params):
+    data = load_data()
+    rng = np.random.default_rng(params.seed)
+    net = Net(params.hidden_units, rng)
+    for epoch in range(params.num_epochs):
+        loss = net.train_epoch(
+            data["train"], params.learning_rate, params.weight_decay, params.batch_size, rng
+        )
+        if not np.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
+        metrics = net.evaluate(data["val"])
+        if (epoch + 1) % 40 == 0:
+            logging.info(
+                "epoch %d: train loss %.3f, val accuracy %.3f", epoch + 1, loss, metrics["accuracy"]
+            )
+
+
+if __name__ == "__main__":
+    args = parser.parse_args()
+    params = Params(os.path.join(args.model_dir, "params.json"))
+    set_logger(os.path.join(args.model_dir, "train.log"))
+    train_and_evaluate(params)
