@@ -19,10 +19,9 @@ def train_and_evaluate(learning_rate):
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
         metrics = net.evaluate(data["val"])
-        if (epoch + 1) % 40 == 0:
-            print(
-                f"epoch {epoch + 1}: train loss {loss:.3f}, val accuracy {metrics['accuracy']:.3f}"
-            )
+        if (epoch + 1) % 100 == 0:
+            accuracy = metrics["accuracy"]
+            print(f"epoch {epoch + 1}: train loss {loss:.3f}, val accuracy {accuracy:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Train the network: python train.py --model_dir experiments/first"""
 
 import argparse
-import logging
 import os
 
 import numpy as np
@@ -23,10 +22,9 @@ def train_and_evaluate(learning_rate):
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
         metrics = net.evaluate(data["val"])
-        if (epoch + 1) % 40 == 0:
-            logging.info(
-                "epoch %d: train loss %.3f, val accuracy %.3f", epoch + 1, loss, metrics["accuracy"]
-            )
+        if (epoch + 1) % 100 == 0:
+            accuracy = metrics["accuracy"]
+            print(f"epoch {epoch + 1}: train loss {loss:.3f}, val accuracy {accuracy:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Train the network: python train.py --model_dir experiments/base_model"""
 
 import argparse
-import logging
 
 import modeldir
 import numpy as np
@@ -27,13 +26,9 @@ def train_and_evaluate(model_dir):
             metrics = net.evaluate(data["val"])
             run.log(epoch, {"train/loss": loss, **metrics})
             run.save_checkpoint({"weights": net.weights})
-            if (epoch + 1) % 40 == 0:
-                logging.info(
-                    "epoch %d: train loss %.3f, val accuracy %.3f",
-                    epoch + 1,
-                    loss,
-                    metrics["accuracy"],
-                )
+            if (epoch + 1) % 100 == 0:
+                accuracy = metrics["accuracy"]
+                print(f"epoch {epoch + 1}: train loss {loss:.3f}, val accuracy {accuracy:.3f}")
 
 
 if __name__ == "__main__":
