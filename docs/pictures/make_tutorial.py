@@ -94,8 +94,8 @@ def draw_spirals() -> None:
 def logging_chapter(project: Path) -> None:
     """Ctrl-C, and the end of the log."""
     use(project, "train_2.py")
-    recording = Recording(project, 92, 30)
-    recording.run("python train.py --model_dir experiments/first", interrupts=[1.2])
+    line = "python train.py --model_dir experiments/first"
+    recording = interrupted(project, line, "epoch 200", experiments="first")
     recording.run("tail -n 3 experiments/first/train.log")
     draw("tutorial_1_log", recording, "python train.py, and Ctrl-C")
 
@@ -133,13 +133,9 @@ def loop_chapter(project: Path) -> None:
     """Ctrl-C in the second training run of a loop, which then begins again."""
     use(project, "train_4.py")
     shutil.copy(SOURCES / "loop.py", project)
-    seconds = measure(project)
-    while True:  # until Ctrl-C does not come in the middle of a library: a short traceback
-        recording = Recording(project, 92, 20)
-        recording.run("python loop.py", slowly=True, interrupts=[1.6 * seconds])
-        if "site-packages" not in terminal.plain(recording.everything()):
-            break
-    recording.run("python loop.py", slowly=True, limit=0.6 * seconds)
+    cue = r"rate 0\.01\b.*epoch 200"
+    recording = interrupted(project, "python loop.py", cue, experiments="loop")
+    recording.run("python loop.py", slowly=True, until="epoch 200")
     animate("tutorial_4_loop", recording, "python loop.py", 92, 20, seconds=16)
 
 
@@ -152,11 +148,10 @@ def command_chapter(project: Path) -> None:
     recording.run("modeldir results experiments/learning_rate", slowly=True)
     animate("search", recording, "modeldir search", 92, 17, seconds=12)
     quietly(project, f"modeldir new experiments/again --from {BASE}")
-    seconds = measure(project)
     command = "learning_rate=0.1,0.03,0.01,0.003,0.001"
     recording = Recording(project, 92, 24)
     line = f"modeldir search experiments/again {command} -j 2 -- python train.py"
-    recording.run(line, slowly=True, interrupts=[2.4 * seconds, 2.4 * seconds + 0.5])
+    recording.run(line, slowly=True, interrupts=["completed.*completed", 0.8])
     recording.run("modeldir search experiments/again -j 2", slowly=True)
     animate("tutorial_5_resume", recording, "Ctrl-C twice, and resumed", 92, 24, seconds=16)
 
@@ -332,13 +327,14 @@ def quietly(project: Path, line: str) -> None:
     Recording(project, 100, 30).run(line, hidden=True)
 
 
-def measure(project: Path) -> float:
-    """Return how long a training run takes here, in seconds."""
-    lines = steps(project / BASE)
-    return float(
-        (np.datetime64(lines[-1]["time"][:23]) - np.datetime64(lines[0]["time"][:23]))
-        / np.timedelta64(1, "s")
-    )
+def interrupted(project: Path, line: str, cue: str, *, experiments: str) -> Recording:
+    """Record a command until Ctrl-C does not come in the middle of a library: a short traceback."""
+    while True:
+        recording = Recording(project, 92, 20)
+        recording.run(line, slowly=True, interrupts=[cue])
+        if "site-packages" not in terminal.plain(recording.everything()):
+            return recording
+        shutil.rmtree(project / "experiments" / experiments)
 
 
 def steps(folder: Path) -> list[dict[str, Any]]:

@@ -82,18 +82,21 @@ class Recording:
         *,
         slowly: bool = False,
         hidden: bool = False,
-        interrupts: Sequence[float] = (),
-        limit: float = 120,
+        interrupts: Sequence[float | str] = (),
+        until: str = "",
     ) -> int:
-        """Type a command, run it, and press Ctrl-C after so many seconds. Return its exit code."""
+        """Type a command and run it. Return its exit code.
+
+        Ctrl-C is pressed when a pattern of `interrupts` is found in the output, or so many seconds
+        after the last Ctrl-C. The command is ended when the pattern `until` is found.
+        """
         if not hidden:
             self.type(line, slowly=slowly)
         ours, theirs = pty.openpty()
         size = struct.pack("HHHH", self._rows, self._screen.columns, 0, 0)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
         kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "LINES"}}
-        bin_folder = str(Path(sys.executable).parent)
-        search_path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+        search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         process = subprocess.Popen(
             ["/bin/bash", "-c", line],
             cwd=self._folder,
@@ -105,15 +108,15 @@ class Recording:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
-        start, left = time.monotonic(), list(interrupts)
+        output, pressed, left = "", time.monotonic(), list(interrupts)
         while process.poll() is None:
-            self._read(ours)
-            if left and time.monotonic() - start > left[0]:
+            output += self._read(ours)
+            if left and found(left[0], output, pressed):
                 left.pop(0)
                 os.write(ours, b"\x03")
-            if time.monotonic() - start > limit:
-                os.killpg(process.pid, signal.SIGTERM)
-                start = time.monotonic()
+                pressed = time.monotonic()
+            if until and found(until, output, pressed):
+                os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.03)
         self._read(ours)
         os.close(ours)
@@ -134,13 +137,16 @@ class Recording:
         Path(self._folder, ".session.py").write_text(script)
         self.run("python .session.py", hidden=True)
 
-    def _read(self, terminal: int) -> None:
+    def _read(self, terminal: int) -> str:
+        read = b""
         with contextlib.suppress(OSError):  # the command has ended
             while select.select([terminal], [], [], 0)[0]:
                 data = os.read(terminal, 65536)
                 if not data:
-                    return
+                    break
                 self._feed(data)
+                read += data
+        return read.decode(errors="replace")
 
     def _feed(self, data: bytes) -> None:
         for name, shown in self._names.items():
@@ -164,6 +170,13 @@ class Recording:
         while lines and not lines[-1]:
             lines.pop()
         return tuple(lines)
+
+
+def found(cue: float | str, output: str, since: float) -> bool:
+    """Return whether a pattern is in the output, or so many seconds have passed."""
+    if isinstance(cue, str):
+        return re.search(cue, output, re.DOTALL) is not None
+    return time.monotonic() - since > cue
 
 
 def pieces(row: dict[int, pyte.screens.Char], columns: int) -> Row:
