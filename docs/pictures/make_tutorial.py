@@ -64,6 +64,7 @@ def main() -> None:
         results_chapter(project)
         trust_chapter(project)
         own_project_chapter(project)
+        readme(project)
 
 
 # -- The chapters ----------------------------------------------------------------------------------
@@ -143,17 +144,28 @@ def command_chapter(project: Path) -> None:
     """A search as it runs, and one that was interrupted."""
     quietly(project, f"modeldir new experiments/learning_rate --from {BASE}")
     command = "learning_rate=0.1,1,0.01,0.001 -j 2 -- python train.py"
-    recording = Recording(project, 92, 17)
+    recording = Recording(project, 98, 16)
     recording.run(f"modeldir search experiments/learning_rate {command}", slowly=True)
-    recording.run("modeldir results experiments/learning_rate", slowly=True)
-    animate("search", recording, "modeldir search", 92, 17, seconds=12)
+    animate("tutorial_5_search", recording, "modeldir search", 98, 16, seconds=14)
     quietly(project, f"modeldir new experiments/again --from {BASE}")
     command = "learning_rate=0.1,0.03,0.01,0.003,0.001"
-    recording = Recording(project, 92, 24)
+    recording = Recording(project, 100, 20)
     line = f"modeldir search experiments/again {command} -j 2 -- python train.py"
     recording.run(line, slowly=True, interrupts=["completed.*completed", 0.8])
     recording.run("modeldir search experiments/again -j 2", slowly=True)
-    animate("tutorial_5_resume", recording, "Ctrl-C twice, and resumed", 92, 24, seconds=16)
+    animate("tutorial_5_resume", recording, "Ctrl-C twice, and resumed", 100, 20, seconds=16)
+
+
+def readme(project: Path) -> None:
+    """A search and its table, in 12 seconds."""
+    use(project, "train_4.py")
+    quietly(project, "rm -rf experiments/learning_rate")
+    quietly(project, f"modeldir new experiments/learning_rate --from {BASE}")
+    command = "learning_rate=0.1,0.01,0.001 -j 2 -- python train.py"
+    recording = Recording(project, 98, 22)
+    recording.run(f"modeldir search experiments/learning_rate {command}", slowly=True)
+    recording.run("modeldir results experiments/learning_rate", slowly=True)
+    animate("search", recording, "one folder per trial", 98, 22, seconds=12)
 
 
 def space_chapter(project: Path) -> None:
@@ -266,8 +278,8 @@ def results_chapter(project: Path) -> None:
 
     quietly(project, "modeldir results experiments/random --html report.html")
     with chromium(project.parent / "profile") as reader:
-        reader.open(project / "report.html", width=1300, height=1150)
-        clip = {"x": 0, "y": 0, "width": 1300, "height": 1150, "scale": 0.85}
+        reader.open(project / "report.html", width=1300, height=1500)
+        clip = {"x": 0, "y": 0, "width": 1300, "height": 1500, "scale": 0.85}
         how = {"format": "webp", "quality": 78, "clip": clip}
         made = reader.driver.execute_cdp_cmd("Page.captureScreenshot", how)
         (HERE / "tutorial_7_report.webp").write_bytes(base64.b64decode(made["data"]))
