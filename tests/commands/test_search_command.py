@@ -1027,14 +1027,14 @@ def test_nested_hyperparameters_are_varied_by_dotted_names(project: Project) -> 
     assert made == {"learning_rate": 0.1, "model": {"depth": 1, "width": 8}}
 
 
-def test_long_names_become_numbers_for_all(project: Project) -> None:
-    """In one search names have one form."""
+def test_a_name_that_would_be_too_long_is_the_trial_s_number(project: Project) -> None:
+    """The other trials of the search are named by their values."""
     project.params("experiments/search", learning_rate=0.1, text="x")
     project.write(
         "experiments/search/search.json", json.dumps({"space": {"text": ["a", "b" * 120]}})
     )
     assert project.searches().code == 0
-    assert project.trials() == {"trial_000001": "completed", "trial_000002": "completed"}
+    assert project.trials() == {"text_a": "completed", "trial_0002": "completed"}
 
 
 def test_values_whose_names_are_equal_get_folders_of_their_own(project: Project) -> None:

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 
 from laboratory import read, wait_until
-from modeldir.errors import SearchError
 from modeldir.experiment import attempts
 from modeldir.params.plain_values import canonical_hash
 from modeldir.search.trial_record import TrialRecord
-from modeldir.search.trials import Trials, check_names
+from modeldir.search.trials import Trials
 
 NAMES = ("lr",)
 
@@ -384,16 +383,19 @@ def test_news_are_told_once(folder: Path) -> None:
     assert trials.take_news() == []
 
 
-def test_names_have_one_form_in_one_search(folder: Path) -> None:
-    """All by their values or all by their numbers; a value too long for the first is refused."""
+def test_a_name_that_would_be_too_long_is_the_number(folder: Path) -> None:
+    """120 bytes are the limit, and bytes are not characters; other trials keep their values."""
     trials = looked(folder)
-    assert check_names(folder, trials, fits=True) is False
-    assert check_names(folder, trials, fits=False) is True
-    assert made(trials, 0.1, numbered=True).name == "trial_000001"
-    assert check_names(folder, trials, fits=True) is True
-    made(trials, 0.2)
-    with pytest.raises(SearchError, match="longer than 120 bytes"):
-        check_names(folder, trials, fits=False)
+    assert trials.free_name({"x": "a" * 118}, 7, numbered=False) == f"x_{'a' * 118}"
+    assert trials.free_name({"x": "a" * 119}, 7, numbered=False) == "trial_0007"
+    assert trials.free_name({"x": "語" * 40}, 7, numbered=False) == "trial_0007"
+    assert made(trials, 0.1, numbered=True).name == "trial_0001"
+
+
+def test_a_number_s_folder_that_is_taken_gets_a_suffix(folder: Path) -> None:
+    """A folder of the user's that looks like a trial's is left alone."""
+    (folder / "trial_0001").mkdir()
+    assert made(looked(folder), 0.1, numbered=True).name == "trial_0001__2"
 
 
 def test_what_the_project_ignores_makes_no_difference(tmp_path: Path) -> None:

@@ -29,10 +29,8 @@ from modeldir.space import (
     draw,
     fill,
     grid,
-    names_fit,
     parse_space,
     size,
-    trial_name,
 )
 from modeldir.space.configurations_csv import exact_plan
 
@@ -94,7 +92,6 @@ def test_a_step_leaves_the_numbers_that_one_would_write(domain: Domain, values: 
     rng = random.Random(1)
     assert {domain.at(rng.random()) for _ in range(400)} == set(values)
     assert not domain.contains((values[0] + values[1]) / 2 + 0.01)
-    assert domain.longest() == max(len(str(value)) for value in values)
 
 
 def test_the_bounds_of_a_logarithmic_step_have_their_share() -> None:
@@ -255,21 +252,6 @@ def test_two_points_that_differ_in_what_does_not_count_are_one() -> None:
     assert space.decided({"use_momentum": True}) is None
     assert not space.contains(first)
     assert space.contains({"optimizer": "adam"})
-
-
-def test_names_are_as_long_as_those_that_count_together() -> None:
-    """Hyperparameters that exclude each other do not add up to a name that is too long."""
-    long = dict.fromkeys(("a" * 30, "b" * 30, "c" * 30), 0.5)
-    base = {"kind": "x", **long}
-    each = dict(zip(long, "xyz", strict=True))
-    domains: dict[str, Any] = {"kind": ["x", "y", "z"]}
-    domains |= {
-        name: {"uniform": [0, 1], "condition": {"kind": kind}} for name, kind in each.items()
-    }
-    space = parse_space(domains, base, "search.json")
-    assert names_fit(space)
-    assert not names_fit(parse_space({name: {"uniform": [0, 1]} for name in long}, base, "plan"))
-    assert trial_name({"kind": "x", "a" * 30: 0.1}) == f"kind_x__{'a' * 30}_0.1"
 
 
 # -- What goes together ----------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from modeldir.errors import SpaceError
 from modeldir.space import (
-    LONGEST_NAME,
     Choice,
     Domain,
     Int,
@@ -25,12 +24,11 @@ from modeldir.space import (
     Uniform,
     draw,
     grid,
-    names_fit,
+    numbered_name,
     parse_domain_text,
     parse_space,
     size,
     trial_name,
-    value_text,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +99,6 @@ def test_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float], see
     value = domain.at(random.Random(seed).random())
     assert domain.low <= value <= domain.high
     assert value in (float(f"{value:.6g}"), *bounds)
-    assert len(value_text(value)) <= domain.longest()
     assert domain.contains(value)
 
 
@@ -112,7 +109,6 @@ def test_log_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float],
     value = domain.at(random.Random(seed).random())
     assert domain.low <= value <= domain.high
     assert value in (float(f"{value:.6g}"), *bounds)
-    assert len(value_text(value)) <= domain.longest()
 
 
 @given(st.tuples(st.integers(1, 2**60), st.integers(1, 2**60)).map(sorted), seeds)
@@ -122,7 +118,6 @@ def test_whole_numbers_stay_whole_and_within_their_bounds(bounds: list[int], see
         value = domain.at(random.Random(seed).random())
         assert type(value) is int
         assert domain.low <= value <= domain.high
-        assert len(str(value)) <= domain.longest()
         assert domain.contains(value)
 
 
@@ -387,28 +382,27 @@ def test_no_name_leaves_the_search_folder(point: dict[str, object]) -> None:
     assert unicodedata.is_normalized("NFC", name)
 
 
-@given(seeds, st.integers(1, 60))
-def test_names_fit_or_are_known_not_to(seed: int, length: int) -> None:
-    """If the names are said to fit, then every drawn one does."""
-    space = Space(
-        {
-            "n" * length: Uniform(-1, 1),
-            "ü" * 10: LogUniform(1e-9, 1e9),
-            "layers": LogInt(1, 10**6),
-            "optimizer": Choice(("adam", "größer", "a" * length)),
-        }
-    )
-    name = trial_name(draw(space, random.Random(seed)))
-    assert len(name.encode()) <= LONGEST_NAME or not names_fit(space)
+def test_a_space_with_more_than_two_varied_hyperparameters_is_named_by_number() -> None:
+    """A single value does not count; each name of a zip and each conditional one does."""
+    base = {"a": 1, "b": 2, "c": 3, "d": 4, "optimizer": "adam"}
+
+    def is_numbered(domains: dict[str, Any], **others: Any) -> bool:
+        return parse_space(domains, base, "search.json", **others).is_named_by_number
+
+    two = {"a": [1, 2], "b": {"uniform": [0, 1]}}
+    assert not is_numbered(two)
+    assert not is_numbered({**two, "c": [3], "d": {"int": [4, 4]}})
+    assert is_numbered({**two, "c": [3, 4]})
+    assert is_numbered({"a": [1, 2], "b": [2, 3], "c": [3, 4]}, zips=[["a", "b", "c"]])
+    conditional = {"int": [1, 5], "when": {"optimizer": "sgd"}}
+    assert not is_numbered({"optimizer": ["adam", "sgd"], "d": conditional})
+    assert is_numbered({"optimizer": ["adam", "sgd"], "a": [1, 2], "d": conditional})
 
 
-def test_long_names_do_not_fit() -> None:
-    """120 bytes are the limit, and bytes are not characters."""
-    assert names_fit(Space({"x": Choice(("a" * 118,))}))
-    assert not names_fit(Space({"x": Choice(("a" * 119,))}))
-    assert not names_fit(Space({"x": Choice(("語" * 40,))}))
-
-
-def test_a_range_below_the_smallest_normal_number_has_a_length() -> None:
-    """Its largest power of ten lies below that of zero's stand-in."""
-    assert Uniform(0.0, 2.2250738585e-313).longest() >= len("2.2250738585e-313")
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(1, "trial_0001"), (9999, "trial_9999"), (10000, "trial_10000"), (10**6, "trial_1000000")],
+)
+def test_a_numbered_name_has_four_digits_or_more(number: int, name: str) -> None:
+    """Up to 9,999 trials, an ordinary listing is in the order of the numbers."""
+    assert numbered_name(number) == name

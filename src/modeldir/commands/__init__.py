@@ -2,8 +2,9 @@
 
 A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
 `run(arguments)`, which returns the exit code. It may have `meant(words)` (see `parser.py`),
-`TAKES_LINES` (options whose value may begin with a dash) and `COLLECTS = False` if it ends before
-garbage collection could pay off. It is imported only when it is called. Start at `main`.
+`TAKES_LINES` (options whose value may begin with a dash), `FOLDERS` (the argument in which
+`SEARCH 12` names a trial) and `COLLECTS = False` if it ends before garbage collection could pay
+off. It is imported only when it is called. Start at `main`.
 """
 
 from __future__ import annotations
@@ -153,12 +154,21 @@ def _call(name: str, words: list[str]) -> int:
     before, after = _split(words)
     parser.words = words
     before = joined(before, getattr(command, "TAKES_LINES", ()))
+    folders = getattr(command, "FOLDERS", None)
+    if folders is not None:
+        from modeldir.commands.folders import trial_folders, with_numbers  # noqa: PLC0415
+
+        before = with_numbers(before)
     arguments = parser.parse_intermixed_args(before)
     arguments.command = after
     if not gc.isenabled() and getattr(command, "COLLECTS", True):  # see `entry`
         gc.freeze()
         gc.enable()
     try:
+        if folders is not None and (given := getattr(arguments, folders)) is not None:
+            several = [given] if isinstance(given, str) else given
+            meant = trial_folders(several)
+            setattr(arguments, folders, meant[0] if isinstance(given, str) else meant)
         return int(command.run(arguments))
     except ModeldirError as error:
         _print_stderr(str(error))

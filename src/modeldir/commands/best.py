@@ -17,6 +17,7 @@ from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
 HELP = "Print the path of the best experiment, by the validation metric at its best weights."
 EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_rate)"
+FOLDERS = "dir"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 HELP = "Show what differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
+FOLDERS = "dirs"
 
 _RECORDED = ("status", "code", "commit", "python")
 """Entries of a run file that may explain a difference. Times always differ."""

@@ -13,6 +13,7 @@ HELP = (
     "Run it again to update the export."
 )
 EXAMPLE = "modeldir export experiments/learning_rate --to tensorboard -o tensorboard"
+FOLDERS = "dir"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ from modeldir.search import worker_registry
 
 HELP = "Print what an experiment printed and logged: its train.log, else its console.log."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
+FOLDERS = "dirs"
 
 PAUSE = 0.2
 """Seconds between two readings of a file that grows."""

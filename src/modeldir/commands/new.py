@@ -15,6 +15,7 @@ from typing import Any
 
 from modeldir._system import files, reading, timestamps
 from modeldir._system.shell import quoted
+from modeldir.commands.folders import trial_folders
 from modeldir.errors import FolderError, ParamsError, did_you_mean
 from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.params import overrides, plain_values
@@ -50,11 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.dir)
-    given = parse_values(arguments.values, folder, _flat_base(arguments.source))
-    if arguments.source is None:
+    source = None if arguments.source is None else Path(*trial_folders([arguments.source]))
+    given = parse_values(arguments.values, folder, _flat_base(source))
+    if source is None:
         made = first(folder, given, arguments.message)
     else:
-        source = Path(arguments.source)
         made = derive(folder, source, given, arguments.message, add=arguments.add)
     print(made_text(made))
     return 0
@@ -99,10 +100,10 @@ def _example_domain(hyperparameters: Mapping[str, Any]) -> str:
 # -- The command line-----------------------------------------------------------------------------
 
 
-def _flat_base(source: str | None) -> dict[str, Any]:
+def _flat_base(source: Path | None) -> dict[str, Any]:
     """Return the source's values; none if they cannot be read, which `derive` will report."""
     with contextlib.suppress(ParamsError):
-        found = params_file(Path(source)) if source is not None else None
+        found = params_file(source) if source is not None else None
         return plain_values.flatten(plain_values.load_file(found)) if found else {}
     return {}
 

@@ -8,6 +8,7 @@ from modeldir.commands.messages import print_stderr
 
 HELP = "Figures for papers: PDF, SVG or PNG, by the ending; drawn by matplotlib (an extra)."
 EXAMPLE = "modeldir plot experiments/learning_rate --kind slice,history -o figure.pdf"
+FOLDERS = "dir"
 
 _KINDS = """\
 kinds:  curves      learning curves, the best in color; repeats: their mean with a band

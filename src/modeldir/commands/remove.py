@@ -14,6 +14,7 @@ from modeldir.search.search import Search
 
 HELP = "Take trials out of their search: not in the table, not made again. Nothing is deleted."
 EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
+FOLDERS = "trials"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -25,6 +25,7 @@ HELP = (
     "With --pruned, trials that were stopped early continue to their end, from their last weights."
 )
 EXAMPLE = "modeldir retry experiments/learning_rate --only out-of-memory --set batch_size=16"
+FOLDERS = "dir"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -35,6 +35,7 @@ from modeldir.worker.start_order import Start
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
+FOLDERS = "dir"
 
 _RESUMING = ("--restore", "--resume")
 _TRAINING = "train"

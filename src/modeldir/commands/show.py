@@ -28,6 +28,7 @@ from modeldir.results.table import Column, Table
 
 HELP = "Show an experiment or a search: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
+FOLDERS = "dirs"
 
 LINES = 10
 """How many of its last lines a failed training run shows; `modeldir log` prints them all."""

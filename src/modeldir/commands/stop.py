@@ -28,6 +28,7 @@ HELP = (
     "An experiment that runs on this machine is interrupted, as by Ctrl-C."
 )
 EXAMPLE = "modeldir stop experiments/learning_rate --now"
+FOLDERS = "dir"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HELP = "Print one table of all experiments below a folder: the best first."
 EXAMPLE = "modeldir synthesize experiments --where 'learning_rate > 0.001' --top 10"
+FOLDERS = "dirs"
 COLLECTS = False
 """All rows are needed until the end; a garbage collection would take as long as sorting them."""
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 HELP = "Watch a search or experiment live: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
+FOLDERS = "dir"
 
 EVERY = 1.0
 """Seconds between two updates."""

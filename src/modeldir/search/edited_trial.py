@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modeldir import space
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.params import plain_values
 from modeldir.params.params import Params
@@ -17,7 +16,7 @@ from modeldir.search import inherited_weights, proposals
 from modeldir.search.plan import Plan
 from modeldir.search.plan_file import with_values
 from modeldir.search.trial_record import TrialRecord
-from modeldir.search.trials import Trials, check_names
+from modeldir.search.trials import Trials
 
 
 def make(
@@ -36,7 +35,6 @@ def make(
         problems = [(f"{name}: not in params.json", did_you_mean(name, known)) for name in unknown]
         raise SearchError(f"{record.name} cannot be made anew:", problems)
     edited.update(values)
-    numbered = check_names(trials.folder, trials, fits=space.names_fit(plan.space))
     while True:
         trials.refresh()
         for other in trials:
@@ -46,7 +44,7 @@ def make(
             _configuration(plan, edited.dict, record, values),
             edited.dict,
             told=proposals.remarks(plan, {}),
-            numbered=numbered,
+            numbered=plan.space.is_named_by_number,
             retry_of=record.number,
             parent=inherited_weights.as_parent(trials, record) if continues else None,
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modeldir import samplers, space
+from modeldir import samplers
 from modeldir._system import files, heartbeat
 from modeldir._system.file_stamps import stamp
 from modeldir.errors import SearchError, SpaceError
@@ -26,7 +26,7 @@ from modeldir.search.observations import Observations
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.retries import Retries
 from modeldir.search.trial_record import PlannedTrial, TrialRecord, Turn
-from modeldir.search.trials import Trials, check_names
+from modeldir.search.trials import Trials
 
 _STARTS = frozenset({attempts.WAITING, attempts.INTERRUPTED})
 """The statuses of a trial that is there and would run."""
@@ -71,7 +71,6 @@ class Scheduler:
         self._setting, self._observer = setting, observer
         self.in_loop = False
         """Whether the trials run in a Python loop, whose body knows how to continue another's."""
-        self._numbered = False
         self.begin()
 
     def begin(self) -> None:
@@ -177,7 +176,7 @@ class Scheduler:
                 new.point,
                 self._plan_file.hyperparameters(new.point),
                 told={**new.origin, **proposals.remarks(self._plan, new.notes)},
-                numbered=self._numbered,
+                numbered=self._plan.space.is_named_by_number,
                 parent=parent,
             )
             if record is not None:
@@ -207,14 +206,14 @@ class Scheduler:
     def preview(self, most: int | None) -> list[PlannedTrial]:
         """Return the trials that would be made, at most `most`; this object is of no use then."""
         plan_file, observations = self._plan_file, self.observations
-        self.choose_names()
+        numbered = self._plan.space.is_named_by_number
         number = self.trials.next_number()
         found: list[PlannedTrial] = []
         while len(found) != most and not proposals.is_enough(self._plan, observations):
             new = proposals.propose(self._plan, observations, number)
             if new is None:
                 break
-            name = self.trials.free_name(new.point, number, numbered=self._numbered)
+            name = self.trials.free_name(new.point, number, numbered=numbered)
             values = plan_file.hyperparameters(new.point)
             found.append(PlannedTrial(name, new.point, plan_file.command_for(name, values)))
             observations.imagine(TrialRecord(number, name, new.point, values, "", notes=new.notes))
@@ -262,11 +261,6 @@ class Scheduler:
 
     def earlier(self) -> list[str]:
         return list(self._earlier or ())
-
-    def choose_names(self) -> None:
-        """Decide whether new trials are named by their number; one search has one form of names."""
-        fits = space.names_fit(self._plan.space)
-        self._numbered = check_names(self._plan_file.folder, self.trials, fits=fits)
 
     def settle_metric(self, record: TrialRecord) -> tuple[str, objective.Direction] | None:
         """Choose the metric by what a trial wrote, if none is chosen; return a new choice."""

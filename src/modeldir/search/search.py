@@ -190,8 +190,7 @@ class Search:
         return news
 
     def _fill_in(self) -> None:
-        """Decide how trials are named, complete those of a power cut and the pruner's rungs."""
-        self.scheduler.choose_names()
+        """Complete the trials of a power cut and the pruner's rungs."""
         for record in self.trials:
             ended = self.trials.status(record).state in attempts.FINAL
             self.trials.folders.mend(record, ended=ended)

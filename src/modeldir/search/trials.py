@@ -9,7 +9,6 @@ Nothing here chooses hyperparameters (`scheduler.py`) or runs a trial (`modeldir
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, heartbeat, reading, recorded_numbers, timestamps
-from modeldir._system.shell import quoted
-from modeldir.errors import ParamsError, SearchError
+from modeldir.errors import ParamsError
 from modeldir.experiment import experiment
 from modeldir.experiment.attempts import HOME
 from modeldir.params import plain_values
@@ -341,10 +339,12 @@ class Trials:
         return record
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
-        """Return a name that no folder has: that of the configuration, or the number."""
-        from modeldir.space import trial_name  # noqa: PLC0415 - only needed to name a trial
+        """Return a name that no folder has: by the values, or by the number if that is too long."""
+        from modeldir.space import trial_names  # noqa: PLC0415 - only needed to name a trial
 
-        wanted = f"trial_{number:06d}" if numbered else trial_name(point)
+        wanted = trial_names.numbered_name(number) if numbered else trial_names.trial_name(point)
+        if len(wanted.encode()) > trial_names.LONGEST_NAME:
+            wanted = trial_names.numbered_name(number)
         name, count = wanted, 2
         while name in self._names or os.path.lexists(os.path.join(self.folder, name)):
             name = f"{wanted}__{count}"
@@ -442,23 +442,3 @@ def _all_of(names: tuple[str, ...]) -> Decided:
         return {name: flat[name] for name in names} if all(n in flat for n in names) else None
 
     return decided
-
-
-def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
-    """Return whether this search names trials by number; one search has one form of names.
-
-    Raises:
-        SearchError: when existing trials are named by their values and a new value is too long.
-    """
-    forms = {bool(re.fullmatch(r"trial_\d{6,}", record.name)) for record in trials}
-    if not forms or not fits:
-        if not fits and False in forms:
-            other, here = quoted(Path(f"{folder}_2")), quoted(folder)
-            raise SearchError(
-                f"{folder}: with the new values some trial's name would be longer than 120 bytes,\n"
-                "and the trials that are there are named by their values.\n"
-                f"  modeldir new {other} --from {here}   and search there",
-                state="Nothing was started.",
-            )
-        return not fits
-    return forms == {True}

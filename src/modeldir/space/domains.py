@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
 from modeldir.params.equality import key
-from modeldir.space.trial_names import safe, value_text
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -68,10 +67,6 @@ class Choice:
 
     def to_json(self) -> Any:
         return list(self.options)
-
-    def longest(self) -> int:
-        """Return the bytes of the longest option in a trial's name."""
-        return max(len(safe(value_text(option)).encode()) for option in self.options)
 
 
 @dataclass(frozen=True)
@@ -131,15 +126,6 @@ class _Floats(_Range):
         number = min(self.high, max(self.low, number))
         return self._stepped(round((_exact(number) - _exact(self.low)) / _exact(self.step)))
 
-    def longest(self) -> int:
-        if self.step is None:
-            return _longest_float(self.low, self.high)
-        values = self.values()
-        if values is not None:
-            return max(len(repr(value)) for value in values)
-        digits = len((_exact(max(abs(self.low), abs(self.high))) + _exact(self.step)).as_tuple()[1])
-        return digits + len("-0.000e+10")
-
 
 @dataclass(frozen=True)
 class Uniform(_Floats):
@@ -193,9 +179,6 @@ class _Integers(_Range):
             return min(self.high, max(self.low, round(number)))
         place = round((min(self.high, max(self.low, number)) - self.low) / self.step)
         return self.low + self.step * min(self._count - 1, max(0, place))
-
-    def longest(self) -> int:
-        return max(len(str(self.low)), len(str(self.high)))
 
 
 @dataclass(frozen=True)
@@ -268,16 +251,3 @@ def is_number(value: object) -> TypeGuard[float]:
         and not isinstance(value, bool)
         and abs(value) <= sys.float_info.max
     )
-
-
-def _longest_float(low: float, high: float) -> int:
-    """Return the bytes of the longest float of 6 digits in a range, or of a longer bound."""
-    smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-    largest = _power(max(abs(low), abs(high)))
-    powers = range(min(_power(smallest), largest), largest + 1)  # for 0 and numbers below 1e-308
-    longest = max(len(repr(float(f"1.23457e{power}"))) for power in powers)
-    return max(longest + (low < 0), len(repr(low)), len(repr(high)))
-
-
-def _power(number: float) -> int:
-    return math.floor(math.log10(number)) if number else sys.float_info.min_10_exp

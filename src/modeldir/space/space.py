@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 from modeldir.params.equality import same
 from modeldir.space.constraints import Constraint
 from modeldir.space.domains import Choice, Domain
 from modeldir.space.problems import ConstraintError
-from modeldir.space.trial_names import LONGEST_NAME, safe
 
 Condition = Mapping[str, tuple[Any, ...]]
 """Parents, each with the values that make the hyperparameter active."""
 
 
-_MOST_WAYS = 1000
-"""If conditions can be met in more ways, `names_fit` assumes that all names occur together."""
+MOST_IN_NAME = 2
+"""If a search varies more hyperparameters, its trials' folders are named by their numbers."""
 
 
 class CycleError(Exception):
@@ -134,6 +132,15 @@ class Space:
                 fixed.update(unit.spread(values[0]))
         return fixed
 
+    @cached_property
+    def is_named_by_number(self) -> bool:
+        """Whether new trials' folders are named by number: `trial_0012`, not `width_8`.
+
+        Every hyperparameter with more than one value counts, also a conditional or a zipped one.
+        """
+        varied = (len(each.values() or (0, 1)) > 1 for each in self.domains.values())
+        return sum(varied) > MOST_IN_NAME
+
     def is_active(self, name: str, point: Mapping[str, Any]) -> bool:
         """Return whether a hyperparameter is active: its parents are, and have such a value."""
         return all(
@@ -220,33 +227,3 @@ def _short(values: tuple[Any, ...]) -> Any:
     """Return a single value alone, except a list, which would be read as several values."""
     only = len(values) == 1 and not isinstance(values[0], (list, tuple))
     return values[0] if only else list(values)
-
-
-def names_fit(space: Space) -> bool:
-    """Return whether each trial's name fits into 120 bytes; if not, all are named by numbers."""
-    pieces = {
-        name: len(safe(f"{name}_").encode()) + domain.longest()
-        for name, domain in space.domains.items()
-    }
-    return all(
-        sum(pieces[name] for name in names) + len("__") * (len(names) - 1) <= LONGEST_NAME
-        for names in _together(space)
-    )
-
-
-def _together(space: Space) -> Iterator[tuple[str, ...]]:
-    """Yield the names that may occur together in a trial's name, as conditions allow."""
-    deciding: dict[str, list[object]] = {}  # parents, and the values that matter
-    for wanted in space.conditions.values():
-        for parent, values in wanted.items():
-            if parent in space.domains:
-                deciding.setdefault(parent, [None]).extend(values)
-    ways = 1
-    for several in deciding.values():
-        ways *= len(several)
-    if ways > _MOST_WAYS:
-        yield tuple(space.domains)
-        return
-    for chosen in product(*deciding.values()):
-        # None stands for a value in no condition. Combinations that cannot occur do no harm.
-        yield space.active_names(dict(zip(deciding, chosen, strict=True)))
