@@ -394,7 +394,7 @@ def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[st
         f"  with another trial: modeldir diff {best.path} OTHER\n"
     )
     assert commands.main(["confirm", search]) == 2
-    hint = f"modeldir new {search} --from {search}/trial_000000"
+    hint = f"modeldir new {search} --from {search}/trial_0001"
     assert f"\n  {hint}   (then add what else the script reads)\n" in capsys.readouterr().err
     assert commands.main([*hint.split()[1:], "--add", "seed=1"]) == 0
     assert commands.main(["confirm", search, "--dry-run", "--", "true"]) == 0

@@ -18,6 +18,7 @@ from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy, nest, parse_
 from modeldir.exchange.optuna_storage import MARK
 from modeldir.experiment import attempts
 from modeldir.metrics.objective import Objectives
+from modeldir.space import numbered_name
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -95,15 +96,16 @@ def _run(
     flat = {**(constant if isinstance(constant, dict) else {}), **configuration}
     values = dict(zip((n for n, _ in objectives), trial.values or (), strict=False))
     reason = mark.get("reason") if isinstance(mark, dict) else None
+    number = trial.number + 1  # Optuna counts from 0
     return ForeignRun(
         key=f"optuna:{path}:{study}:{trial.number}",
-        name=str(mark["experiment"]) if isinstance(mark, dict) else f"trial_{trial.number:06d}",
+        name=str(mark["experiment"]) if isinstance(mark, dict) else numbered_name(number),
         source=path,
         group=group,
         hyperparameters=nest(flat),
         lines=[{"step": at, metric: v} for at, v in sorted(trial.intermediate_values.items())],
         results={"best": values} if trial.state.name == "COMPLETE" else {},
-        number=trial.number + 1,
+        number=number,
         configuration=configuration,
         status=_STATUSES.get(trial.state.name),
         unfinished=trial.state.name == "RUNNING",
