@@ -1027,7 +1027,7 @@ def test_following_trials_in_a_terminal_that_their_names_would_fill() -> None:
         write(Path(trial, "trial.json"), {"number": number, "point": {}})
         Path(trial, "console.log").write_text("done\n")
     shown = in_terminal(60, "log", "-f", *trials)
-    assert shown == "#1: learning_rate_0.1\n#2: learning_rate_0.01\n#1 | done\n#2 | done\n"
+    assert shown == "1: learning_rate_0.1\n2: learning_rate_0.01\n1 | done\n2 | done\n"
     piped = typed("log", "-f", *trials).stdout
     assert piped == "learning_rate_0.1  | done\nlearning_rate_0.01 | done\n"
 

@@ -19,7 +19,7 @@ from modeldir._system.text import Best, bare_value, cell_text, text_width, value
 from modeldir.errors import ModeldirError
 from modeldir.params.equality import all_same
 from modeldir.results.table import Column, Table, select, sort
-from modeldir.results.table_cells import Cells, CellsWithBest, Name, TableRows
+from modeldir.results.table_cells import Cells, CellsWithBest, TableRows
 from modeldir.results.table_formats import to_csv, to_json, to_markdown
 from modeldir.results.table_text import to_text
 
@@ -105,15 +105,14 @@ def test_rows_that_are_kept_by_columns_are_rows() -> None:
     assert [*select(table, []).rows] == [()] * 4
 
 
-def test_what_is_marked_or_named_stays_so_in_another_order() -> None:
-    """A column knows of its marks and its names without making them: they are what is made."""
+def test_what_is_marked_stays_so_in_another_order() -> None:
+    """A column knows its marks without making its values."""
     best = CellsWithBest(Cells([0.5, 0.9, 0.9, None]), [1, 2])
-    names = Cells([*map(Name, "abcd", [4, None, 2, 1])])
+    names = Cells([*"abcd"])
     table = Table((Column("name"), Column("x")), TableRows.of([names, best], 4))
     assert table.rows == (("a", 0.5), ("b", Best(0.9)), ("c", Best(0.9)), ("d", None))
     ordered = sort(table, "x").at([3, 2, 1, 0])
     assert ordered.rows == (("d", None), ("c", Best(0.9)), ("b", Best(0.9)), ("a", 0.5))
-    assert [getattr(row[0], "number", 0) for row in ordered.rows] == [1, 2, None, 4]
     for cells in (*ordered.cells, *replace(ordered, rows=ordered.rows[:1]).cells):
         assert cells.kinds >= {*map(type, cells.values)}
         assert len(cells) == len(cells.values)

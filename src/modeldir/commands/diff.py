@@ -155,10 +155,10 @@ def _read(folder: Path, header: str | None = None, *, short: str | None = None) 
     flat = _flat(folder)
     replaced = {name: flat.get(name, ABSENT) for name in status.given}
     used = {**flat, **status.given}
-    header = header or folder.name or str(folder)
+    header, number = header or folder.name or str(folder), number_of(folder)
     return _Side(
         header,
-        short or number_of(folder) or header,
+        short or (f"trial {number}" if number else header),
         used,
         replaced,
         _metrics(scores),

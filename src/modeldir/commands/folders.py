@@ -40,7 +40,7 @@ def experiments_among(folders: Sequence[Path]) -> list[Path]:
     return left or list(folders)
 
 
-_NUMBER = re.compile(r"-?[0-9]{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 _MOST_RANGES = 8
 """How many ranges of numbers an error names: `1 to 5, 7, 9 to 12`."""
 

@@ -18,20 +18,8 @@ from modeldir._system.text import LONGEST, MARK, NULL, Best, Marked, bare_value,
 Kind: TypeAlias = Literal["name", "hyperparameter", "metric", "status", "time", "text"]
 
 
-class Name(str):
-    """The name of a row. If there is little room, its `number` is printed instead."""
-
-    __slots__ = ("number",)
-    number: int | None
-
-    def __new__(cls, text: str, number: int | None = None) -> Name:  # noqa: PYI034 - Self is 3.11
-        made = super().__new__(cls, text)
-        made.number = number
-        return made
-
-
 NUMBERS = frozenset({float, int, type(None)})
-_SIMPLE = NUMBERS | {str, Name, bool}
+_SIMPLE = NUMBERS | {str, bool}
 
 
 class Cells:
@@ -191,7 +179,7 @@ def cell_texts(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
-    float: float.__repr__, int: int.__repr__, str: str, Name: str,
+    float: float.__repr__, int: int.__repr__, str: str,
 }  # fmt: skip
 """How to write the values of a column that has only one type. Nearly all columns have one."""
 

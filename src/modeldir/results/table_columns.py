@@ -22,7 +22,8 @@ from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow, Experiments
 from modeldir.results.table import Column, Table, sort
-from modeldir.results.table_cells import Cells, CellsWithBest, Kind, Name, TableRows
+from modeldir.results.table_cells import Cells, CellsWithBest, Kind, TableRows
+from modeldir.space.trial_names import numbered_name
 
 if TYPE_CHECKING:
     from modeldir.results.metric_at_step import Moment
@@ -48,11 +49,7 @@ class Part:
 def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     """Yield all columns that are not blank, in the order of the table; `moments` come last."""
     rows = tree.experiments
-    numbers = rows.column("number")
-    names = Cells(rows.column("name"))
-    if not _is_blank(numbers):
-        names = Cells([*map(Name, names.values, numbers)])
-    yield Part(Column("experiment", "name", 11), names)
+    yield from _identities(rows)
     if len(tree.objectives) > 1:
         front = tree.front()
         cells = [FRONT if name in front else None for name in rows.column("name")]
@@ -72,7 +69,17 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     yield from (_at_moment(tree, moment) for moment in moments)
 
 
-OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", "trial"})
+def _identities(rows: Experiments) -> Iterator[Part]:
+    """Yield the trials' numbers and the names; `trial_0012` is only shown on request."""
+    numbers, names = rows.column("number"), rows.column("name")
+    if not _is_blank(numbers):
+        yield Part(Column(TRIAL, "text", 12), numbers)
+    by_number = [None if number is None else numbered_name(number) for number in numbers]
+    yield Part(Column("experiment", "name", 11), names, by_default=[*names] != by_number)
+
+
+TRIAL = "trial"
+OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", TRIAL})
 """Columns that a table has only if a run has a value for them."""
 
 
@@ -86,7 +93,6 @@ def _circumstances(rows: Experiments) -> Iterator[Part]:
         (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
         (Column("note", "text", 2), notes, len(rows) == 1 or len({*notes}) > 1),
         (Column("started", "text", 1), rows.status_column("started"), False),
-        (Column("trial", "text", 1), rows.column("number"), False),
     )
     for column, cells, by_default in columns:
         if not _is_blank(cells):
@@ -213,7 +219,8 @@ def in_order(
     table: Table, tree: Tree, wanted: str | None, *, reverse: bool = False
 ) -> tuple[Table, str]:
     """Sort the rows, by default by the metric, best first; also return the order in words."""
-    name = table.headers()[0]
+    kinds = [column.kind for column in table.columns]
+    name = table.headers()[kinds.index("name")]
     by = wanted or (tree.metric[0] if tree.metric else name)
     by = by if wanted or by in table.headers() else name  # no row that is left has the metric
     if by == name:

@@ -28,7 +28,7 @@ from modeldir._system.text import (
 )
 from modeldir.errors import ModeldirError
 from modeldir.results.table import Table
-from modeldir.results.table_cells import NUMBERS, Cells, Name
+from modeldir.results.table_cells import NUMBERS, Cells
 from modeldir.results.table_text import UNICODE, Shown, shown
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _csv_column(cells: Cells) -> Sequence[str]:
     bare = cells.bare
     if bare.kinds <= NUMBERS:
         return bare.texts
-    if bare.kinds <= {str, Name}:  # few of them are different
+    if bare.kinds <= {str}:  # few of them are different
         return [*map(cache(_csv_cell), bare.values)]
     return [*map(_csv_cell, bare.values)]
 

@@ -7,15 +7,14 @@ Commands call `to_text`. The rule: without a width no row, no column and no digi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import repeat
 from operator import add
 
 from modeldir._system.escaping import visible
 from modeldir._system.text import Best, Block, padded, side_by_side, text_width, widest, wrapped
 from modeldir.results.table import Column, Table
-from modeldir.results.table_cells import NUMBERS, Name, aligned_texts, at_one_point, cell_texts
+from modeldir.results.table_cells import NUMBERS, aligned_texts, at_one_point, cell_texts
 
 NARROWED = 40
 """The largest width of a string if the width of the table is limited."""
@@ -53,8 +52,9 @@ def to_text(
 ) -> str:
     """Return aligned columns below their headers. Every line ends with a line break.
 
-    In a limited `width`, names are cut in the middle or replaced by their numbers, then columns are
-    left out, the lowest priority first. `digits` are the decimals of metrics, by default all.
+    In a limited `width`, names are cut in the middle, or left out where each row has its number.
+    Then columns are left out, the lowest priority first. `digits` are the decimals of metrics, by
+    default all.
     """
     texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
     if width is not None and _width_of(texts) > width:
@@ -62,7 +62,7 @@ def to_text(
     lines = [*wrapped(table.title, width), ""] if table.title else []
     blocks = [text.block(rule="-" * text.width, colour=colour) for text in texts]
     lines += map(str.rstrip, side_by_side(blocks, _GAP))
-    if left_out := _left_out(texts, _columns_shown(table) - len(texts)):
+    if left_out := _left_out(_columns_shown(table) - len(texts)):
         lines += wrapped(left_out, width)
     for note in _notes(table, signs):
         lines += ["", *wrapped(note, width)]
@@ -155,14 +155,6 @@ def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> 
     )
 
 
-def _numbers(values: Sequence[object]) -> tuple[str, ...]:
-    """Return the numbers of the rows if each row has one and no two are the same."""
-    numbers = [value.number if isinstance(value, Name) else None for value in values]
-    if None in numbers or len(set(numbers)) < len(numbers):
-        return ()
-    return tuple(f"#{number}" for number in numbers)
-
-
 @dataclass(frozen=True)
 class _Text:
     header: str
@@ -170,8 +162,6 @@ class _Text:
     numeric: bool
     width: int
     styles: Mapping[int, str]
-    names: Sequence[object] = ()
-    is_by_number: bool = False
 
     @classmethod
     def of(cls, column: Shown, signs: Signs) -> _Text:
@@ -185,8 +175,7 @@ class _Text:
         if column.column.kind == "status":
             places = enumerate(map(str.strip, cells))
             styles = {place: _STATES[cell] for place, cell in places if cell in _STATES}
-        names = column.values if column.column.kind == "name" else ()
-        return cls._as_wide(column.label, cells, column.numeric, styles, names)
+        return cls._as_wide(column.label, cells, column.numeric, styles)
 
     @classmethod
     def _as_wide(
@@ -195,14 +184,9 @@ class _Text:
         cells: Sequence[str],
         numeric: bool,  # noqa: FBT001 - a private method
         styles: Mapping[int, str],
-        names: Sequence[object] = (),
     ) -> _Text:
         width = max(text_width(header), widest(cells))
-        return cls(header, cells, numeric, width, styles, names)
-
-    @cached_property
-    def numbers(self) -> tuple[str, ...]:
-        return _numbers(self.names)
+        return cls(header, cells, numeric, width, styles)
 
     def narrowed(self, width: int, sign: str) -> _Text:
         """Shorten strings to a width. Numbers stay complete: a part of one would be wrong."""
@@ -210,13 +194,6 @@ class _Text:
             return self
         cells = tuple(_shortened(cell, width, sign) for cell in self.cells)
         return self._as_wide(self.header, cells, numeric=False, styles=self.styles)
-
-    def by_number(self) -> _Text:
-        """Replace the rows' names by their numbers, if they have some."""
-        if not self.numbers:
-            return self
-        numbered = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
-        return replace(numbered, is_by_number=True)
 
     def block(self, *, rule: str, colour: bool) -> Block:
         cells = [*self.cells]
@@ -227,7 +204,6 @@ class _Text:
         return Block([self.header, rule, *cells], self.width, self.numeric)
 
 
-_BY_NUMBER = "trial"
 _BEST = "1;32"
 _STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
 """The color of each status. Its word says the same."""
@@ -240,25 +216,38 @@ def _width_of(texts: Sequence[_Text]) -> int:
 def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list[_Text]:
     """Return the columns that fit. The lowest priority goes first, then the rightmost column.
 
-    Names are shortened first, because the other columns contain what a trial's name says.
+    Names are shortened first, because the other columns contain what a trial's name says. Where
+    each row has its number and its values, names are shown whole or not at all.
     """
     headers = table.headers()
     columns = [column for column in table.columns if column.of not in headers]
-    name, *others = texts
-    others = [text.narrowed(min(NARROWED, max(width // 2, 9)), sign) for text in others]
-    named = bool(name.numbers) and any(column.kind == "hyperparameter" for column in columns)
-    least = name.by_number() if named else name.narrowed(max(min(_SHORTEST, width // 3), 9), sign)
-    places = list(range(1, len(texts)))
+    at = next((place for place, each in enumerate(columns) if each.kind == "name"), 0)
+    has_values = any(column.kind == "hyperparameter" for column in columns)
+    is_needed = not (has_values and at == 1 and _are_numbers(table.cells[0].values))
+    narrowest = max(min(_SHORTEST, width // 3), 9)
+    narrow = [text.narrowed(min(NARROWED, max(width // 2, 9)), sign) for text in texts]
+    narrow[at] = texts[at].narrowed(narrowest, sign)
+    places = [place for place in range(len(texts)) if is_needed or place != at]
+    kept = at if is_needed else 0
 
-    def chosen(first: _Text) -> list[_Text]:
-        return [first, *(others[place - 1] for place in places)]
+    def chosen() -> list[_Text]:
+        return [narrow[place] for place in places]
 
-    while places and _width_of(chosen(least)) > width:
-        places.remove(min(places, key=lambda place: (columns[place].priority, -place)))
-    room = width - (_width_of(chosen(least)) - least.width)
-    whole = name.narrowed(room, sign)
-    first = whole if not named or whole.width == name.width else least
-    return chosen(first)
+    while len(places) > 1 and _width_of(chosen()) > width:
+        others = (place for place in places if place != kept)
+        places.remove(min(others, key=lambda place: (columns[place].priority, -place)))
+    room = width - _width_of(chosen())
+    if is_needed:
+        narrow[at] = texts[at].narrowed(room + narrow[at].width, sign)
+    elif texts[at].width + len(_GAP) <= room:
+        narrow[at] = texts[at]
+        places = sorted([*places, at])
+    return chosen()
+
+
+def _are_numbers(values: Sequence[object]) -> bool:
+    """Return whether each row has a number of its own."""
+    return all(isinstance(value, int) for value in values) and len({*values}) == len(values)
 
 
 _SHORTEST = 20
@@ -280,11 +269,9 @@ def _start(text: str, width: int) -> str:
     return text
 
 
-def _left_out(texts: Sequence[_Text], count: int) -> str:
-    """Name what had no room, and the options that show it; empty if all had room."""
-    names = ["the trials' names"] if texts[0].is_by_number else []
-    columns = [f"{count} column{'' if count == 1 else 's'}"] if count else []
-    if not names and not columns:
+def _left_out(count: int) -> str:
+    """Return how many columns had no room, and the options that show them."""
+    if not count:
         return ""
-    have = "has it" if count == 1 and not names else "has them"
-    return f"+{' and '.join([*names, *columns])} (--all-columns, or results.csv, {have})"
+    columns, have = ("1 column", "has it") if count == 1 else (f"{count} columns", "has them")
+    return f"+{columns} (--all-columns, or results.csv, {have})"
