@@ -117,8 +117,8 @@ def test_of_equals_the_lower_number_is_the_best_everywhere(project: Project) -> 
     assert f"best: {name}  accuracy 0.5" in said["watch"]
     assert said["best"] == [f"experiments/search/{name}"]
     assert f"best     {name}  accuracy 0.5" in said["show"]
-    rows = [line.split()[0] for line in said["synthesize"] if line.startswith("learning_rate_")]
-    assert rows == [name, "learning_rate_0.1", "learning_rate_0.2"]
+    rows = [line.split()[:2] for line in said["synthesize"] if "  learning_rate_" in line]
+    assert rows == [["1", name], ["2", "learning_rate_0.1"], ["3", "learning_rate_0.2"]]
     best = Search(project.search).best()
     assert best is not None
     assert best.path.name == name

@@ -30,6 +30,7 @@ from modeldir.space import (
     size,
     trial_name,
 )
+from modeldir.space.space import longest_name
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -397,6 +398,14 @@ def test_a_space_with_more_than_two_varied_hyperparameters_is_named_by_number() 
     conditional = {"int": [1, 5], "when": {"optimizer": "sgd"}}
     assert not is_numbered({"optimizer": ["adam", "sgd"], "d": conditional})
     assert is_numbered({"optimizer": ["adam", "sgd"], "a": [1, 2], "d": conditional})
+
+
+def test_the_longest_name_is_known_without_ranges() -> None:
+    """Lines about trials are aligned to it from the first one on."""
+    two = {"lr": Choice((0.1, 0.01)), "note": Choice(("a b", "x"))}
+    assert longest_name(Space({**two})) == len("lr_0.01__note_a_b")
+    assert longest_name(Space({**two, "n": Int(1, 3)})) == len("trial_0001")
+    assert longest_name(Space({"lr": Uniform(0, 1)})) == longest_name(Space({})) == 0
 
 
 @pytest.mark.parametrize(

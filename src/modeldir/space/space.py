@@ -16,6 +16,7 @@ from modeldir.params.equality import same
 from modeldir.space.constraints import Constraint
 from modeldir.space.domains import Choice, Domain
 from modeldir.space.problems import ConstraintError
+from modeldir.space.trial_names import numbered_name, safe, value_text
 
 Condition = Mapping[str, tuple[Any, ...]]
 """Parents, each with the values that make the hyperparameter active."""
@@ -227,3 +228,16 @@ def _short(values: tuple[Any, ...]) -> Any:
     """Return a single value alone, except a list, which would be read as several values."""
     only = len(values) == 1 and not isinstance(values[0], (list, tuple))
     return values[0] if only else list(values)
+
+
+def longest_name(space: Space) -> int:
+    """Return the length of the longest name of a trial's folder; 0 if a range makes it unknown."""
+    if space.is_named_by_number:
+        return len(numbered_name(1))
+    pieces = []
+    for name, domain in space.domains.items():
+        values = domain.values()
+        if values is None:
+            return 0
+        pieces.append(max(len(safe(f"{name}_{value_text(value)}")) for value in values))
+    return sum(pieces) + len("__") * (len(pieces) - 1) if pieces else 0
