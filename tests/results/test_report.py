@@ -406,9 +406,9 @@ def test_without_scripts_there_are_twenty_rows(tmp_path: Path) -> None:
     best = tree.best()
     assert best is not None
     still = page.page(told(tmp_path / "s")).partition("<noscript>")[2].partition("</noscript>")[0]
-    rows = re.findall(r"<tr><td>(.*?)</td>", still)
+    rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td>", still)
     assert len(rows) == 20
-    assert rows[0] == best.name
+    assert rows[0] == (str(best.number), best.name)
 
 
 @pytest.mark.parametrize("metrics", [{}, {"foo": 1.5}])

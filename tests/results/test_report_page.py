@@ -337,6 +337,15 @@ def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
     assert reader.said() == []
 
 
+def test_the_first_column_is_the_trial_s_number(reader: Reader, tmp_path: Path) -> None:
+    """In each order the number stays with its trial, and the rows can be sorted by it."""
+    reader.open(write_report(grow(tmp_path / "s", 12)))
+    pairs = dict(zip(reader.cells("trial"), reader.cells("experiment"), strict=True))
+    assert pairs == {str(number): f"trial_{number:06d}" for number in range(1, 13)}
+    reader.click('.heads button[title="trial"]')
+    assert reader.cells("trial") == [str(number) for number in range(1, 13)]
+
+
 def test_several_metrics_have_a_front(reader: Reader, tmp_path: Path) -> None:
     """The Pareto front comes first, marked, and the trade-off is drawn."""
     for name, accuracy, loss in [("a", 0.9, 0.5), ("b", 0.8, 0.1), ("c", 0.7, 0.6)]:

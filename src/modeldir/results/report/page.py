@@ -76,9 +76,15 @@ def _table(data: Mapping[str, Json]) -> str:
     """Return the table that a mail, a preview or an old browser shows instead of the scripts."""
     columns = [each for each in data["columns"] if each["varies"] and each["kind"] != "fact"]
     shown = columns[:_MOST_COLUMNS]
-    head = ["experiment", *(each["name"] for each in shown), "status"]
+    has_trials = any(number is not None for number in data["numbers"])
+    head = ["trial"] * has_trials + ["experiment", *(each["name"] for each in shown), "status"]
     rows = [
-        [data["names"][index], *(_value(each, index) for each in shown), _status(data, index)]
+        [
+            *([data["numbers"][index] or ""] * has_trials),
+            data["names"][index],
+            *(_value(each, index) for each in shown),
+            _status(data, index),
+        ]
         for index in _best(data)
     ]
     count = data["n"]

@@ -14,6 +14,8 @@ function boardColumns() {
   return columns.filter((column) => inBoard.has(column)).sort((a, b) => place(a) - place(b) || columns.indexOf(a) - columns.indexOf(b));
 }
 
+/** Whether the rows have the numbers of trials; if not, the column shows the places. */
+const hasTrials = D.numbers.some((number) => number !== null);
 const isNumeric = (column) => !column.isText;
 const bestOf = new Map();
 function bestMarks() {
@@ -34,6 +36,7 @@ function sortBy(key) {
 /** Returns the value by which a row is sorted; with repeats, their mean. */
 function keyOf(entry, key) {
   if (key === "name") return D.names[entry.i];
+  if (key === "number") return D.numbers[entry.i];
   if (key === "status") return status(entry.i);
   if (entry.members.length > 1 && key.isMetric) return meanOf(key, entry.members)?.mean ?? null;
   return key.v[entry.i];
@@ -88,7 +91,7 @@ function widths(shownColumns) {
     const extra = state.grouped && D.groups && column.isMetric ? 90 : 30;
     return Math.round(Math.min(260, Math.max(textWidth(heading(column)) + 40, ...cells.map((width) => width + (column.isMetric ? extra : 0)))));
   };
-  return `30px ${(N < 1000 ? 36 : 54) + (front.size ? 20 : 0)}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
+  return `30px ${(hasTrials ? 62 : N < 1000 ? 36 : 54) + (front.size ? 20 : 0)}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
 }
 
 function heads() {
@@ -103,7 +106,7 @@ function heads() {
   };
   headRow.replaceChildren(
     el("div", { role: "columnheader", title: "mark for comparison" }, "☐"),
-    el("div", { role: "columnheader", className: "number" }, "#"),
+    hasTrials ? made("number", "trial", "number") : el("div", { role: "columnheader", className: "number" }, "#"),
     made("name", "experiment", "stuck"),
     made("status", innerWidth < 600 ? "⁝" : "status", ""),
     ...shownColumns.map((column) => made(column, heading(column), isNumeric(column) ? "number" : "")),
@@ -139,10 +142,11 @@ function row(entry, place, shownColumns) {
   made.style.gridTemplateColumns = template;
   const box = el("input", { type: "checkbox", tabIndex: -1, checked: state.marked.includes(i), ariaLabel: `compare ${D.names[i]}`, onchange: () => mark(i) });
   const name = several ? stem(members) : D.names[i], many = several ? `  ×${members.length}` : "";
-  const rank_ = entry.late ? "" : state.sort.key.isMetric ? String(place + 1) : D.numbers[i] ?? "";
+  const place_ = entry.late || !state.sort.key.isMetric ? "" : String(place + 1);
+  const number = hasTrials ? D.numbers[i] ?? "" : place_;
   made.append(
     el("div", { role: "gridcell" }, box),
-    el("div", { role: "gridcell", className: "number" }, front.has(i) ? "◆ " : "", String(rank_)),
+    el("div", { role: "gridcell", className: "number" }, front.has(i) ? "◆ " : "", String(number)),
     el("div", { role: "rowheader", className: "stuck", title: name + many }, shortened(name, nameLetters - many.length) + many),
     statusCell(members),
     ...shownColumns.map((column) => cell(column, entry)),
