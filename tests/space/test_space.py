@@ -395,7 +395,7 @@ def test_a_space_with_more_than_two_varied_hyperparameters_is_named_by_number() 
     assert not is_numbered({**two, "c": [3], "d": {"int": [4, 4]}})
     assert is_numbered({**two, "c": [3, 4]})
     assert is_numbered({"a": [1, 2], "b": [2, 3], "c": [3, 4]}, zips=[["a", "b", "c"]])
-    conditional = {"int": [1, 5], "when": {"optimizer": "sgd"}}
+    conditional = {"int": [1, 5], "condition": {"optimizer": "sgd"}}
     assert not is_numbered({"optimizer": ["adam", "sgd"], "d": conditional})
     assert is_numbered({"optimizer": ["adam", "sgd"], "a": [1, 2], "d": conditional})
 
