@@ -28,7 +28,7 @@ from side_by_side import facts
 HERE = Path(__file__).parent
 
 FIRST = ("orchestration", "preload", "synthesize", "startup", "metrics", "next_trial", "logging")
-"""The order of docs/performance.md; all others come behind."""
+"""The order of docs/contributing/performance.md; all others come behind."""
 
 
 def main() -> None:

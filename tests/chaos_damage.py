@@ -1,7 +1,7 @@
 """What a power cut, a reboot, a reused pid or a clock does to a search's files while nobody runs.
 
 Each function breaks one thing at random and says so in the ledger; False if there was nothing to
-break. It knows the files by their names in docs/files.md, and refuses to touch what a user wrote.
+break. The files are those of docs/reference/files.md; nothing that a user wrote is touched.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def recipe(name: str) -> dict[str, str]:
-    """The lines of a job manager, as docs/launchers.md has them."""
-    for block in blocks((ROOT / "docs/launchers.md").read_text(), "toml"):
+    """The lines of a job manager, as docs/how-to/other-job-managers.md has them."""
+    for block in blocks((ROOT / "docs/how-to/other-job-managers.md").read_text(), "toml"):
         if block.startswith(f"# {name}\n"):
             return {key: str(value) for key, value in tomlkit.parse(block)["submit"].items()}
     raise LookupError(name)
@@ -109,8 +109,8 @@ def test_each_module_introduces_itself(name: str) -> None:
 
 
 def test_every_test_that_the_cases_name_is_there() -> None:
-    """docs/cases.md: 55 cases in order, each with tests (of the file last named) or a reason."""
-    page = (ROOT / "docs/cases.md").read_text()
+    """The hostile cases: 55 in order, each with tests (of the file last named) or a reason."""
+    page = (ROOT / "docs/contributing/hostile-cases.md").read_text()
     rows = re.findall(r"^\| (\d+) \| .+? \| (.+) \|$", page, re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 56))
     missing = []

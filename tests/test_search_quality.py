@@ -20,7 +20,7 @@ from modeldir.samplers.auto import choose
 from modeldir.space import parse_space
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "search_quality.md"
+PAGE = ROOT / "docs/contributing/search-quality.md"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -170,7 +170,7 @@ def test_equal_values_share_their_rank() -> None:
 
 
 def test_the_page_has_the_tables_that_the_results_give() -> None:
-    """docs/search_quality.md holds, word for word, what `bench.py --report` prints."""
+    """docs/contributing/search-quality.md holds, word for word, what `bench.py --report` prints."""
     page = PAGE.read_text(encoding="utf-8")
     for block in part("report").every().split("\n\n"):
         assert block in page, f"python benchmarks/search/bench.py --report\n\n{block}"

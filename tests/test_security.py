@@ -1,4 +1,4 @@
-"""Looking at somebody else's folder is harmless: docs/security.md, promise by promise."""
+"""Looking at somebody else's folder is harmless: docs/concepts/security.md, promise by promise."""
 
 from __future__ import annotations
 

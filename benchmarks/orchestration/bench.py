@@ -6,9 +6,9 @@ Each trial is `train.py`: it reads `params.json` and writes the metrics file. `x
 folders that were made beforehand; modeldir makes the folders, keeps the output, records how each
 trial ended, and can be killed at any time: with `--no-preload`, where each trial starts an
 interpreter, and as it is, where all but the first few are forks of a process that has imported
-what the script imports, which it has to find out each time (docs/warm.md). Three questions: what
-does a trial cost among 64 and among 1,000; does it cost the same once 10,000 have ended; and
-(`--peers`) what does it cost others.
+what the script imports, which it has to find out each time (docs/concepts/preloading.md). Three
+questions: what does a trial cost among 64 and among 1,000; does it cost the same once 10,000 have
+ended; and (`--peers`) what does it cost others.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python benchmarks/search/bench.py             make what is missing, then the tables
     python benchmarks/search/bench.py --report    the tables alone, from the results in this folder
-    python benchmarks/search/bench.py --write     the same into docs/search_quality.md, and picture
+    python benchmarks/search/bench.py --write     the same into the page, and the picture
     python benchmarks/search/bench.py --quick     a small one of its own, a minute; needs no PyTorch
     python benchmarks/search/bench.py --afresh D  everything again, results into D: an hour or two
 

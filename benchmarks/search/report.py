@@ -1,4 +1,7 @@
-"""Make the tables from the results: `--report` prints them, docs/search_quality.md has them."""
+"""Make the tables from the results: `--report` prints them.
+
+docs/contributing/search-quality.md has them.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +57,8 @@ def every(place: Path = result_files.PLACE) -> str:
     return "\n\n".join(parts)
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "search_quality.md"
-PICTURE = PAGE.parent / "pictures" / "search_quality.svg"
+PAGE = Path(__file__).parents[2] / "docs/contributing/search-quality.md"
+PICTURE = PAGE.parents[1] / "pictures" / "search_quality.svg"
 BEGIN, END = "<!-- tables: bench.py --write -->", "<!-- end of tables -->"
 
 

@@ -5,11 +5,11 @@
 It makes the project (`modeldir init PROJECT --template vision`: a small convolutional network in
 PyTorch, real digits) and searches it once with each sampler (6 trials of 2 epochs) and once with
 each pruner (9 trials of 6 epochs, by `random`). Few trials cannot show which is better
-(docs/search_quality.md does); they show that each runs, learns and ends as it should. The results
-are read with modeldir and checked: exit code 0, as many trials as requested, no configuration twice
-(by its canonical hash), each trial completed or pruned, nothing running. `tpe` and `gp` start with
-the points of `sobol` and must have left them (after three trials here instead of ten; populations
-are small too).
+(docs/contributing/search-quality.md does); they show that each runs, learns and ends as it should.
+The results are read with modeldir and checked: exit code 0, as many trials as requested, no
+configuration twice (by its canonical hash), each trial completed or pruned, nothing running. `tpe`
+and `gp` start with the points of `sobol` and must have left them (after three trials here instead
+of ten; populations are small too).
 
 Needs PyTorch: make .venv/.vision. Each process has one thread.
 """

@@ -277,7 +277,10 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
         ("search d --slot 2", "--jobs"),
         ("search d --slots=2 --parallel 4", "--jobs --jobs"),
         ("search d --timeout 3h --metric accuracy", "--time-limit --maximize"),
-        ("search d --Warm_Start_From e --n_jobs 2 --gpu 1", "--warm-start-from --jobs --gpus-per-trial"),
+        (
+            "search d --Warm_Start_From e --n_jobs 2 --gpu 1",
+            "--warm-start-from --jobs --gpus-per-trial",
+        ),
         ("search d --one-job --tri 3 --constr x", "--one-job-per-trial --constraint"),
         ("synthesize d --col x --metrics f", "--columns --metrics-file"),
         ("search d --epochs 3 --verbose --batch_size 32 --gres gpu", ""),

@@ -405,8 +405,8 @@ def test_it_is_typed_without_quotes_but_for_constraints(project: Project, shell:
 
 
 def test_the_page_on_spaces_says_one_space_three_times(project: Project, tmp_path: Path) -> None:
-    """docs/spaces.md: the file, the command line and Python give the same plan and trials."""
-    page = (Path(__file__).parents[2] / "docs/spaces.md").read_text()
+    """The page on search spaces: file, command line and Python give the same plan and trials."""
+    page = (Path(__file__).parents[2] / "docs/concepts/search-spaces.md").read_text()
     base = {**BASE, "num_epochs": 1, "model": {"num_layers": 2}}
     plans, names = {}, {}
     for language, text in blocks_of(page).items():

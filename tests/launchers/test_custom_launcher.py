@@ -1,4 +1,4 @@
-"""docs/launchers.md: the launcher of one's own runs as written, and each recipe is well formed."""
+"""The page on other job managers: the custom launcher runs, recipes are well formed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modeldir.launchers import new_tokens
 from modeldir.launchers.command import CommandLauncher
 from test_docs import ROOT, blocks, recipe
 
-PAGE = (ROOT / "docs/launchers.md").read_text()
+PAGE = (ROOT / "docs/how-to/other-job-managers.md").read_text()
 
 # What the laboratory of the page has, on one machine.
 LABORATORY = {

@@ -1,7 +1,7 @@
 """`--on command` by managers that nobody had in mind: a real GridEngine, tmux, and ssh.
 
-The lines are those of docs/launchers.md. Where one is not installed its tests are skipped with a
-visible line; where `MODELDIR_ENGINES` names it, as in `.ci/run`, that is a failure.
+The lines are those of docs/how-to/other-job-managers.md. Where one is not installed its tests are
+skipped with a visible line; where `MODELDIR_ENGINES` names it, as in `.ci/run`, that is a failure.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def on_gridengine(project: Project, *words: str) -> str:
 
 @pytest.mark.usefixtures("gridengine")
 class TestGridEngine(LauncherContract):
-    """By the line of docs/launchers.md."""
+    """By the line of docs/how-to/other-job-managers.md."""
 
     def make(self, search: Path) -> Launcher:
         return CommandLauncher(search, recipe("GridEngine"))

@@ -1,6 +1,7 @@
 """The log in real environments: shells, cron, debuggers, torchrun, a machine at its limits.
 
-Most cases are failures that users of other tools have reported; docs/cases.md lists them.
+Most cases are failures that users of other tools have reported;
+docs/contributing/hostile-cases.md lists them.
 """
 
 from __future__ import annotations

@@ -548,8 +548,8 @@ def test_auto_says_what_it_chose_and_why() -> None:
 
 
 def test_the_page_s_sampler_keeps_the_contract() -> None:
-    """docs/samplers.md: the example of one's own is a whole sampler, with its tests."""
-    page = (Path(__file__).parents[2] / "docs/samplers.md").read_text()
+    """docs/concepts/samplers.md: the example of one's own is a whole sampler, with its tests."""
+    page = (Path(__file__).parents[2] / "docs/concepts/samplers.md").read_text()
     (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     names: dict[str, Any] = {}
     exec(block, names)

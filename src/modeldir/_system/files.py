@@ -8,7 +8,7 @@ never write through a link that lies in the place of the file: a folder of someb
 it lead anywhere.
 
 To read a file: `reading`. Whether it changed since it was read: `file_stamps`. The formats of our
-files: `docs/files.md`.
+files: `docs/reference/files.md`.
 """
 
 from __future__ import annotations

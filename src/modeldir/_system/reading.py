@@ -32,7 +32,7 @@ _MB = 1 << 20
 class Kind(NamedTuple):
     """A kind of file: its name in errors, and how many bytes of it are read at most.
 
-    The limits are in `docs/files.md`. They keep a command below 500 MB of memory.
+    The limits are in `docs/reference/files.md`. They keep a command below 500 MB of memory.
     """
 
     name: str

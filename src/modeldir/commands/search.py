@@ -126,7 +126,9 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     add_slot_options(where)
     NamesIn("modeldir.launchers", without="local").fill(
         where.add_argument(
-            "--on", metavar="WHERE", help="%(names)s, or a package's own: docs/launchers.md"
+            "--on",
+            metavar="WHERE",
+            help="%(names)s, or a package's own: docs/how-to/other-job-managers.md",
         )
     )
     where.add_argument(

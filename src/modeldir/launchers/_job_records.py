@@ -1,4 +1,4 @@
-"""The records of launched jobs: one file a job in `.modeldir/jobs/` (docs/files.md).
+"""The records of launched jobs: one file a job in `.modeldir/jobs/` (docs/reference/files.md).
 
 `launched_jobs` writes a record *before* it asks a launcher, so that a job whose start was cut short
 is found again instead of started twice. The rule: only records of rounds that somebody won count,

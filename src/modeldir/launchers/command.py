@@ -1,7 +1,8 @@
 """Start workers by a job manager's commands: `--on command --submit 'job-manager-submit {worker}'`.
 
 It fills templates and reads a job's id from the output. Nothing here is specific to one job
-manager; the command lines for each: `docs/launchers.md`. Start at `CommandLauncher.start`.
+manager; the command lines for each: `docs/how-to/other-job-managers.md`. Start at
+`CommandLauncher.start`.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ _NO_ANSWER = 126
 class CommandLauncher:
     """Submits workers of the search in a folder, by running a template once for each.
 
-    `options` are those of docs/launchers.md: `submit`, `status`, `cancel` and `job_id`, a regular
-    expression that finds the id in the output of `submit`, which is kept in
+    `options` are those of docs/how-to/other-job-managers.md: `submit`, `status`, `cancel` and
+    `job_id`, a regular expression that finds the id in the output of `submit`, which is kept in
     `.modeldir/jobs/TOKEN.submit.{out,err}`. A command is killed after `limit` seconds, and `status`
     runs again after `pause` seconds for a job that seems to be gone.
     """

@@ -1,7 +1,8 @@
-"""The file of a log: complete lines with their time (docs/files.md), whatever happens to the disk.
+"""The file of a log: complete lines with their time, whatever happens to the disk.
 
-`transcript` and the capture methods call `LogFile`. It never raises, because a full disk must not
-end a training run. It imports next to nothing: the log writer loads only this and its imports.
+The format: docs/reference/files.md. `transcript` and the capture methods call `LogFile`. It never
+raises, because a full disk must not end a training run. It imports next to nothing: the log writer
+loads only this and its imports.
 """
 
 from __future__ import annotations

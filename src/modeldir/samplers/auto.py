@@ -1,7 +1,8 @@
 """Choose a suitable sampler for a search whose user has named none.
 
 `search.sampler_choice` calls `choose` and writes the choice into `search.json`. It must not depend
-on results: a search keeps its sampler. The measurements behind it: docs/search_quality.md.
+on results: a search keeps its sampler. The measurements behind it:
+docs/contributing/search-quality.md.
 """
 
 from __future__ import annotations
