@@ -258,11 +258,11 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
     path = project.search / "search.json"
     path.write_text('{"space": {"learning_rate": {"log_uniform": [0, 1]}}}')
     said = project.searches("batch_size=8,16").err
-    assert said.startswith("experiments/search/search.json cannot be searched:\n")
+    assert said.startswith("error: experiments/search/search.json cannot be searched:\n")
     assert '    use {"uniform": ...} to include zero\n' in said
     path.write_text('{"space": {"learning_rate": [0.1]}}')
     said = project.searches("batchsize=8,16").err
-    assert said.startswith("experiments/search cannot be searched as asked:\n")
+    assert said.startswith("error: experiments/search cannot be searched as asked:\n")
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_full_output_is_one_line(tmp_path: Path, words: str, unbuffered: str) 
         check=False,
     )
     (line,) = done.stderr.splitlines()
-    assert line.startswith("modeldir")
+    assert line.startswith("error: ")
     assert line.endswith(": No space left on device")
     assert done.returncode == 2
 
@@ -382,15 +382,15 @@ def test_a_reader_that_has_left_is_nobody_s_error(tmp_path: Path, words: str) ->
     ("error", "code", "words"),
     [
         (None, 7, ""),
-        (SearchError("a mistake\n  what to type"), 2, "a mistake\n  what to type\n"),
+        (SearchError("a mistake\n  what to type"), 2, "error: a mistake\n  what to type\n"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 0, ""),
         (
             PermissionError(13, "Permission denied", "a/b"),
             2,
-            "modeldir best: a/b: Permission denied\n",
+            "error: a/b: Permission denied\n",
         ),
-        (OSError("odd"), 2, "modeldir best: odd\n"),
+        (OSError("odd"), 2, "error: odd\n"),
     ],
 )
 def test_an_end_becomes_an_exit_code(

@@ -76,7 +76,7 @@ def test_a_missing_package_is_told_before_anything_is_made(here: Path) -> None:
     done = demo("-S")
     assert done.returncode == 2
     assert done.stderr == (
-        "The demo needs numpy, tqdm:\n"
+        "error: The demo needs numpy, tqdm:\n"
         f"  {sys.executable} -m pip install numpy tqdm\n"
         "Nothing was started.\n"
     )

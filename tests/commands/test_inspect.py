@@ -151,7 +151,7 @@ def test_a_look_ahead_is_broken_between_words() -> None:
 def test_a_message_in_a_pipe_is_as_it_was_written() -> None:
     """A program that reads it finds its lines."""
     said = typed("search", "nowhere", "learning_rate=0.1").stderr
-    assert said.startswith("nowhere: no such folder; a search needs base hyperparameters.\n")
+    assert said.startswith("error: nowhere: no such folder; a search needs base hyperparameters.\n")
 
 
 # -- synthesize ------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_a_table_in_a_file(snapshot: SnapshotAssertion) -> None:
     done = typed("synthesize", SEARCH, "-o", "no/such/t.csv")
     assert (done.returncode, done.stderr) == (
         2,
-        "no/such/t.csv was not written: No such file or directory\n",
+        "error: no/such/t.csv was not written: No such file or directory\n",
     )
 
 
@@ -387,17 +387,19 @@ def test_warnings_are_no_part_of_the_table(capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 4
     assert len(err.splitlines()) == 1
-    assert err.startswith(f"{SEARCH}/learning_rate_0.01/{EVAL}: is not JSON: line 1, column 2")
+    assert err.startswith(
+        f"warning: {SEARCH}/learning_rate_0.01/{EVAL}: is not JSON: line 1, column 2"
+    )
 
 
 def test_nothing_to_synthesize(capsys: pytest.CaptureFixture[str]) -> None:
     """No experiments answer 1, and a program still gets a table; a missing folder answers 2."""
     assert commands.main(["synthesize", "."]) == 1
-    assert capsys.readouterr().err.startswith("no experiment in .")
+    assert capsys.readouterr().err.startswith("error: no experiment in .")
     assert commands.main(["synthesize", ".", "--format", "json", "--sort", "accuracy"]) == 1
     assert capsys.readouterr().out == "[]\n"
     assert commands.main(["synthesize", "experiments"]) == 2
-    assert capsys.readouterr().err == "experiments: no such folder\n"
+    assert capsys.readouterr().err == "error: experiments: no such folder\n"
 
 
 def test_sorting_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -845,7 +847,7 @@ def test_a_log_that_was_cut_off(log: str, cut: bool, capsys: pytest.CaptureFixtu
     """Where the writer was killed, that is told; not of a log that is written, or not ours."""
     (make("a") / "train.log").write_text(log)
     assert commands.main(["log", "a"]) == 0
-    told = "modeldir: a/train.log has no end: what wrote it was killed, or the machine went down\n"
+    told = "warning: a/train.log is cut off: its process was killed, or the machine stopped\n"
     assert capsys.readouterr().err == (told if cut else "")
 
 
@@ -855,7 +857,7 @@ def test_a_log_of_a_recorded_run_that_was_cut_off(capsys: pytest.CaptureFixture[
     (folder / "train.log").write_text(begun(7, "elsewhere") + LINE)
     record(folder, "interrupted")
     assert commands.main(["log", "a"]) == 0
-    assert "has no end" in capsys.readouterr().err
+    assert "is cut off" in capsys.readouterr().err
 
 
 def test_the_times_are_dim_in_a_terminal() -> None:
@@ -1053,7 +1055,7 @@ def test_following_says_that_it_waits(capfd: pytest.CaptureFixture[str]) -> None
     rest = Steps(lambda: None, lambda: None)
     with pytest.raises(KeyboardInterrupt):
         log.follow(Path("a"), tail=None, raw=False, wait=rest)
-    assert capfd.readouterr().err == "waiting for a to begin; Ctrl-C ends this\n"
+    assert capfd.readouterr().err == "waiting for a to start (stop waiting: Ctrl-C)\n"
 
 
 def test_following_a_search_ends_with_its_workers(capfd: pytest.CaptureFixture[str]) -> None:

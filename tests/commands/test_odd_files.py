@@ -72,9 +72,8 @@ def test_a_record_that_cannot_be_read_is_told(
     said = capsys.readouterr()
     assert "odd " in said.out
     told = [line for line in said.err.splitlines() if name in line]
-    assert told == [
-        f"./odd/{name}: is not JSON: Unterminated string starting at: line 1 column 12 (char 11)"
-    ]
+    why = "Unterminated string starting at: line 1 column 12 (char 11)"
+    assert told == [f"warning: ./odd/{name}: is not JSON: {why}"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ def test_an_odd_file_is_one_line_with_its_path(
     said = capsys.readouterr()
     assert "good" in said.out
     assert [line for line in said.err.splitlines() if "odd/params.json" in line] == [
-        f"./odd/params.json: cannot be read: {why}"
+        f"warning: ./odd/params.json: cannot be read: {why}"
     ]
 
 
@@ -178,6 +177,4 @@ def test_too_little_memory_is_one_line() -> None:
         check=False,
     )
     assert done.returncode == 2, done.stderr
-    assert done.stderr == (
-        "modeldir synthesize: not enough memory (a limit of the shell: ulimit -v)\n"
-    )
+    assert done.stderr == ("error: not enough memory; is there a limit? see: ulimit -v\n")

@@ -182,7 +182,7 @@ def test_a_busy_folder_is_refused(lab: Lab) -> None:
         lab.wait_for_starts(1)
         done = lab.runs()
         assert done.code == 2
-        assert done.err.startswith(f"{BASE} is running: attempt 1, process ")
+        assert done.err.startswith(f"error: {BASE} is running: attempt 1, process ")
         assert done.err.endswith("Nothing was started.\n")
         lab.release()
         assert process.wait(30) == 0

@@ -273,7 +273,8 @@ def test_a_dry_run_refuses_a_metric_that_no_trial_has(project: Project) -> None:
     done = project.searches("--maximize", "acuracy", "--dry-run")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "experiments/search cannot be ranked:\n  acuracy: no completed trial has this metric\n"
+        "error: experiments/search cannot be ranked:\n"
+        "  acuracy: no completed trial has this metric\n"
         "    did you mean 'accuracy'?\nNothing was started.\n"
     )
     assert project.tree() == before
@@ -959,7 +960,7 @@ def test_a_folder_that_cannot_be_written_is_one_message(
     if words:
         assert (done.returncode, done.stderr) == (0, "")
     else:
-        why = "experiments/search: the search cannot be recorded: you may not write there"
+        why = "error: experiments/search: the search cannot be recorded: you may not write there"
         assert done.returncode == 2
         assert done.stderr == f"{why}\nNothing was started.\n"
     assert [path.name for path in project.search.iterdir()] == ["params.json"]
@@ -1187,7 +1188,7 @@ def test_errors_that_differ_only_in_the_trial_name_are_the_same(project: Project
     assert len(project.trials()) == 3
 
 
-@pytest.mark.parametrize("max_retries", ["0", "1"])
+@pytest.mark.parametrize("retries", ["0", "1"])
 def test_run_again_a_search_whose_first_trials_failed_continues(
     project: Project, retries: str
 ) -> None:

@@ -338,7 +338,10 @@ def test_one_trial_is_run_to_time_it_and_kept(
     assert project.searches().code == 0
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2", "learning_rate_0.3"]
     alone = project.searches("--estimate")
-    assert (alone.code, alone.err) == (2, "--estimate: goes with --dry-run\nNothing was started.\n")
+    assert (alone.code, alone.err) == (
+        2,
+        "error: --estimate: goes with --dry-run\nNothing was started.\n",
+    )
 
 
 HOSTILE = {

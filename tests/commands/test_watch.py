@@ -264,10 +264,10 @@ def test_a_reader_that_went_away_ends_it(project: Project) -> None:
     [
         (
             "experiments/serch",
-            "experiments/serch: no such folder\n  did you mean 'experiments/search'?\n",
+            "error: experiments/serch: no such folder\n  did you mean 'experiments/search'?\n",
         ),
-        ("train.py", "train.py is no folder\n"),
-        ("empty", "empty: there is nothing to watch: no search, and no experiment with a "),
+        ("train.py", "error: train.py is no folder\n"),
+        ("empty", "error: empty: there is nothing to watch: no search, and no experiment with a "),
     ],
 )
 def test_a_folder_that_cannot_be_watched(project: Project, folder: str, words: str) -> None:

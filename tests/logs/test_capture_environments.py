@@ -298,7 +298,7 @@ def test_who_is_killed_with_its_log_writer_loses_the_last_moment(tmp_path: Path)
     command = [sys.executable, "-m", "modeldir", "log", "."]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert told.stdout.splitlines()[-1].endswith(kept[-1])
-    assert "has no end: what wrote it was killed" in told.stderr
+    assert "is cut off: its process was killed" in told.stderr
 
 
 def test_a_bar_that_is_killed_is_kept_as_it_stood(tmp_path: Path) -> None:

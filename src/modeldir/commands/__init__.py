@@ -86,12 +86,12 @@ def main(words: list[str]) -> int:
     try:
         code = _run(words)
     except SystemExit:  # help, or an error that argparse has found
-        if _output_is_lost("modeldir"):
+        if _output_is_lost():
             return 2
         raise
     except OSError as error:
-        return _failed("modeldir", error)
-    return 2 if _output_is_lost("modeldir") else code
+        return _failed(error)
+    return 2 if _output_is_lost() else code
 
 
 def _run(words: list[str]) -> int:
@@ -108,8 +108,8 @@ def _run(words: list[str]) -> int:
         from modeldir.errors import did_you_mean  # noqa: PLC0415 - only for an error
 
         known = [*_commands(), *_ALIASES, "--help", "--version"]
-        hint = did_you_mean(name, known) or "modeldir --help lists the commands"
-        _print_stderr(f"modeldir: no command {words[0]!r}\n  {hint}")
+        hint = did_you_mean(name, known) or "see all commands: modeldir --help"
+        _print_stderr(f"error: modeldir has no command {words[0]!r}\n  {hint}")
         return 2
     return _call(name, words[1:])
 
@@ -171,27 +171,27 @@ def _call(name: str, words: list[str]) -> int:
             setattr(arguments, folders, meant[0] if isinstance(given, str) else meant)
         return int(command.run(arguments))
     except ModeldirError as error:
-        _print_stderr(str(error))
+        _print_stderr(f"error: {error}")
         return 2
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        return _failed(f"modeldir {name}", error)
+        return _failed(error)
     except MemoryError:  # what it had is free again: this frame holds nothing of it
-        _print_stderr(f"modeldir {name}: not enough memory (a limit of the shell: ulimit -v)")
+        _print_stderr("error: not enough memory; is there a limit? see: ulimit -v")
         return 2
 
 
-def _failed(program: str, error: OSError) -> int:
+def _failed(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):  # `| head` has read enough
         sys.stdout = None  # or the interpreter prints an error at exit
         return 0
-    if error.filename or not _output_is_lost(program):
-        _print_stderr(f"{program}: {_error_text(error)}")
+    if error.filename or not _output_is_lost():
+        _print_stderr(f"error: {_error_text(error)}")
     return 2
 
 
-def _output_is_lost(program: str) -> bool:
+def _output_is_lost() -> bool:
     """Flush the output; print an error and return True if it cannot be written.
 
     A reader that has closed the pipe is no error.
@@ -203,7 +203,7 @@ def _output_is_lost(program: str) -> bool:
         sys.stdout = None  # see above
         if isinstance(error, BrokenPipeError):
             return False
-        _print_stderr(f"{program}: standard output: {_error_text(error)}")
+        _print_stderr(f"error: standard output: {_error_text(error)}")
         return True
     return False
 

@@ -29,16 +29,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     tree = read_tree(arguments.dir)
     if tree.experiments and arguments.metric and arguments.metric not in _known(tree):
-        print_stderr(_nothing(tree, (arguments.metric, "maximize")))
+        print_stderr(f"error: {_nothing(tree, (arguments.metric, 'maximize'))}")
         return 1  # first, because a misspelled name has no direction
     asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
     if best is None and asked is None and len(tree.objectives) > 1:
-        print_stderr(_several(tree))
+        print_stderr(f"error: {_several(tree)}")
         return 1
     if best is None:
-        print_stderr(_nothing(tree, metric))
+        print_stderr(f"error: {_nothing(tree, metric)}")
         return 1
     # As bytes: the shell needs the exact path, even if the terminal's encoding cannot show it.
     sys.stdout.flush()

@@ -39,5 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     done = exporting.export(arguments.dir, arguments.to, arguments.out, objectives)
     print(done, flush=True)
     for warning in done.warnings:
-        print_stderr(warning)
+        print_stderr(f"warning: {warning}")
     return 0

@@ -31,5 +31,5 @@ def run(arguments: argparse.Namespace) -> int:
     done = importing.import_runs(arguments.source, arguments.out, arguments.tool)
     print(done, flush=True)
     for problem in done.problems:
-        print_stderr(problem)
+        print_stderr(f"warning: {problem}")
     return 0 if done.new + done.updated + done.same else 1

@@ -310,7 +310,7 @@ def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Wait
         else:
             if not is_announced:
                 is_announced = True
-                print_stderr(f"waiting for {folder} to begin; Ctrl-C ends this")
+                print_stderr(f"waiting for {folder} to start (stop waiting: Ctrl-C)")
             yield
             path = _log_path(folder, raw=raw)
     ended = False
@@ -426,7 +426,7 @@ def _last_head(path: Path) -> re.Match[bytes] | None:
 
 
 def _cut_off(path: Path) -> str:
-    return f"modeldir: {path} has no end: what wrote it was killed, or the machine went down"
+    return f"warning: {path} is cut off: its process was killed, or the machine stopped"
 
 
 def _count(text: str) -> int:

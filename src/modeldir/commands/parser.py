@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
         hints = self._hints(message)
         if message.startswith(_MISSING):
             message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
-        lines = [f"{self.prog}: error: {message}", *(f"  {hint}" for hint in hints)]
+        lines = [f"error: {message}", *(f"  {hint}" for hint in hints)]
         print_stderr("\n".join(lines))
         self.exit(2)
 

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         skipped=skipped,
     )
     for reason in skipped or ():
-        print_stderr(reason)
+        print_stderr(f"warning: {reason}")
     for path in written:
         print(path)
     return 0 if written else 1

@@ -111,14 +111,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     has_rows = len(results) > 0
     if not has_rows and form not in {"csv", "json"}:  # a program expects a table, even an empty one
-        print_stderr(results.nothing())
+        print_stderr(f"error: {results.nothing()}")
     elif arguments.output is None:
         text = results.text() if form == "table" else FORMS[form](results.table)
         print(text, end="", flush=True)
     else:
         print(_written(results, form, arguments.output))
     for warning in results.warnings:
-        print_stderr(warning)
+        print_stderr(f"warning: {warning}")
     if has_rows and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
     if has_rows and arguments.html:

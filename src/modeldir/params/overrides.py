@@ -7,7 +7,6 @@ nothing is changed unless every word can be applied.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ def cli(params: Any, argv: Sequence[str] | None = None) -> list[str]:
         refuse_if_locked(params)
         data, others = changed(peek(params), sys.argv[1:] if argv is None else argv, shown(params))
     except ParamsError as error:
-        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {error}\n")
+        sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
     replace_values(params, data)
     return others
