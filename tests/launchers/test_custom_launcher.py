@@ -15,7 +15,7 @@ from modeldir.launchers import new_tokens
 from modeldir.launchers.command import CommandLauncher
 from test_docs import ROOT, blocks, recipe
 
-PAGE = (ROOT / "docs/how-to/other-job-managers.md").read_text()
+PAGE = (ROOT / "docs/how-to/custom-launcher.md").read_text()
 
 # What the laboratory of the page has, on one machine.
 LABORATORY = {

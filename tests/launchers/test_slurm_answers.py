@@ -149,7 +149,7 @@ def test_the_comment_of_the_script_stays_one_line() -> None:
 def test_the_script_that_the_page_shows() -> None:
     """docs/how-to/slurm.md shows the script as it is made from the settings that the page has."""
     page = (Path(__file__).parents[2] / "docs/how-to/slurm.md").read_text()
-    shown = re.search(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shown = re.search(r"^```bash\n(#!/bin/bash\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert shown
     wanted, problems = read_options(
         {
