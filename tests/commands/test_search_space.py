@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -437,11 +438,10 @@ def test_the_page_on_spaces_says_one_space_three_times(project: Project, tmp_pat
 
 
 def blocks_of(page: str) -> dict[str, str]:
-    """The first block of each language on a page."""
-    import re
-
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    return dict(reversed(found))
+    """The one block of JSON, of bash and of Python on a page."""
+    found = re.findall(r"^```(json|bash|python)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(found) == 3
+    return dict(found)
 
 
 def listed(out: str) -> list[str]:
