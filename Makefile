@@ -9,7 +9,7 @@ ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec 
   iproute2 tmux openssh-server openssh-client chromium chromium-driver poppler-utils \
   texlive-latex-recommended bindfs fuse3 gcc libc6-dev
 
-.PHONY: help engines demo demo-vision test test-quick test-vision test-exchange check format bench chaos fuzz clean
+.PHONY: help engines demo demo-vision test test-quick test-vision test-exchange check docs format bench chaos fuzz clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
@@ -18,6 +18,7 @@ help:
 	@echo "make engines      install those: Slurm and GridEngine, Chromium, FUSE (apt, as root), Ray"
 	@echo "make test-exchange exports opened by the tools they are for, imports of what those make (1.1 GB)"
 	@echo "make check        lint, types, import contracts"
+	@echo "make docs         the site, into site/; a broken link is an error"
 	@echo "make bench        every benchmark in its quick form, into benchmarks/results/"
 	@echo "make chaos        the model, 1,500 kills, then hostile file systems (about 40 minutes)"
 	@echo "make fuzz         random params files and output; 10,000 commands on damaged folders (20 minutes)"
@@ -34,6 +35,10 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(PIP) install --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable ".[docs]"
 	@touch $@
 
 $(VENV)/.engines: $(VENV)/.dev
@@ -85,6 +90,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs
+	$(BIN)/zensical build --clean --strict
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -100,4 +108,4 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) demo demo-vision build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo demo-vision build dist site .cache .pytest_cache .mypy_cache .ruff_cache

@@ -131,6 +131,24 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_page_stands_in_the_navigation() -> None:
+    """Each page stands in `nav` of mkdocs.yml once, and nothing else does."""
+    text = (ROOT / "mkdocs.yml").read_text()
+    named = re.findall(r"^ +- (?:[^:\n]+: )?([\w/-]+\.md)$", text, re.MULTILINE)
+    pages = [str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")]
+    assert sorted(set(pages) - set(named)) == [], "add these to nav in mkdocs.yml"
+    assert sorted(named) == sorted(pages)
+
+
+def test_the_python_reference_has_every_public_name() -> None:
+    """Each name of `modeldir` stands on a page below reference/python/."""
+    text = "".join(path.read_text() for path in ROOT.glob("docs/reference/python/*.md"))
+    errors = {name for name in modeldir.__all__ if hasattr(modeldir.errors, name)}
+    missing = {name for name in modeldir.__all__ if f"::: modeldir.{name}\n" not in text}
+    assert missing == errors
+    assert "::: modeldir.errors\n" in text
+
+
 def test_modules_that_contributors_are_sent_to_are_there() -> None:
     """Each `package/module.py` that the architecture page or CONTRIBUTING names is a file."""
     package = ROOT / "src/modeldir"
