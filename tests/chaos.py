@@ -177,7 +177,7 @@ class Arena:
             CHAOS_MARK=self.mark,
             CHAOS_HOME=str(home),
             CHAOS_LOUD=str(loud),
-            MODELDIR_HEART=f"{HEART:g}",
+            MODELDIR_HEARTBEAT=f"{HEART:g}",
         )
         if machine is not None:
             self._use(machine)

@@ -25,7 +25,7 @@ GOOD = ("plain", "saver", "deaf", "family", "loud", "ours")
 """Trainings that end well when nobody disturbs them."""
 PRUNED = ("hopeless",)
 """Those that have to be stopped early, and no others."""
-FAILURES = {"silent": "no-metric", "nan": "nan", "error": "error"}
+FAILURES = {"silent": "missing-metric", "nan": "nan", "error": "error"}
 """The class of failure of each of the others."""
 
 
@@ -40,7 +40,7 @@ class Ledger:
     """What was broken on purpose: files by inode and size (they may be moved, and another may get
     the inode of one that was replaced), attempts by folder, number.
 
-    `may_repeat` are trials whose record was destroyed. Beside metrics they become `unrecorded`, and
+    `may_repeat` are trials whose record was destroyed. Beside metrics they become `untracked`, and
     the others run again.
     `metrics` and `identities` are trials whose metrics, or one of the files that say what they are,
     were torn. `harmed` are the processes that were signalled, by pid and start; `bereaved` are the
@@ -364,7 +364,7 @@ def is_kept(folder: Path, status: experiment.Status, ledger: Ledger) -> bool:
     """Whether a trial's record was destroyed beside metrics: they stay, and it runs no more. A
     process that has not watched the torn run file for long enough calls it running, in doubt.
     """
-    is_so = status.state == attempts.UNRECORDED or status.in_doubt
+    is_so = status.state == attempts.UNTRACKED or status.in_doubt
     return is_so and folder.name in ledger.may_repeat and experiment.has_metrics(folder)
 
 

@@ -196,7 +196,7 @@ class Round:
                 found.problems.append(f"{self.seed}: {line['what']} {line['pid']} was never ended")
                 os.kill(int(line["pid"]), signal.SIGKILL)
         records = [json.loads(path.read_text()) for path in self.search.glob("*/run*.json")]
-        found.forked += sum(bool(record.get("warm")) for record in records)
+        found.forked += sum(bool(record.get("preloaded")) for record in records)
         ends = Counter(record["status"] for record in records)
         if ends["completed"] != TRIALS or ends["failed"]:
             found.counts["wrong record"] += 1

@@ -149,7 +149,7 @@ def _make_workers(home: Path) -> None:
     here = {"host": "elsewhere", "pid": 4711, "started": 1234, "boot": "b", "pid_namespace": "n"}
     _json(home / "workers" / "a.json", {
         "process": {**here, "machine": "m"}, "host": "elsewhere", "pid": 4711, "jobs": 2,
-        "heart": 15.0, "job": "t1_0", "token": "w1", "started": "2026-01-01T00:00:00.000+00:00",
+        "heartbeat": 15.0, "job": "t1_0", "token": "w1", "started": "2026-01-01T00:00:00.000+00:00",
     })  # fmt: skip
     _json(home / "last_worker.json", {"options": "-j 2"})
     _json(home / "stops" / "a.json", {

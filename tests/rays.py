@@ -143,7 +143,7 @@ class Cluster:
                     **environment(),
                     **self.access,
                     **_LOST_SOON,
-                    "MODELDIR_HEART": self.heart,
+                    "MODELDIR_HEARTBEAT": self.heart,
                     "NODE": name,
                 },
                 stdin=subprocess.PIPE,

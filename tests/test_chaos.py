@@ -130,7 +130,7 @@ def test_a_trial_that_cannot_be_recorded_waits_for_a_disk_that_can(
         else:
             chaos.remount(where, "rw")
         assert done.code != 0
-        assert project.trials() == {folder.name: "waiting"}
+        assert project.trials() == {folder.name: "pending"}
         assert project.searches("learning_rate=0.1").code == 0
         assert project.trials() == {folder.name: "completed"}
 
@@ -176,7 +176,7 @@ def test_a_trial_that_cannot_run_again_is_not_tried_for_ever(tmp_path: Path) -> 
         done = project.modeldir("search", "experiments/search")
         chaos.remount(where, "rw")
         assert done.code == 1
-        assert done.out.count("waiting      learning_rate_0.1  nothing was recorded") == 2
+        assert done.out.count("pending      learning_rate_0.1  nothing was recorded") == 2
         assert project.modeldir("search", "experiments/search").code == 0
         assert len(project.ended) == 2
 

@@ -600,7 +600,7 @@ def set_trap(guest: Guest) -> dict[str, str]:
         guest.trial(number, rate, "failed")
     guest.claim(6, "../home/escaped", 0.6)
     guest.write(".modeldir/last_worker.json", {"options": ["--on", f"$({guest.evil})"]})
-    guest.write(".modeldir/warm.json", {"learned": {"modules": ["evil"]}})
+    guest.write(".modeldir/preload.json", {"learned": {"modules": ["evil"]}})
     lines = {"status": str(guest.evil), "cancel": f"{guest.evil} {{job}}"}
     guest.job("command", {"submit": f"{guest.evil} {{worker}}", **lines})
     (guest.home / ".profile").touch()

@@ -123,7 +123,7 @@ def test_modeldir_goes_on_with_the_tree_that_its_own_script_left(project: Untouc
     done = project.finds(RATES)
     assert done.code == 0, done.err
     assert project.trials(SEARCH) == {
-        **dict.fromkeys(names, "unrecorded"),
+        **dict.fromkeys(names, "untracked"),
         "learning_rate_1.0": "completed",
     }
     assert {name: (project.search / name / "train.log").read_bytes() for name in names} == logs

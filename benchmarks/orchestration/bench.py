@@ -145,7 +145,7 @@ def by_modeldir(root: Path, trials: int, jobs: int, *options: str) -> Contender:
 
     def check() -> None:
         whole(folder, trials)
-        were = sum('"warm": {' in path.read_text() for path in folder.glob("*/run.json"))
+        were = sum('"preloaded": {' in path.read_text() for path in folder.glob("*/run.json"))
         if bool(were) is (bool(options) or trials < ENOUGH):
             raise SystemExit(f"{folder}: {were} of {trials} trials were warm")
 

@@ -167,7 +167,7 @@ def check(folder: Path, trials: int, warm: int) -> None:
     if found != trials:
         raise SystemExit(f"{folder}: {found} of {trials} trials have metrics")
     records = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
-    were = sum(bool(record.get("warm")) for record in records)
+    were = sum(bool(record.get("preloaded")) for record in records)
     if were < warm:
         raise SystemExit(f"{folder}: {were} of {warm} trials were warm")
 

@@ -131,7 +131,7 @@ def test_what_moved_long_ago_is_not_known_to_live_now(owned: Path) -> None:
     assert looks(observer, clock, owned, 1, 3600.0) == [None]
 
 
-@pytest.mark.parametrize("data", [b"", b'{"heart": 15.0, "sta', b"\0\0", b"null"])
+@pytest.mark.parametrize("data", [b"", b'{"heartbeat": 15.0, "sta', b"\0\0", b"null"])
 def test_an_incomplete_file_is_watched_as_one_with_a_heart(tmp_path: Path, data: bytes) -> None:
     """It may be complete a moment later; only if it stays as it is for 120 s is its owner dead."""
     clock, path = Clock(), tmp_path / "run.json"
@@ -143,7 +143,7 @@ def test_an_incomplete_file_is_watched_as_one_with_a_heart(tmp_path: Path, data:
     assert looks(observer, clock, path, 12, 10.0)[-1] is False
 
 
-@pytest.mark.parametrize("data", ['{"token": "a"}', '{"heart": 0}', '{"heart": true}'])
+@pytest.mark.parametrize("data", ['{"token": "a"}', '{"heartbeat": 0}', '{"heartbeat": true}'])
 def test_what_has_no_heart_is_never_dead(tmp_path: Path, data: str) -> None:
     """Run files of older versions, and of scripts that ran without a supervisor."""
     clock, path = Clock(), tmp_path / "run.json"
@@ -548,7 +548,7 @@ def test_a_trial_shorter_than_a_beat_is_not_touched(folder: Path) -> None:
     with Spawner() as own:
         start = Start(str(folder), 1, ("true",), str(folder.parent))
         assert reports_of(own, start, lambda: None) == ["started", "ended", "free"]
-    assert run_of(folder)["heart"] == float(QUICK)
+    assert run_of(folder)["heartbeat"] == float(QUICK)
 
 
 # -- Jobs ------------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def test_a_choice_from_the_command_line() -> None:
     search()
     words = ["--where", "learning_rate < 0.05", "--columns", "learning_rate, status", "--reverse"]
     done = typed("synthesize", SEARCH, *words, "--sort", "learning_rate", "--format", "csv")
-    assert done.stdout == "learning_rate,status\n0.01,completed\n0.001,waiting\n"
+    assert done.stdout == "learning_rate,status\n0.01,completed\n0.001,pending\n"
     assert typed("synthesize", SEARCH, "--top", "0").returncode == 2
 
 
@@ -562,7 +562,7 @@ def test_show_a_search_without_a_plan(capsys: pytest.CaptureFixture[str]) -> Non
     Path("s/search.json").write_text("{")
     text = shown(capsys, "s")
     assert "s/search.json, line 1" in text
-    assert "trials  1 unrecorded\n" in text
+    assert "trials  1 untracked\n" in text
 
 
 def test_show_a_search_before_its_first_trial(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def test_after_the_time_limit_no_trial_is_started(project: Project) -> None:
     assert "the time limit is over: no more trials are started" in said.lines
     assert 1 <= len(project.ended) < 6
     left = 6 - len(project.ended)
-    assert said.lines[-1] == f"next: modeldir search experiments/search   resumes: {left} to come"
+    assert said.lines[-1] == f"next: modeldir search experiments/search   resumes: {left} remaining"
     assert said.code == 0
     assert set(project.trials().values()) == {"completed"}
     project.write("train.py", PLAIN)
@@ -133,7 +133,7 @@ def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Projec
     said = project.searches("learning_rate=0.1", *words)
     assert said.lines[:2] == [
         "plan: trial_time_limit: 1h (kept; --trial-time-limit none takes it out)",
-        "plan: retries: 1 (kept; --max-retries none takes it out)",
+        "plan: max_retries: 1 (kept; --max-retries none takes it out)",
     ]
     shown = project.modeldir("show", "experiments/search").lines
     assert "limits   trial_time_limit 1h, retries 1" in shown
@@ -141,7 +141,7 @@ def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Projec
     said = project.searches("--max-retries", "2", "--trial-time-limit", "none")
     assert said.lines[:2] == [
         "plan: trial_time_limit: 1h -> none",
-        "plan: retries: 1 -> 2 (kept; --max-retries none takes it out)",
+        "plan: max_retries: 1 -> 2 (kept; --max-retries none takes it out)",
     ]
     assert project.plan()["max_retries"] == 2
     assert "trial_time_limit" not in project.plan()
@@ -153,7 +153,7 @@ def test_what_is_left_of_a_grid_is_shown(project: Project) -> None:
         project.write(f"fail.learning_rate_{value}", "")
     project.searches(*SIX, "--max-failures", "2")
     shown = project.modeldir("show", "experiments/search").lines
-    assert "trials   2 failed, 4 to come" in shown
+    assert "trials   2 failed, 4 remaining" in shown
     assert shown[-1] == "next: modeldir search experiments/search"
 
 
@@ -244,7 +244,7 @@ def test_stop_of_a_complete_search_does_not_say_that_it_goes_on(project: Project
     assert said.lines[0] == "nobody works on experiments/search"
     assert said.lines[1].endswith("   resumes")
     watched = project.modeldir("watch", "experiments/search")
-    assert watched.lines[0] == "experiments/search: 6 of 6; nobody works on it, 1 to come"
+    assert watched.lines[0] == "experiments/search: 6 of 6; nobody works on it, 1 remaining"
     assert watched.lines[-1].startswith("next: modeldir search experiments/search")
 
 
@@ -498,7 +498,7 @@ def test_how_to_go_on_is_said_with_the_options_of_the_last_worker(project: Proje
         assert worker.stdout is not None
         last = worker.stdout.read().splitlines()[-1]
     again = "next: modeldir search experiments/search -j 2 --threads-per-trial 1"
-    assert last == f"{again}   resumes: 6 to come"
+    assert last == f"{again}   resumes: 6 remaining"
     said = [project.modeldir(word, "experiments/search") for word in ("show", "watch", "stop")]
     project.release()
     project.write("fail.learning_rate_0.1", "")

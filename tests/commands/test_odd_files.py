@@ -113,7 +113,7 @@ def test_aliases_of_yaml_are_bounded(capsys: pytest.CaptureFixture[str]) -> None
     [
         {"duration": 10**400}, {"duration": 1e300}, {"duration": -5}, {"duration": True},
         {"started": 10**400}, {"reason": {"a": 1}}, {"failure": ["error"]}, {"last_line": 3},
-        {"status": None, "supervisor": {"pid": 10**400, "started": 1e999}, "heart": 10**400},
+        {"status": None, "supervisor": {"pid": 10**400, "started": 1e999}, "heartbeat": 10**400},
         {"command": ["\ud800"], "cwd": "\ud800"},
     ],
     ids=str,

@@ -193,7 +193,7 @@ def test_an_incomplete_run_file_is_watched_before_the_folder_is_taken(lab: Lab) 
     """A power cut left it, or it is another host's and complete a moment later."""
     (lab.base / "run.json").write_bytes(b'{"status": ')
     words = ("run", BASE, "--", "python", "train.py")
-    done = lab.modeldir(*words, MODELDIR_HEART="0.1")
+    done = lab.modeldir(*words, MODELDIR_HEARTBEAT="0.1")
     assert done.code == 0
     assert f"{BASE}/run.json is incomplete, changed " in done.err
     assert (lab.started, status(lab.base).attempt) == (["base_model"], 2)

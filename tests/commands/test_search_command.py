@@ -378,7 +378,7 @@ def test_a_search_whose_metric_was_never_written_says_so(project: Project) -> No
     done = project.searches("learning_rate=0.1", "--maximize", "f1")
     assert done.code == 1
     assert (
-        "  learning_rate_0.1 failed (no-metric): "
+        "  learning_rate_0.1 failed (missing-metric): "
         "it ended well but wrote no 'f1'; metrics found: accuracy, loss"
     ) in done.lines
 
@@ -774,7 +774,7 @@ def test_a_tree_that_another_script_made_is_adopted(project: Project) -> None:
         for name, at in before.items()
         if "learning_rate_0." in name and not name.endswith(("0.1", "0.01"))
     )
-    assert project.trials()["learning_rate_0.1"] == "unrecorded"
+    assert project.trials()["learning_rate_0.1"] == "untracked"
 
 
 def test_a_search_copied_without_its_records_goes_on(project: Project, tmp_path: Path) -> None:
@@ -1188,7 +1188,7 @@ def test_errors_that_differ_only_in_the_trial_name_are_the_same(project: Project
     assert len(project.trials()) == 3
 
 
-@pytest.mark.parametrize("retries", ["0", "1"])
+@pytest.mark.parametrize("max_retries", ["0", "1"])
 def test_run_again_a_search_whose_first_trials_failed_continues(
     project: Project, retries: str
 ) -> None:

@@ -175,7 +175,7 @@ def test_a_search_that_nobody_works_on_is_told_as_such(project: Project) -> None
             said = watch.stdout.read()
             assert watch.wait(LIMIT) == 0
     assert "interrupted  learning_rate_0.1" in said
-    assert f"{SEARCH}: 0 of 3, 1 interrupted; nobody works on it, 3 to come\n" in said
+    assert f"{SEARCH}: 0 of 3, 1 interrupted; nobody works on it, 3 remaining\n" in said
     assert said.endswith(f"next: modeldir search {SEARCH}\n")
 
 
@@ -223,7 +223,7 @@ def test_a_folder_of_several(project: Project) -> None:
         raise AssertionError("nothing runs: there is nothing to wait for")
 
     follow(watch, PlainProgress(stream), wait)
-    assert "waiting" not in stream.getvalue()
+    assert "pending" not in stream.getvalue()
     project.params("experiments/late", learning_rate=0.5)
     command = ["python", "train.py"]
     project.modeldir("search", "experiments/late", "learning_rate=0.1", "--", *command)

@@ -101,7 +101,7 @@ def test_what_is_no_experiment_is_refused(
 def test_broken_hyperparameters_are_an_error_when_they_are_asked_for(folder: Path) -> None:
     """The status of such a folder is still known."""
     (folder / "params.json").write_text("{")
-    assert Experiment(folder).status().state == "waiting"
+    assert Experiment(folder).status().state == "pending"
     with pytest.raises(ParamsError):
         Experiment(folder).params()
 
@@ -169,12 +169,12 @@ def test_the_origin_is_told(folder: Path) -> None:
 # -- Status ----------------------------------------------------------------------------------------
 
 
-def test_without_a_run_it_waits_or_is_unrecorded(folder: Path) -> None:
-    """Metrics that somebody else's tree holds are shown, and said to be unrecorded."""
-    assert status(folder).state == "waiting"
-    assert status(folder / "none").state == "waiting"
+def test_without_a_run_it_waits_or_is_untracked(folder: Path) -> None:
+    """Metrics that somebody else's tree holds are shown, and said to be untracked."""
+    assert status(folder).state == "pending"
+    assert status(folder / "none").state == "pending"
     (folder / "metrics_val_best_weights.json").write_text("{}")
-    assert status(folder).state == "unrecorded"
+    assert status(folder).state == "untracked"
     assert status(folder).attempt == 0
 
 
@@ -266,7 +266,7 @@ def test_an_old_incomplete_run_file_is_not_watched(folder: Path, data: bytes) ->
     os.utime(folder / "run.json", (0, 0))
     assert status(folder).state == "interrupted"
     made(folder, metrics_eval_best_weights={"accuracy": 0.5})
-    assert status(folder).state == "unrecorded"
+    assert status(folder).state == "untracked"
 
 
 @INCOMPLETE
@@ -277,7 +277,7 @@ def test_metrics_beside_an_incomplete_run_file_are_not_trained_again(
     (folder / "run.json").write_bytes(data)
     made(folder, metrics_eval_best_weights={"accuracy": 0.5})
     assert status(folder).state == "running"
-    assert watched(folder, 130.0).state == "unrecorded"
+    assert watched(folder, 130.0).state == "untracked"
 
 
 def test_a_run_file_that_reads_complete_later_is_believed(folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_each_recorded_evaluation_is_a_look(project: Project) -> None:
     assert looked(project) == "looked at 3 times, in 2 experiments"
 
 
-def test_test_metrics_of_an_unrecorded_script_are_one_look(project: Project) -> None:
+def test_test_metrics_of_an_untracked_script_are_one_look(project: Project) -> None:
     """At least one is certain; a broken run file beside them changes nothing."""
     folder = project.search / "learning_rate_0.1"
     (folder / "metrics_test_best.json").write_text(json.dumps({"accuracy": 0.5}))

@@ -131,7 +131,9 @@ def failing_calls(  # noqa: PLR0913 - what the campaign varies
     """
     chance = random.Random(seed)
     search = HostileSearch(home, trials, seconds=0.1, python=python)
-    search.environment["MODELDIR_HEART"] = "0.05"  # else no heartbeat comes: utime is not called
+    search.environment["MODELDIR_HEARTBEAT"] = (
+        "0.05"  # else no heartbeat comes: utime is not called
+    )
     # The first call fails for certain, so that a round in which chance spares all is no surprise.
     rules = [Rule(call, error=dict(CALLS)[call], limit=1) for call in calls]
     for call, error in CALLS:

@@ -17,9 +17,9 @@ from hostile import faults
 from hostile.journal import Findings, judge, lines
 from hostile.searches import SEARCH, HostileSearch
 
-ORDER = {"waiting": 0, "running": 1, "completed": 2}
+ORDER = {"pending": 0, "running": 1, "completed": 2}
 """The statuses that a trial has here, in their order."""
-UNTRUE = {"failed", "interrupted", "pruned", "unrecorded"}
+UNTRUE = {"failed", "interrupted", "pruned", "untracked"}
 """The statuses that no trial has here."""
 FOLDER = "experiments/search"
 
@@ -69,11 +69,11 @@ class Poll:
             self._wrong(f"{name} is missing from the table")
         for row in rows:
             name, status = row["experiment"], row["status"]
-            rank, before = ORDER.get(status, -1), self.statuses.get(name, "waiting")
+            rank, before = ORDER.get(status, -1), self.statuses.get(name, "pending")
             if rank < ORDER[before]:
                 self._wrong(f"{name} was {before} and is {status}")
-            if status == "waiting" and name in started:
-                self._wrong(f"{name} had started and is waiting")
+            if status == "pending" and name in started:
+                self._wrong(f"{name} had started and is pending")
             if status == "completed" and name not in ended:
                 self._wrong(f"{name} is completed before its end")
             if status == "completed" and row.get("accuracy") != row["x"] / 100:

@@ -139,7 +139,7 @@ def test_the_judge_is_content_with_one_run_of_each_trial(tmp_path: Path) -> None
          {"overlaps", "started twice"}),
         ([START, START, END], ["failed", "completed"], {"started twice", "recorded wrongly"}),
         ([START], ["completed"], {"never ended"}),
-        ([], ["waiting"], {"not run", "recorded wrongly"}),
+        ([], ["pending"], {"not run", "recorded wrongly"}),
         ([START, END], [], {"recorded wrongly"}),
         ([START, END, ("start", "x_0__2", 0), ("end", "x_0__2", 0)], ["completed"],
          {"completed and run again", "made twice"}),

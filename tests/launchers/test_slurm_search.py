@@ -31,7 +31,7 @@ class Search:
         self.slurm = slurm
         self.project = Project(path, STEPS)
         self.project.environment.update(slurm.environment_for(self.project.environment))
-        self.project.environment["MODELDIR_HEART"] = "1"
+        self.project.environment["MODELDIR_HEARTBEAT"] = "1"
         self.path = self.project.search
         self._observer = heartbeat.Observer()
 
@@ -113,7 +113,7 @@ def test_a_search_of_digits(slurm: Slurm, tmp_path: Path) -> None:
     comes back; said again, the one that is missing is started. The table is read meanwhile.
     """
     project = Project(tmp_path)
-    project.environment.update(MODELDIR_HEART="1")
+    project.environment.update(MODELDIR_HEARTBEAT="1")
     assert project.modeldir("init", "my digits").code == 0
     shutil.copytree(tmp_path / "my digits", tmp_path, dirs_exist_ok=True)
     let_it_be_held(tmp_path / "train.py")  # else all may have ended before what shall befall them

@@ -270,9 +270,9 @@ def test_several_searches(snapshot: SnapshotAssertion) -> None:
         ({"time_left": None, "remaining": None}, "9 ended (1 failed), 3 running"),
         ({"time_left": None, "states": {}, "remaining": 60}, "nothing of 60 has started yet"),
         ({"time_left": None, "states": {}, "remaining": None}, "nothing has started yet"),
-        ({"time_left": None, "states": {"completed": 2, "interrupted": 1, "waiting": 1},
-          "remaining": 0, "worker": False}, "2 of 4, 1 interrupted, 1 waiting"),
-        ({"time_left": None, "states": {"completed": 2, "running": 1, "waiting": 1},
+        ({"time_left": None, "states": {"completed": 2, "interrupted": 1, "pending": 1},
+          "remaining": 0, "worker": False}, "2 of 4, 1 interrupted, 1 pending"),
+        ({"time_left": None, "states": {"completed": 2, "running": 1, "pending": 1},
           "remaining": 1},
          "2 of 5, 1 running"),
     ],
@@ -309,7 +309,7 @@ def test_curves(values: list[float], curve: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("finished", "ages", "to_come", "slots", "left"),
+    ("finished", "ages", "remaining", "slots", "left"),
     [
         ([], [100.0], 10, 2, None),
         ([60.0], [0.0], 0, 1, TimeLeft(60.0, sure=True)),
@@ -322,10 +322,10 @@ def test_curves(values: list[float], curve: str) -> None:
     ],
 )
 def test_what_is_left_to_wait(
-    finished: list[float], ages: list[float], to_come: int, slots: int, left: TimeLeft | None
+    finished: list[float], ages: list[float], remaining: int, slots: int, left: TimeLeft | None
 ) -> None:
     """As slots take trials; not known before one has ended, a bound where one runs longest."""
-    assert estimate(finished, ages, to_come, slots) == left
+    assert estimate(finished, ages, remaining, slots) == left
 
 
 @given(
@@ -334,12 +334,12 @@ def test_what_is_left_to_wait(
     st.integers(0, 300), st.integers(1, 9),
 )  # fmt: skip
 def test_more_to_come_is_never_sooner_over(
-    finished: list[float], ages: list[float], to_come: int, slots: int
+    finished: list[float], ages: list[float], remaining: int, slots: int
 ) -> None:
     """And never sooner than all the work that is left, shared by all slots."""
     slots = max(slots, len(ages))
-    first, more = (estimate(finished, ages, n, slots) for n in (to_come, to_come + 1))
+    first, more = (estimate(finished, ages, n, slots) for n in (remaining, remaining + 1))
     assert first is not None
     assert more is not None
     assert more.seconds >= first.seconds
-    assert first.seconds >= sum(finished) / len(finished) * to_come / slots * 0.999
+    assert first.seconds >= sum(finished) / len(finished) * remaining / slots * 0.999

@@ -362,14 +362,14 @@ def test_show_counts_trials_as_who_watches_does(
     (made.folder / "copied" / "params.json").write_text(json.dumps({**BASE, "learning_rate": 7.0}))
     states = SearchMonitor(made.folder).update().states
     assert states == {
-        "completed": 1, "failed": 1, "pruned": 1, "running": 1, "interrupted": 1, "unrecorded": 1,
-        "waiting": 2,
+        "completed": 1, "failed": 1, "pruned": 1, "running": 1, "interrupted": 1, "untracked": 1,
+        "pending": 2,
     }  # fmt: skip
     assert main(["show", str(made.folder)]) == 0
     (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("trials"))
-    order = [*attempts.ENDS, "running", "waiting", "unrecorded"]
+    order = [*attempts.ENDS, "running", "pending", "untracked"]
     counts = ", ".join(f"{states[state]} {state}" for state in order)
-    assert line.split(maxsplit=1)[1] == f"{counts}, 2 to come"
+    assert line.split(maxsplit=1)[1] == f"{counts}, 2 remaining"
 
 
 def test_show_says_that_the_goal_is_reached(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

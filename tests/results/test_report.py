@@ -351,7 +351,7 @@ def test_somebody_else_s_tree_is_reported_too(tmp_path: Path) -> None:
     found = told(tmp_path)
     assert found["names"] == ["x_0", "x_1"]
     assert found["objectives"] == [["accuracy", "max"]]
-    assert found["status"]["dict"] == ["unrecorded"]
+    assert found["status"]["dict"] == ["untracked"]
 
 
 def test_links_lead_from_the_page_to_the_folders(tmp_path: Path) -> None:

@@ -398,7 +398,7 @@ def searched_widely(folder: Path) -> Path:
         "pruned",
         "failed",
         "failed",
-        "waiting",
+        "pending",
     ]
     for number, end in enumerate(ends):
         point = {"learning_rate": 10.0 ** -(number % 5), "optimizer": ["adam", "sgd"][number % 2]}
@@ -410,7 +410,7 @@ def searched_widely(folder: Path) -> Path:
         flat["model"] = {"width": flat.pop("model.width")}
         write(trial / "params.json", flat)
         write(trial / "trial.json", {"number": number, "point": point})
-        if end not in {"failed", "waiting"}:
+        if end not in {"failed", "pending"}:
             write(trial / EVAL, {"accuracy": 0.9 + number / 100, "loss": 0.5 - number / 10})
             lines = ({"epoch": at, "val/accuracy": 0.1 * at + number / 100} for at in (1, 2, 3))
             (trial / "metrics.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
@@ -418,7 +418,7 @@ def searched_widely(folder: Path) -> Path:
         if end == "failed":
             facts["failure"] = "out-of-memory" if number == 6 else "error"
             facts["last_line"] = "ValueError: the loss is nan" if number != 6 else None
-        if end != "waiting":
+        if end != "pending":
             record(trial, end, **facts)
     return folder
 

@@ -46,7 +46,7 @@ RESULTS = Table(
         Column("learning_rate", "hyperparameter"),
         Column("optimizer", "hyperparameter"),
         Column("accuracy", "metric", direction="maximize"),
-        Column("accuracy sd", "metric", of="accuracy"),
+        Column("accuracy std", "metric", of="accuracy"),
         Column("repeats", "text", label="n"),
         Column("loss", "metric", direction="minimize"),
         Column("duration", "time"),
@@ -137,7 +137,7 @@ def test_csv_has_one_value_a_cell() -> None:
     """Every digit, a deviation in a column of its own, no mark and no arrow."""
     rows = [*csv.DictReader(io.StringIO(to_csv(RESULTS)))]
     assert rows[0]["accuracy"] == "0.97111111"
-    assert rows[0]["accuracy sd"] == "0.0021"
+    assert rows[0]["accuracy std"] == "0.0021"
     assert (rows[1]["optimizer"], rows[1]["loss"]) == ("sgd", "nan")
     assert (rows[2]["learning_rate"], rows[2]["duration"]) == ("null", "")
 

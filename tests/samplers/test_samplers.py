@@ -239,8 +239,8 @@ def test_a_restart_at_any_point_changes_nothing(name: str, done: int) -> None:
 def test_a_point_known_from_elsewhere_is_not_proposed(name: str) -> None:
     """Also when the file says 1.0 where the space says 1, in another order."""
     known = [
-        Observation(1, {"num_layers": 1.0, "learning_rate": 0.1}, "waiting"),
-        Observation(2, {"num_layers": 2, "learning_rate": 0.01}, "waiting"),
+        Observation(1, {"num_layers": 1.0, "learning_rate": 0.1}, "pending"),
+        Observation(2, {"num_layers": 2, "learning_rate": 0.01}, "pending"),
     ]
     found = simulate_search(lambda: make(name, SMALL, 1), LOSS, 100, known)
     assert len(found) == 4
@@ -259,7 +259,7 @@ def test_a_grid_goes_in_order_and_gets_only_new_points_when_it_grows() -> None:
     added = []
     for number in range(7, 10):
         added.append(point_of(sampler, number))
-        sampler.tell(Observation(number, added[-1], "waiting"))
+        sampler.tell(Observation(number, added[-1], "pending"))
     assert added == [{"learning_rate": rate, "num_layers": 3} for rate in (0.1, 0.01, 0.001)]
     assert sampler.ask(10) is None
 
@@ -290,7 +290,7 @@ def test_the_last_points_of_a_large_space_are_found() -> None:
     space = Space({"a": Int(1, 100), "b": Int(1, 100)})
     missing = [{"a": 17, "b": 4}, {"a": 99, "b": 100}]
     others = [{"a": a, "b": b} for a in range(1, 101) for b in range(1, 101)]
-    known = [Observation(n, p, "waiting") for n, p in enumerate(others, 1) if p not in missing]
+    known = [Observation(n, p, "pending") for n, p in enumerate(others, 1) if p not in missing]
     found = simulate_search(lambda: make("random", space, 0), LOSS, 100, known)
     assert sorted((each.point for each in found), key=lambda point: point["a"]) == missing
 

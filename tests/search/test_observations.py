@@ -106,8 +106,8 @@ def test_the_sampler_hears_how_each_trial_stands(project: Project) -> None:
     search.scheduler.next_trial()
     heard = [(o.number, o.status, sorted(o.values)) for o in Recorder.last.told]
     assert heard == [
-        (1, "waiting", []), (1, "completed", ["accuracy"]),
-        (2, "waiting", []), (2, "completed", ["accuracy"]),
+        (1, "pending", []), (1, "completed", ["accuracy"]),
+        (2, "pending", []), (2, "completed", ["accuracy"]),
     ]  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def test_repeats_differ_in_their_seed(project: Project) -> None:
     assert read(project.search / names[1] / "params.json")["seed"] == 231
     done = Search("experiments/search")
     done.prepare()
-    assert done.scheduler.to_come() == 0
+    assert done.scheduler.remaining() == 0
 
 
 def test_a_search_gets_its_repeats_later(project: Project) -> None:
@@ -252,7 +252,7 @@ def test_a_search_gets_its_repeats_later(project: Project) -> None:
     run(Search("experiments/search", RANGE, sampler="random", trials=2, maximize="accuracy"))
     again = Search("experiments/search", repeats=3)
     again.prepare()
-    assert again.scheduler.to_come() == 4
+    assert again.scheduler.remaining() == 4
     run(again)
     seeds = sorted(read(path / "params.json")["seed"] for path in trials(project))
     assert seeds == [230, 230, 231, 231, 232, 232]
@@ -289,7 +289,7 @@ def test_the_sampler_learns_the_mean_of_the_repeats(project: Project) -> None:
     each = [
         read(project.search / f"learning_rate_0.1__seed_{s}" / BEST)["loss"] for s in (230, 231)
     ]
-    assert told[0] == (1, "waiting", {})
+    assert told[0] == (1, "pending", {})
     assert (1, "running", {"loss": each[0]}) in told
     number, status, values = told[-1]
     assert (number, status) == (1, "completed")
@@ -318,7 +318,7 @@ def test_the_table_shows_repeats_together(project: Project, snapshot: SnapshotAs
     """Mean, standard deviation, count; and apart, where that is asked for. The CSV has each."""
     run(Search("experiments/search", RATES, repeats=3, maximize="accuracy"))
     together = synthesize("experiments/search")
-    names = ("experiment", "accuracy", "accuracy sd", "repeats")
+    names = ("experiment", "accuracy", "accuracy std", "repeats")
     shown = [together.table.column(name) for name in names]
     assert [*zip(*shown, strict=True)] == snapshot(name="together")
     apart = synthesize("experiments/search", apart=True)
@@ -396,7 +396,7 @@ def test_what_was_completed_elsewhere_is_not_run_again(project: Project) -> None
         "reuse ../first: 2 experiments count as done; 1 outside this space or of another base"
         in news
     )
-    assert search.scheduler.to_come() == 1
+    assert search.scheduler.remaining() == 1
     assert run(search) == ["learning_rate_0.001"]
     assert project.plan()["reuse"] == ["../first"]
     results = synthesize("experiments/search")
@@ -459,7 +459,7 @@ def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project
     run(Search("experiments/repeated", RATES, repeats=2, reuse="experiments", maximize="accuracy"))
     grown = Search("experiments/repeated", {"learning_rate": [1.0]})
     grown.prepare()
-    assert grown.scheduler.to_come() == len(run(grown)) == 2
+    assert grown.scheduler.remaining() == len(run(grown)) == 2
 
 
 def test_an_experiment_of_its_own_is_not_retried_as_a_search(project: Project) -> None:

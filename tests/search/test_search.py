@@ -146,7 +146,7 @@ def test_a_trial_without_the_metric_of_the_search_has_failed(project: Project) -
         with trial:
             train(trial)
     found = status(project.search / "learning_rate_0.1")
-    assert (found.state, found.failure) == ("failed", "no-metric")
+    assert (found.state, found.failure) == ("failed", "missing-metric")
 
 
 def test_a_trial_whose_metric_is_no_number_has_failed(project: Project) -> None:
@@ -596,10 +596,10 @@ def test_what_is_left_counts_what_another_worker_has_made(project: Project) -> N
     """Two that are interrupted together would else tell of more trials than the plan has."""
     here = Search("experiments/search", RATES)
     here.prepare("true")
-    assert (here.scheduler.to_come(), here.scheduler.left()) == (3, 3)
+    assert (here.scheduler.remaining(), here.scheduler.left()) == (3, 3)
     assert Search("experiments/search").scheduler.next_trial() is not None
     assert here.scheduler.left() == 3
-    assert (len(here.scheduler.waiting()), here.scheduler.to_come()) == (1, 2)
+    assert (len(here.scheduler.pending()), here.scheduler.remaining()) == (1, 2)
 
 
 def test_a_trial_that_takes_its_host_down_each_time_waits_for_all_others(project: Project) -> None:

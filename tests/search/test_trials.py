@@ -335,7 +335,7 @@ def test_a_recorded_end_is_final_until_it_is_forgotten(folder: Path) -> None:
     """It need not be read again; a trial about to run again is told apart by `forget`."""
     trials = looked(folder)
     record = made(trials, 0.1)
-    assert trials.status(record).state == "waiting"
+    assert trials.status(record).state == "pending"
     assert trials.statuses.unfinished() == [record]
     run = folder / "lr_0.1/run.json"
     run.write_text('{"status": "failed", "failure": "error"}')

@@ -502,7 +502,7 @@ def test_a_sampler_tries_every_point_once(name: str, said: dict[str, Any]) -> No
     while (proposal := sampler.ask(len(found) + 1)) is not None:
         assert space.contains(proposal.point)
         found.append(proposal.point)
-        sampler.tell(Observation(len(found), proposal.point, "waiting"))
+        sampler.tell(Observation(len(found), proposal.point, "pending"))
     assert len(set(hashes(found))) == len(found) == count
 
 

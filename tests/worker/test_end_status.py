@@ -222,7 +222,7 @@ def test_a_fresh_metric_completes(tmp_path: Path, name: str) -> None:
 def test_exit_0_without_the_metric_is_a_failure(tmp_path: Path) -> None:
     """It says what was found, so that a misspelt name is seen."""
     end = determine(evidence(tmp_path, metric=ACCURACY))
-    assert status(end) == ("failed", "no-metric")
+    assert status(end) == ("failed", "missing-metric")
     assert "metrics found: none" in end["last_line"]
     write(tmp_path, BEST, acc=0.9, loss=0.1)
     end = determine(evidence(tmp_path, metric=ACCURACY))
@@ -233,7 +233,7 @@ def test_exit_0_without_the_metric_is_a_failure(tmp_path: Path) -> None:
 def test_a_metric_of_another_split_is_not_the_one(tmp_path: Path, name: str) -> None:
     """The test set never decides anything."""
     write(tmp_path, name, accuracy=0.9)
-    assert status(determine(evidence(tmp_path, metric=ACCURACY))) == ("failed", "no-metric")
+    assert status(determine(evidence(tmp_path, metric=ACCURACY))) == ("failed", "missing-metric")
 
 
 @pytest.mark.parametrize("value", ["nan", float("nan")])
@@ -269,7 +269,7 @@ def test_metrics_that_lay_there_before_are_stale(tmp_path: Path) -> None:
     stale = metric_file_stamps(tmp_path)
     assert list(stale) == [BEST]
     end = determine(evidence(tmp_path, metric=ACCURACY, stale=stale))
-    assert status(end) == ("failed", "no-metric")
+    assert status(end) == ("failed", "missing-metric")
 
 
 def test_a_file_written_again_is_fresh(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_fresh_file_beside_a_stale_one_counts(tmp_path: Path) -> None:
 def test_a_broken_metrics_file_is_no_metric(tmp_path: Path, text: str) -> None:
     """A disk that was full: the attempt failed, and the end is recorded."""
     (tmp_path / BEST).write_text(text)
-    assert status(determine(evidence(tmp_path, metric=ACCURACY))) == ("failed", "no-metric")
+    assert status(determine(evidence(tmp_path, metric=ACCURACY))) == ("failed", "missing-metric")
 
 
 def test_a_link_to_nowhere_hides_no_other_metrics(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_a_pattern_that_never_matches_is_no_metric(tmp_path: Path) -> None:
     end = determine(
         evidence(tmp_path, 0, b"acc 0.5\n", metric=ACCURACY, metrics_source="val acc: {accuracy}")
     )
-    assert status(end) == ("failed", "no-metric")
+    assert status(end) == ("failed", "missing-metric")
     assert not (tmp_path / LAST).exists()
 
 

@@ -42,7 +42,7 @@ def warm(project: Project, search: str = "search") -> list[str]:
     """The trials whose last attempt began warm."""
     folder = f"experiments/{search}"
     last = (attempts.latest(project.path / folder / name) for name in project.trials(folder))
-    return [each.folder.name for each in last if each is not None and each.record.get("warm")]
+    return [each.folder.name for each in last if each is not None and each.record.get("preloaded")]
 
 
 def names(*values: float) -> list[str]:
@@ -92,7 +92,7 @@ def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, j
             here, there = (each.search / name / file for each in (project, cold))
             assert here.read_bytes() == there.read_bytes()
         ours, theirs = (read(each.search / name / "run.json") for each in (project, cold))
-        assert {*ours, "warm"} == {*theirs, "warm"}
+        assert {*ours, "preloaded"} == {*theirs, "preloaded"}
         alike = ("command", "script", "status", "exit_code", "resumes", "found", "intent")
         assert [ours.get(key) for key in alike] == [theirs.get(key) for key in alike]
     told, told_cold = (sorted(plain(each.out).splitlines()) for each in whole)
@@ -499,7 +499,7 @@ def test_time_limits_and_retries_hold_for_warm_trials(project: Project) -> None:
     assert done.code == 1, done.out
     assert [*project.trials().values()] == ["completed", "completed", "failed", "completed"]
     assert warm(project) == names(0.2, 0.3, 0.4)
-    assert read(project.search / "learning_rate_0.2" / "run.2.json")["warm"]
+    assert read(project.search / "learning_rate_0.2" / "run.2.json")["preloaded"]
     assert read(project.search / "learning_rate_0.3" / "run.json")["failure"] == "time-limit"
 
 
@@ -521,7 +521,7 @@ def test_an_interrupted_trial_goes_on_warm_from_its_weights(project: Project) ->
     assert "learning_rate_0.2 2" in project.started
     record = read(folder / "run.2.json")
     assert record["resumes"]
-    assert record["warm"]
+    assert record["preloaded"]
 
 
 def test_a_pruner_ends_a_warm_trial(project: Project) -> None:

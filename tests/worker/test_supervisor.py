@@ -796,7 +796,7 @@ def test_the_command_dies_with_its_supervisor(worker: Worker, folder: Path) -> N
     assert experiment.status(folder).reason == "it left no end"
 
 
-def test_kill_at_any_moment_runs_nothing_unrecorded(worker: Worker, folder: Path) -> None:
+def test_kill_at_any_moment_runs_nothing_untracked(worker: Worker, folder: Path) -> None:
     """A supervisor killed while it begins: what ran has a run file, and nothing goes on."""
     for number in range(1, 21):
         pid = worker.start(shell(folder, f"echo {number} >> ran; exec sleep 60", number=number))
@@ -807,7 +807,7 @@ def test_kill_at_any_moment_runs_nothing_unrecorded(worker: Worker, folder: Path
     ran = folder.parent / "ran"
     numbers = [int(line) for line in ran.read_text().split()] if ran.exists() else []
     assert set(numbers) <= set(attempts.numbers(os.listdir(folder)))
-    assert experiment.status(folder).state in {"interrupted", "waiting"}
+    assert experiment.status(folder).state in {"interrupted", "pending"}
 
 
 # -- One attempt, one run --------------------------------------------------------------------------
@@ -990,7 +990,9 @@ def test_the_second_command_dies_with_its_supervisor_too(folder: Path) -> None:
 # -- The metric that is needed ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "failure"), [("0.9", None), ("NaN", "nan"), (None, "no-metric")])
+@pytest.mark.parametrize(
+    ("value", "failure"), [("0.9", None), ("NaN", "nan"), (None, "missing-metric")]
+)
 def test_a_needed_metric_decides(
     spawner: Spawner, folder: Path, value: str | None, failure: str | None
 ) -> None:
@@ -1007,7 +1009,10 @@ def test_a_metric_of_the_last_attempt_is_not_this_ones(spawner: Spawner, folder:
     assert run(spawner, shell(folder, write, metric=ACCURACY))["status"] == "completed"
     resumed = shell(folder, "true", number=2, resumes=True, metric=ACCURACY)
     assert run(spawner, resumed)["status"] == "completed"
-    assert run(spawner, shell(folder, "true", number=3, metric=ACCURACY))["failure"] == "no-metric"
+    assert (
+        run(spawner, shell(folder, "true", number=3, metric=ACCURACY))["failure"]
+        == "missing-metric"
+    )
 
 
 def test_metrics_that_are_only_printed_are_read(spawner: Spawner, folder: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_run_file_that_stays_torn_keeps_no_trial_for_ever(project: Project) ->
     for name in ("learning_rate_0.1", "learning_rate_0.2"):
         (project.search / name / "run.json").write_bytes(b"")
     (project.search / "learning_rate_0.1" / "metrics_eval_best_weights.json").unlink()
-    assert project.modeldir(*words, MODELDIR_HEART="0.1").code == 0
+    assert project.modeldir(*words, MODELDIR_HEARTBEAT="0.1").code == 0
     assert project.started.count("learning_rate_0.1") == 2
     assert project.started.count("learning_rate_0.2") == 1
     assert project.trials() == {"learning_rate_0.1": "completed", "learning_rate_0.2": "running"}
@@ -351,14 +351,14 @@ def test_a_trial_made_ahead_waits_for_the_next_command(project: Project) -> None
     with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
         wait_until(lambda: project.ended, "the first trial")
         project.hold()
-        wait_until(lambda: "waiting" in project.trials().values(), "a trial made ahead")
+        wait_until(lambda: "pending" in project.trials().values(), "a trial made ahead")
         worker.send_signal(signal.SIGINT)
         wait_until(partial(told, project.search / "search.log", "no new trials"), "the answer")
         project.release()
         assert worker.wait(30) == 130
         text = output(worker)
     states = [*project.trials().values()]
-    assert states.count("waiting") == 1
+    assert states.count("pending") == 1
     assert f"resumes: {6 - states.count('completed')} to come" in text
     assert project.modeldir("search", "experiments/search").code == 0
     assert len(project.started) == len(set(project.started)) == 6
@@ -369,7 +369,7 @@ def test_nothing_is_made_ahead_before_a_trial_went_well(project: Project) -> Non
     """Who mends the script after the first failures finds no trial that he has not seen begin."""
     project.write("train.py", "raise SystemExit('broken')")
     assert project.modeldir(*SEARCH, "-j", "2", *TRAIN).code == 1
-    assert "waiting" not in project.trials().values()
+    assert "pending" not in project.trials().values()
 
 
 def test_a_second_ctrl_c_ends_the_running_trials(

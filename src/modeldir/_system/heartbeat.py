@@ -26,9 +26,9 @@ BEATS_TO_GIVE_UP = 6
 BEATS_TO_DOUBT = 3
 LOST_AFTER = INTERVAL * BEATS_TO_DEATH
 """An owner is dead if one observer has seen no heartbeat for this many seconds."""
-VARIABLE = "MODELDIR_HEART"
+VARIABLE = "MODELDIR_HEARTBEAT"
 """Another number of seconds between two heartbeats, for tests."""
-KEY = "heart"
+KEY = "heartbeat"
 """Key under which an owner records the seconds between its heartbeats. Without it, it has none."""
 
 _LATE = 5.0

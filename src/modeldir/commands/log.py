@@ -41,7 +41,7 @@ _FAR = 1 << 26  # the last bytes of a log, in which its last session is searched
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3}")
 _SESSION = re.compile(rb"# modeldir-log v[0-9]+ \S+ pid=([0-9]+)(?: host=(\S+))?")
 _HEAD, _END = b"# modeldir-log v", b"# end "
-_LIVE = (attempts.RUNNING, attempts.WAITING)
+_LIVE = (attempts.RUNNING, attempts.PENDING)
 
 Show = Callable[[Iterable[str]], None]
 Waits = Iterator[None]
@@ -377,7 +377,7 @@ def is_alive(folder: Path, path: Path, observer: heartbeat.Observer | None = Non
     if experiment.is_search(folder):
         return bool(worker_registry.workers(folder, observer))
     state = experiment.status(folder, observer=observer).state
-    if state == attempts.UNRECORDED:
+    if state == attempts.UNTRACKED:
         return _session(path) not in {"ended", "dead"}
     return state in _LIVE
 
@@ -385,7 +385,7 @@ def is_alive(folder: Path, path: Path, observer: heartbeat.Observer | None = Non
 def was_cut_off(folder: Path, path: Path, observer: heartbeat.Observer | None = None) -> bool:
     """Return whether modeldir's log has no end line, and no process is left to write it."""
     state, session = experiment.status(folder, observer=observer).state, _session(path)
-    if state == attempts.UNRECORDED:
+    if state == attempts.UNTRACKED:
         return session == "dead"
     return state not in _LIVE and session in {"dead", "elsewhere"}
 

@@ -38,8 +38,8 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     to time it.
     """
     new = search.look_ahead(command, typed=typed, most=MOST)
-    remaining = search.scheduler.to_come() if len(new) == MOST else len(new)
-    waiting = search.scheduler.waiting()
+    remaining = search.scheduler.remaining() if len(new) == MOST else len(new)
+    waiting = search.scheduler.pending()
     lines = [*search.plan_file.chosen_by_auto(), *search.scheduler.earlier()]
     lines += [f"there, and would run: {', '.join(waiting)}"] if waiting else []
     if new:

@@ -106,7 +106,7 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     yield from messages.origin_entries(folder)
     attempt = attempts.latest(folder)
     record = attempt.record if attempt else {}
-    words, warm = record.get("command"), record.get("warm")
+    words, warm = record.get("command"), record.get("preloaded")
     yield "command", quoted_line(map(str, words)) if isinstance(words, list) else None
     count = warm.get("modules") if isinstance(warm, dict) else None
     yield "", f"(warm: with {count} modules that were imported once for all)" if count else None
@@ -172,9 +172,9 @@ def _last_lines(row: ExperimentRow) -> str:
 
 def _next(row: ExperimentRow) -> str:
     folder = quoted(row.path)
-    if row.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
+    if row.status.state in {attempts.COMPLETED, attempts.UNTRACKED, attempts.PRUNED}:
         can_evaluate = os.path.isfile("evaluate.py") and not row.scores.test
         return messages.after_best(row.path) if can_evaluate else f"modeldir log {folder}"
-    if row.status.state == attempts.WAITING:
+    if row.status.state == attempts.PENDING:
         return f"modeldir run {folder} -- python train.py"
     return f"modeldir log {folder} --tail 20"

@@ -92,7 +92,7 @@ def _standing(tree: Tree, inventory: Inventory) -> SearchSnapshot:
         trials_read.append((each.record, state, row.scores.validation if row else {}))
     plan = inventory.plan
     best = plan.best(trials_read, plan.metric) if plan.target is not None else None
-    remaining, goal = inventory.to_come(states), plan.goal(best)
+    remaining, goal = inventory.remaining(states), plan.goal(best)
     return SearchSnapshot(tree.folder, states=states, remaining=remaining, goal=goal)
 
 
@@ -179,7 +179,7 @@ def _ranked(tree: Tree) -> str | None:
 
 
 def _counts(search: SearchSnapshot) -> str:
-    order = [*attempts.ENDS, attempts.RUNNING, attempts.WAITING, attempts.UNRECORDED]
+    order = [*attempts.ENDS, attempts.RUNNING, attempts.PENDING, attempts.UNTRACKED]
     states = search.states
     counts = [f"{states[state]} {state}" for state in order if states.get(state)]
     left = [remaining_text(search)] if search.remaining else []
@@ -211,7 +211,7 @@ def _named(label: str, trials: Sequence[tuple[ExperimentRow, str | None]]) -> It
 def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.experiments)}
-    left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
+    left = not states or not states.keys().isdisjoint({attempts.PENDING, attempts.INTERRUPTED})
     if (left or (search.remaining and not search.goal)) and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
         command = "" if plan.get("command") else " -- python train.py"

@@ -248,7 +248,7 @@ def _has_failed(search: SearchSnapshot) -> bool:
 def _end_text(search: SearchSnapshot) -> str:
     text, left = progress_text(search), search.to_run
     if left:
-        return f"{text}; nobody works on it, {left} to come"
+        return f"{text}; nobody works on it, {left} remaining"
     return f"{text}; {remaining_text(search)}" if search.remaining else text
 
 

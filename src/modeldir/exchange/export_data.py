@@ -30,7 +30,7 @@ from modeldir.search import plan
 from modeldir.space.domain_parsing import read_domain
 from modeldir.space.problems import DomainError
 
-_NOT_EXPORTED = frozenset({attempts.WAITING, attempts.RUNNING})
+_NOT_EXPORTED = frozenset({attempts.PENDING, attempts.RUNNING})
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _METRICS_AT_ONCE, _PARAMS_AT_ONCE, _RUNS_AT_ONCE = 1000, 100, 1000
 _FORBIDDEN_IN_NAME = re.compile(r"[^\w\-./ :]")
 _STATUSES = {
     attempts.COMPLETED: "FINISHED",
-    attempts.UNRECORDED: "FINISHED",
+    attempts.UNTRACKED: "FINISHED",
     attempts.PRUNED: "FINISHED",
     attempts.INTERRUPTED: "KILLED",
     attempts.FAILED: "FAILED",

@@ -162,7 +162,7 @@ def _trial(
     objectives = {name: float(scores.get(name, math.nan)) for name, _ in data.objectives}
     values: list[float] | None = None
     state, reason = TrialState.FAIL, experiment.found.status.reason
-    if experiment.status in {attempts.COMPLETED, attempts.UNRECORDED}:
+    if experiment.status in {attempts.COMPLETED, attempts.UNTRACKED}:
         missing = next((name for name in objectives if not math.isfinite(objectives[name])), None)
         if missing is None:
             state, values = TrialState.COMPLETE, [*objectives.values()]

@@ -25,21 +25,21 @@ from modeldir.metrics import metric_files
 FORMAT = 1
 """The format of run files. Old files are read for years: keys are added, and keep their meaning."""
 
-WAITING = "waiting"
+PENDING = "pending"
 RUNNING = "running"
 COMPLETED = "completed"
 PRUNED = "pruned"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
-UNRECORDED = "unrecorded"
+UNTRACKED = "untracked"
 WITH_METRICS = (COMPLETED, PRUNED)
 """The ends of an attempt that leave valid metrics."""
 FINAL = (*WITH_METRICS, FAILED)
 """The ends that are not run again automatically."""
 ENDS = (*FINAL, INTERRUPTED)
-RANKED = frozenset({COMPLETED, UNRECORDED})
+RANKED = frozenset({COMPLETED, UNTRACKED})
 """The statuses of experiments that are compared by their metrics."""
-UNFINISHED = frozenset({WAITING, RUNNING, INTERRUPTED})
+UNFINISHED = frozenset({PENDING, RUNNING, INTERRUPTED})
 """The statuses of experiments that run or are still to run."""
 
 HOME = ".modeldir"

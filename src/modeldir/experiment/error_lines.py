@@ -11,12 +11,12 @@ import re
 ERROR = "error"
 OUT_OF_MEMORY = "out-of-memory"
 NAN = "nan"
-NO_METRIC = "no-metric"
+MISSING_METRIC = "missing-metric"
 TIME_LIMIT = "time-limit"
 KILLED = "killed"
-CLASSES = (ERROR, OUT_OF_MEMORY, NAN, NO_METRIC, TIME_LIMIT, KILLED)
+CLASSES = (ERROR, OUT_OF_MEMORY, NAN, MISSING_METRIC, TIME_LIMIT, KILLED)
 
-FIXED_BY_CODE = frozenset({ERROR, NO_METRIC})
+FIXED_BY_CODE = frozenset({ERROR, MISSING_METRIC})
 """Classes that a change of the code may fix; such trials run again after one."""
 
 FORK_FAILED = "fork_failed"

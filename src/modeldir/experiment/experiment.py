@@ -19,7 +19,7 @@ from modeldir._system import heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.experiment import attempts, discovery, fast_json, liveness
-from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
+from modeldir.experiment.attempts import FAILED, INTERRUPTED, PENDING, RUNNING, UNTRACKED
 from modeldir.metrics import metric_files
 from modeldir.params import plain_values
 
@@ -30,8 +30,9 @@ PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "par
 class Status:
     """The status of an experiment.
 
-    `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed).
-    `last_line` is the last line of its traceback. `started` and `ended` are ISO 8601 in UTC.
+    `failure` is the class of a failure (error, out-of-memory, nan, missing-metric, time-limit,
+    killed). `last_line` is the last line of its traceback. `started` and `ended` are ISO 8601 in
+    UTC.
     `duration` is the seconds of the attempt and of the earlier ones that it continues; `before` is
     the part of the earlier ones. `attempt` is 0 if none is recorded. `given` are the
     hyperparameters, by dotted name, for which the script used another value than `params.json` has,
@@ -265,10 +266,10 @@ def status(
     try:
         names = os.listdir(folder) if names is None else names
     except OSError:
-        return Status(WAITING)
+        return Status(PENDING)
     roles = file_roles(tuple(names))
     if not roles.attempt:
-        return _UNRECORDED if roles.has_output else _WAITING
+        return _UNTRACKED if roles.has_output else _PENDING
     record = fast_json.read_object(f"{os.fspath(folder)}/{roles.run_file}")
     known = ended_status(record, roles.attempt)
     if known is not None and record.get("resumes") is not True:
@@ -285,7 +286,7 @@ def status(
     return replace(found, before=before, duration=None if took is None else took + before)
 
 
-_UNRECORDED, _WAITING = Status(UNRECORDED), Status(WAITING)
+_UNTRACKED, _PENDING = Status(UNTRACKED), Status(PENDING)
 
 
 def ended_status(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
@@ -343,7 +344,7 @@ def _without_end(
         if (ended := ended_status(again.record, attempt.number)) is not None:
             return Status(*ended)
         if not again.record and has_metrics(attempt.folder):
-            return replace(running, state=UNRECORDED, reason=_INCOMPLETE)
+            return replace(running, state=UNTRACKED, reason=_INCOMPLETE)
         reason = "it left no end"
         if here is None:
             reason = f"it was not heard of any more, from {liveness.host_of(attempt)}"

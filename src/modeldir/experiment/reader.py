@@ -96,8 +96,8 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
                 hyperparameters = plain_values.load_file(path)
             except ParamsError as error:
                 problems = (*problems, error.summary)
-    if metrics_file is not None and scores.best and status.state == attempts.WAITING:
-        status = replace(status, state=attempts.UNRECORDED)  # it was trained without modeldir
+    if metrics_file is not None and scores.best and status.state == attempts.PENDING:
+        status = replace(status, state=attempts.UNTRACKED)  # it was trained without modeldir
     is_trial = "trial.json" in names
     trial = fast_json.read_object(f"{folder}/trial.json") if is_trial else {}
     if roles.attempt and status.started is None:

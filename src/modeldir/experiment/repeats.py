@@ -109,8 +109,8 @@ def standard_deviation(values: Sequence[float]) -> float | None:
 def group_status(states: Sequence[Status]) -> Status:
     """Return the status of a group: it ends when all have ended, and completes if one has."""
     order = (
-        attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED,
-        attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED, attempts.FAILED,
+        attempts.RUNNING, attempts.PENDING, attempts.INTERRUPTED,
+        attempts.COMPLETED, attempts.UNTRACKED, attempts.PRUNED, attempts.FAILED,
     )  # fmt: skip
     first = min(states, key=lambda each: order.index(each.state))
     times = [each.duration for each in states if each.duration is not None]

@@ -189,7 +189,7 @@ class Screen:
         return text + self._cut
 
     def flush_idle(self) -> list[str]:
-        """Return the bars that have waited since the last call; call it while `waiting`."""
+        """Return the bars that have waited since the last call; call it while `pending`."""
         places = [
             place
             for place, row in enumerate(self._rows[: self._row])

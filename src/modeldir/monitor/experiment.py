@@ -167,7 +167,7 @@ class ExperimentMonitor:
         self._now = now
         self._training = LiveTraining(folder)
         self._values = _values(folder)
-        self._status = experiment.Status(attempts.WAITING)
+        self._status = experiment.Status(attempts.PENDING)
         self._observer = heartbeat.Observer()
         self._lines: tuple[tuple[Path, Stamp] | None, tuple[str, ...]] = (None, ())
         self._events: list[Event] = []
@@ -220,7 +220,7 @@ class ExperimentMonitor:
             self._events.append(Event(name, attempts.RUNNING))
         if self._training.step not in (None, step):
             self._events.append(Event(name, "step", self._step_text()))
-        if now.state != before.state and now.state not in {attempts.RUNNING, attempts.WAITING}:
+        if now.state != before.state and now.state not in {attempts.RUNNING, attempts.PENDING}:
             scores = experiment.scores(self.folder).validation
             self._events.append(Event(name, now.state, result_text(now, scores, None)))
 

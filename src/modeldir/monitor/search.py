@@ -49,7 +49,7 @@ class _WatchedTrial:
     def __init__(self, counted: PresentTrial, observer: heartbeat.Observer) -> None:
         self.record, self.folder, self.flat = counted.record, counted.folder, counted.flat
         self._observer = observer
-        self.status = experiment.Status(attempts.WAITING)
+        self.status = experiment.Status(attempts.PENDING)
         self.scores: Mapping[str, float] = {}
         self.loop: processes.Process | None = None
         self.training: LiveTraining | None = None
@@ -66,7 +66,7 @@ class _WatchedTrial:
         if self._still_runs():
             return False
         changed = self._seen.changed(stamp(self.folder))
-        if self.status.state == attempts.UNRECORDED:  # it may run without being recorded
+        if self.status.state == attempts.UNTRACKED:  # it may run without being recorded
             changed = self._files.changed() or changed
         if not changed and self._attempt is None:
             return False
@@ -199,9 +199,9 @@ class SearchMonitor:
             return
         now = each.status
         name = each.record.name
-        if now.state == attempts.WAITING:
+        if now.state == attempts.PENDING:
             return
-        if now.attempt != before.attempt and now.state != attempts.UNRECORDED:
+        if now.attempt != before.attempt and now.state != attempts.UNTRACKED:
             self._events.append(Event(name, attempts.RUNNING))  # it may have ended, too
         if now.state != attempts.RUNNING:
             words = result_text(now, each.scores, self.metric())
@@ -225,7 +225,7 @@ class SearchMonitor:
         running = [each for each in self._trials.values() if each.training is not None]
         rows = tuple(self._running_trial(each, metric) for each in running)
         states = Counter(each.status.state for each in self._trials.values())
-        remaining = self._inventory.to_come(states)
+        remaining = self._inventory.remaining(states)
         best, seconds = self._best_and_recent(metric)
         to_retry = self._inventory.wanted_again()
         return SearchSnapshot(
@@ -303,7 +303,7 @@ class SearchMonitor:
         seconds: Sequence[float],
         to_retry: int,
     ) -> TimeLeft | None:
-        waiting = states.get(attempts.WAITING, 0) + states.get(attempts.INTERRUPTED, 0)
+        waiting = states.get(attempts.PENDING, 0) + states.get(attempts.INTERRUPTED, 0)
         if remaining is None or not rows:
             return None
         ages = [row.age or 0.0 for row in rows]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
+ENDED = frozenset({*attempts.FINAL, attempts.UNTRACKED})
 
 _FEW_MINUTES = 10
 """From this many minutes on, the time left is rounded to 5 or 10 minutes."""
@@ -87,7 +87,7 @@ class SearchSnapshot:
 
     @property
     def to_run(self) -> int:
-        made = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.WAITING, 0)
+        made = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.PENDING, 0)
         new = 0 if self.goal is not None else self.remaining or 0
         return made + new + self.to_retry
 
@@ -105,7 +105,7 @@ class SearchSnapshot:
     @property
     def is_over(self) -> bool:
         """Whether nothing will happen until somebody starts a worker."""
-        began = any(count for state, count in self.states.items() if state != attempts.WAITING)
+        began = any(count for state, count in self.states.items() if state != attempts.PENDING)
         if self.workers is not None:  # they were launched: if none is there, none will come
             began = began or not self.workers.are_there
         if not began or self.states.get(attempts.RUNNING):
@@ -133,7 +133,7 @@ class ExperimentSnapshot:
 
     @property
     def is_over(self) -> bool:
-        return self.is_idle and self.status.state != attempts.WAITING
+        return self.is_idle and self.status.state != attempts.PENDING
 
 
 Snapshot: TypeAlias = "SearchSnapshot | ExperimentSnapshot"
@@ -209,12 +209,12 @@ def remaining_text(search: SearchSnapshot) -> str:
 
     >>> from pathlib import Path
     >>> remaining_text(SearchSnapshot(Path("s"), remaining=2))
-    '2 to come'
+    '2 remaining'
     >>> remaining_text(SearchSnapshot(Path("s"), goal=0.5))
     '0 not started: target 0.5 is reached'
     """
     if search.goal is None:
-        return f"{search.remaining or 0} to come"
+        return f"{search.remaining or 0} remaining"
     return f"{search.remaining or 0} not started: target {search.goal:g} is reached"
 
 
@@ -243,8 +243,8 @@ def progress_text(search: SearchSnapshot, elsewhere: int = 0) -> str:
         parts[0] += f" ({failed} failed)"
     if running:
         parts.append(f"{running} running" + (f" ({elsewhere} elsewhere)" if elsewhere else ""))
-    # While a worker lives, a waiting trial is like one of those that remain.
-    others = (attempts.INTERRUPTED, *((attempts.WAITING,) if search.is_idle else ()))
+    # While a worker lives, a pending trial is like one of those that remain.
+    others = (attempts.INTERRUPTED, *((attempts.PENDING,) if search.is_idle else ()))
     parts += [f"{search.states[each]} {each}" for each in others if search.states.get(each)]
     return ", ".join([*parts, *filter(None, [time_left_text(search.time_left)])])
 

@@ -57,7 +57,7 @@ class WorkerOutcome:
             return 1 if self.failed_in_all else 0
         if self.stopped:
             return 130
-        left = (attempts.FAILED, attempts.INTERRUPTED, attempts.WAITING)
+        left = (attempts.FAILED, attempts.INTERRUPTED, attempts.PENDING)
         return 1 if self.failed_in_all or any(self.ended.get(state) for state in left) else 0
 
 
@@ -109,9 +109,9 @@ def _next(search: Search, outcome: WorkerOutcome) -> str:
             return f"next: {_retry(search)}   then: {again}"
         last = quoted(search.path / outcome.failed[-1])
         return f"next: modeldir log {last}   then fix it, and: {again}"
-    left = len(search.scheduler.waiting()) + (search.scheduler.to_come() or 0)
+    left = len(search.scheduler.pending()) + (search.scheduler.remaining() or 0)
     if left and (outcome.stopped or outcome.limited):
-        return f"next: {again}   resumes: {left} to come"
+        return f"next: {again}   resumes: {left} remaining"
     return f"next: modeldir synthesize {path}"
 
 
@@ -203,20 +203,20 @@ def _failed(search: Search) -> list[TrialRecord]:
 def _nothing_ran(search: Search) -> str:
     """Return a line for a worker that ran nothing: which trials there are, and why."""
     states = Counter(search.trials.status(record).state for record in search.trials)
-    to_come, goal = search.scheduler.to_come(), search.plan.target
+    remaining, goal = search.scheduler.remaining(), search.plan.target
     reused = search.scheduler.observations.done_elsewhere()
-    if not states and reused and not to_come:
+    if not states and reused and not remaining:
         return f"nothing left to run: {reused} done elsewhere (reuse)"
     if not states:
         return "no trials"
-    if not to_come:
+    if not remaining:
         return f"nothing left to run: {counted(states)}"
     head = f"nothing was started: {counted(states)}"
     if goal is None or search.scheduler.reached() is None:
-        return f"{head}, {to_come} to come"
-    total = sum(states.values()) + to_come
+        return f"{head}, {remaining} remaining"
+    total = sum(states.values()) + remaining
     return (
-        f"{head}\n  target {goal:g} is reached; {to_come} of {total} not started; "
+        f"{head}\n  target {goal:g} is reached; {remaining} of {total} not started; "
         f"to continue: {worker_registry.resume_command(search.path)} --target {plan.NONE}"
     )
 

@@ -29,7 +29,7 @@ from modeldir.search.statistics import Interval
 LEVEL = 0.95
 _FEW = 4
 _LEAD = "the first is better by"
-_OPEN = frozenset({attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED})
+_OPEN = frozenset({attempts.RUNNING, attempts.PENDING, attempts.INTERRUPTED})
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def to_words(found: Confirmation, width: int | None = None) -> str:
 def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
     """Return the table. In a narrow terminal the least needed columns are left out."""
     table = _table(found)
-    for column in (_LEAD, "sd", "in the search"):
+    for column in (_LEAD, "std", "in the search"):
         lines = to_text(table).splitlines()
         if width is None or max(map(text_width, lines)) <= width:
             return lines
@@ -150,7 +150,7 @@ def _table(found: Confirmation) -> Table:
         Column("point", "name"),
         Column("in the search", "metric"),
         Column(f"mean {name}", "metric"),
-        Column("sd", "metric"),
+        Column("std", "metric"),
         Column("n", "text"),
         Column(_LEAD, "text"),
     )

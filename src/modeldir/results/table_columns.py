@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 ALL_NOTED = "the note of all:"
-FRONT = "front"
+FRONT = "yes"
 """Marks a row on the Pareto front."""
 _CODE = 8
 """The digits of a code's hash that a table shows."""
@@ -62,7 +62,7 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     yield from _metrics_of(tree, "test", "test ", 5)
     states = rows.status_column("state")
     kinds = {*states}
-    recorded = not kinds <= {attempts.UNRECORDED}
+    recorded = not kinds <= {attempts.UNTRACKED}
     alike = len(kinds) < 2  # noqa: PLR2004 - equal statuses say little
     yield Part(Column("status", "status", 3 if alike else 9), states, by_default=recorded)
     yield from _circumstances(rows)
@@ -117,7 +117,7 @@ def _deviations(tree: Tree) -> Iterator[Part]:
         cells = [_deviation(each, name) for each in tree.experiments]
         by_default = name in ranked
         yield Part(
-            Column(f"{name} sd", "metric", 6 if by_default else 2, of=name),
+            Column(f"{name} std", "metric", 6 if by_default else 2, of=name),
             cells,
             by_default=by_default,
         )

@@ -66,8 +66,8 @@ class Proposal:
 class Observation:
     """A trial as a sampler sees it: its configuration, its status and its values so far.
 
-    `status` is one of waiting, running, completed, pruned and failed. An interrupted trial will run
-    again, so it is waiting. `values` are the search's metrics with their original sign. They never
+    `status` is one of pending, running, completed, pruned and failed. An interrupted trial will run
+    again, so it is pending. `values` are the search's metrics with their original sign. They never
     contain NaN, and they lack the metrics that the trial does not have. A pruned trial has the
     values at which it was pruned, and `notes["step"]` if the step is known.
 

@@ -181,7 +181,9 @@ class Trial:
             if value is None:
                 meant = did_you_mean(name, sorted(found))
                 hint = f"; {meant}" if meant else ""
-                return _failed(error_lines.NO_METRIC, f"it ended well but wrote no {name!r}{hint}")
+                return _failed(
+                    error_lines.MISSING_METRIC, f"it ended well but wrote no {name!r}{hint}"
+                )
             if math.isnan(value):
                 return _failed(error_lines.NAN, f"{name} is NaN")
         return end

@@ -24,7 +24,7 @@ from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 from modeldir.space import Queue
 
-_STATUS_OF = {attempts.INTERRUPTED: attempts.WAITING, attempts.UNRECORDED: attempts.COMPLETED}
+_STATUS_OF = {attempts.INTERRUPTED: attempts.PENDING, attempts.UNTRACKED: attempts.COMPLETED}
 
 
 class Configuration:
@@ -111,7 +111,7 @@ class Observations:
         self.imagined.add(record.number)
         if configuration is not None and len(configuration.members) == 1:
             point, notes = configuration.point, dict(record.notes)
-            self.sampler.tell(Observation(record.number, point, attempts.WAITING, {}, notes))
+            self.sampler.tell(Observation(record.number, point, attempts.PENDING, {}, notes))
 
     def warm_start(self, row: FinishedExperiment) -> bool:
         """Tell the sampler of another folder's experiment; False where it is outside the space."""
@@ -201,7 +201,7 @@ class Observations:
         first, point = configuration.first, configuration.point
         notes = dict(first.notes)
         if not self.learns:
-            return Observation(first.number, point, attempts.WAITING, {}, notes), True
+            return Observation(first.number, point, attempts.PENDING, {}, notes), True
         seen = [self._seen(record) for record in configuration.members.values()]
         notes |= next((more for _, _, more in seen if more), {})
         status = self._status(configuration, [state for state, _, _ in seen])
@@ -238,12 +238,12 @@ class Observations:
 
     def _status(self, configuration: Configuration, states: list[str]) -> str:
         """Return the status of a configuration, which has not ended before all its repeats have."""
-        for state in (attempts.RUNNING, attempts.WAITING):
+        for state in (attempts.RUNNING, attempts.PENDING):
             if state in states:
                 return state
         if self._plan.repeats > 1 and not configuration.seeds.issuperset(self._plan.seeds):
             return attempts.RUNNING
-        return next((state for state in attempts.FINAL if state in states), attempts.WAITING)
+        return next((state for state in attempts.FINAL if state in states), attempts.PENDING)
 
     def _mean(
         self, seen: list[tuple[str, Mapping[str, float], Mapping[str, Any]]]

@@ -44,7 +44,7 @@ class Retries:
         # It may run elsewhere by now.
         observer = self._trials.statuses.observer
         status = experiment.status(self._trials.path(record), observer=observer)
-        live = status.state in {attempts.RUNNING, attempts.WAITING}
+        live = status.state in {attempts.RUNNING, attempts.PENDING}
         return None if live or status.attempt != known.attempt else Turn(record, known.attempt + 1)
 
     def is_deadly(self, record: TrialRecord, last: int) -> bool:

@@ -28,7 +28,7 @@ from modeldir.search.retries import Retries
 from modeldir.search.trial_record import PlannedTrial, TrialRecord, Turn
 from modeldir.search.trials import Trials
 
-_STARTS = frozenset({attempts.WAITING, attempts.INTERRUPTED})
+_STARTS = frozenset({attempts.PENDING, attempts.INTERRUPTED})
 """The statuses of a trial that is there and would run."""
 _PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
 """Seconds to wait for the lock: at first, and after a wait that was in vain."""
@@ -285,7 +285,7 @@ class Scheduler:
 
     # -- What is left ------------------------------------------------------------------------------
 
-    def to_come(self) -> int | None:
+    def remaining(self) -> int | None:
         """Return how many trials the plan still lacks; None where it has no end."""
         total = plan.total(self._plan)
         if total is None:
@@ -301,20 +301,20 @@ class Scheduler:
         left = map(self.trials.status, self.trials.statuses.unfinished())
         return any(status.state in attempts.UNFINISHED for status in left)
 
-    def waiting(self) -> list[str]:
+    def pending(self) -> list[str]:
         return [r.name for r in self.trials if self.trials.status(r).state in _STARTS]
 
     def left(self) -> int | None:
         """Return how many trials wait to be started, made or not; None if the plan has no end."""
         self.trials.refresh(make=False)
-        to_come = self.to_come()
+        remaining = self.remaining()
         again = {record.number for record in self.retries.due()}
-        return None if to_come is None else to_come + len(self.waiting()) + len(again)
+        return None if remaining is None else remaining + len(self.pending()) + len(again)
 
     def may_have_more(self, busy: frozenset[int]) -> bool:
         """Whether `next_trial` could return a trial, as far as is known without making it."""
         self.trials.refresh(make=False)
-        if self.to_come() != 0 or self.retries.due():
+        if self.remaining() != 0 or self.retries.due():
             return True
         left = [record for record in self.trials.statuses.unfinished() if record.number not in busy]
         return any(self.trials.status(record).state in _STARTS for record in left)

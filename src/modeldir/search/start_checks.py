@@ -67,7 +67,7 @@ def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
     names = [name for name, _ in plan.objectives]
     count = 0
     for record in trials if names else ():
-        if trials.status(record).failure == error_lines.NO_METRIC:
+        if trials.status(record).failure == error_lines.MISSING_METRIC:
             found = trials.validation(record)
             count += all(name in found for name in names)
     if not count:

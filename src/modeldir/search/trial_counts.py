@@ -101,7 +101,7 @@ class Inventory:
             return True
         return False
 
-    def to_come(self, states: Iterable[str]) -> int | None:
+    def remaining(self, states: Iterable[str]) -> int | None:
         """Return how many trials the plan lacks, given all statuses; None where it has no end."""
         if self.plan.total is None:
             return None

@@ -68,7 +68,7 @@ class Registration:
         self._stops = folder / HOME / "stops"
         self._path = folder / HOME / "workers" / f"{token}.json"
         self._entry = entry
-        self._heart = heartbeat.Heartbeat(self._path)
+        self._heartbeat = heartbeat.Heartbeat(self._path)
         self._seen: tuple[int, int] | None = None
         self._urgency: Urgency | None = None
         self.asked_by = ""
@@ -98,9 +98,9 @@ class Registration:
         Each worker looks at the few entries after its own, so that many workers do not all look at
         all. A worker that was suspended for so long that others removed its entry writes it again.
         """
-        if self._heart.wait() > 0:
+        if self._heartbeat.wait() > 0:
             return
-        if not self._heart.beat() and not self._path.exists():
+        if not self._heartbeat.beat() and not self._path.exists():
             self.write()
         if [path for path in self._next_ones() if _is_dead(path, observer)]:  # all were looked at
             remove_dead(self._folder, observer, ())

@@ -185,7 +185,7 @@ class SamplerContract:
         """An observation may come several times: when the trial is made, runs, and has ended."""
         for space in self._spaces():
             full = self._search(space)
-            stages = [_as(each, status) for each in full for status in ("waiting", "running")]
+            stages = [_as(each, status) for each in full for status in ("pending", "running")]
             twice = self._ask(space, len(full) + 1, [*stages, *full, *full])
             once = self._ask(space, len(full) + 1, full)
             assert twice == once, f"told of trials again it proposes {twice}, not {once}"

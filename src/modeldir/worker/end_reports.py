@@ -97,7 +97,7 @@ class EndReports:
         self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
     ) -> None:
         why = status.reason if status.state == attempts.PRUNED else None
-        if status.state == attempts.WAITING:
+        if status.state == attempts.PENDING:
             why = worker_messages.NOTHING_RECORDED
         scores = self._search.trials.validation(record)
         words = result_text(status, scores, self._search.plan.metric, why)

@@ -147,7 +147,9 @@ def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
     line = error_lines.last_line(_printed(evidence))
     if evidence.is_unproven and (-evidence.code in _CRASHES or error_lines.is_fork_error(line)):
-        reason = f"{_died(evidence.code)} as the first that was forked: it runs again, cold"
+        reason = (
+            f"{_died(evidence.code)} as the first that was forked: it runs again without preloading"
+        )
         return {
             "status": attempts.INTERRUPTED,
             "reason": reason,
@@ -178,7 +180,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     if evidence.metrics_source is not None and not _keep_printed(evidence, evidence.metrics_source):
         reason = f"it ended well but printed no line like {evidence.metrics_source!r}"
-        return _failed(error_lines.NO_METRIC, reason)
+        return _failed(error_lines.MISSING_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
     if name is None:
@@ -189,7 +191,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
         meant = did_you_mean(name, sorted(fresh))
         reason += f"; {meant}" if meant else ""
-        return _failed(error_lines.NO_METRIC, reason)
+        return _failed(error_lines.MISSING_METRIC, reason)
     if math.isnan(value):
         return _failed(error_lines.NAN, f"{name} is NaN")
     return {"status": attempts.COMPLETED}

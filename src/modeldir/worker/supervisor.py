@@ -12,12 +12,12 @@ The order of these steps makes it safe to kill any process at any moment:
     2. set aside what earlier attempts left  only now may the folder be changed
     3. start the command, in our session     by that it is found, whatever is killed
     4. tether it, and record which process   it dies if its supervisor does
-    5. wait, and beat the heart; write the intent before any signal
+    5. wait, and send the heartbeat; write the intent before any signal
     6. end its descendants, release its GPUs, then write the end
 
 A supervisor may be stopped, or cut off from the folder, for so long that another host takes its
 trial over. Then it finds a later attempt than its own, kills its command and writes nothing more.
-Nobody takes a trial over within a beat of its heart, so the folder needs to be looked at only after
+Nobody takes a trial over within one heartbeat, so the folder needs to be looked at only after
 a longer pause.
 
 It is forked from the spawner, single-threaded, without exec: see `spawner.py`.
@@ -279,7 +279,7 @@ class _Attempt:
         self.watch: EarlyStopping | None = None
         self.child = 0
         self.who: dict[str, Any] | None = None  # the child's process, once it was needed
-        self.heart: heartbeat.Heartbeat
+        self.heartbeat: heartbeat.Heartbeat
         self.is_superseded = False
         self.is_fork = self.start.forked and shared.preloaded is not None
         self.unreported: tuple[str, ...] = ()  # to be reported together with what comes next
@@ -365,7 +365,7 @@ class _Attempt:
         )
         if record is not None:
             self.record = record
-            self.heart = heartbeat.Heartbeat(record.file)
+            self.heartbeat = heartbeat.Heartbeat(record.file)
         return record
 
     def _prepare(self) -> bool:
@@ -387,14 +387,14 @@ class _Attempt:
         """Make sure that the attempt before this one is over. False if it has ended by itself.
 
         Its heartbeat was late, so it was taken for dead. If its owner lives after all, it has two
-        beats' time to find our attempt, which is published. We do not look at its heart: through a
-        cache we may miss its beat.
+        beats' time to find our attempt, which is published. We do not look at its heartbeat:
+        through a cache we may miss it.
         """
         last = attempts.read(self.folder, self.start.number - 1, self.start.script)
         pace = heartbeat.recorded_interval(last.record) or heartbeat.interval()
         deadline = heartbeat.now() + 2 * pace
         while (left := deadline - heartbeat.now()) > 0 and self._owns_folder():
-            time.sleep(min(left, self.heart.interval))
+            time.sleep(min(left, self.heartbeat.interval))
         last = attempts.last_certain(attempts.read(self.folder, last.number, self.start.script))
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
@@ -507,15 +507,15 @@ class _Attempt:
                 OSError
             ):  # a full disk: tried again at the next look, or at the end
                 self._record_process()
-        if self.start.forked and not self.is_fork and self.record.record.get("warm"):
+        if self.start.forked and not self.is_fork and self.record.record.get("preloaded"):
             with contextlib.suppress(OSError):  # the record of its end repeats it
-                self.record = attempts.rewrite(self.record, {"warm": None})
+                self.record = attempts.rewrite(self.record, {"preloaded": None})
 
     def _patience(self) -> float:
         """Return the seconds until something is due by the clock."""
         if not self._owns_folder():
             return 1.0
-        waits = [self.rendering.poll(), *self._stop_early(), self.heart.wait()]
+        waits = [self.rendering.poll(), *self._stop_early(), self.heartbeat.wait()]
         waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
             waits.append(self.start.time_limit - self.awake.now)
@@ -544,13 +544,14 @@ class _Attempt:
             gpu_leases.freshen(self.leases)
 
     def _owns_folder(self) -> bool:
-        """Whether the folder is still ours, as far as can be known. Beats the heart when it is due.
+        """Whether the folder is still ours, as far as can be known.
 
-        Call this before anything is written there: this process may have been stopped meanwhile.
+        It sends the heartbeat when it is due. Call this before anything is written there: this
+        process may have been stopped meanwhile.
         """
-        if self.is_superseded or self.heart.wait() > 0:
+        if self.is_superseded or self.heartbeat.wait() > 0:
             return not self.is_superseded
-        beaten = self.heart.beat()  # before we look: see `_take_over`
+        beaten = self.heartbeat.beat()  # before we look: see `_take_over`
         outdone = attempts.is_superseded(self.record)
         if not beaten and outdone is False:
             beaten = self._beat_by_writing()
@@ -559,7 +560,7 @@ class _Attempt:
             self.is_superseded = True
             if self.child:
                 _signal_group(self.child, signal.SIGKILL)
-        elif not beaten and self.heart.is_lost:
+        elif not beaten and self.heartbeat.is_lost:
             self._give_up()
         return not self.is_superseded
 
@@ -571,20 +572,20 @@ class _Attempt:
             self.record = attempts.rewrite(self.record, {})
         except OSError:
             return False
-        self.heart.note_write()
+        self.heartbeat.note_write()
         return True
 
     def _give_up(self) -> None:
         """End the command: others see no heartbeat, and are about to take the trial over."""
         if not self.child or self.intent is not None or _has_ended(self.child):
             return
-        silent = heartbeat.BEATS_TO_GIVE_UP * self.heart.interval
+        silent = heartbeat.BEATS_TO_GIVE_UP * self.heartbeat.interval
         reason = f"its folder could not be written for {silent:g} s"
         words = f"modeldir: {reason}: the training is ended, others may take it for dead\n"
         with contextlib.suppress(OSError):
             files.append_whole(self.console, words.encode())
         self._stop(attempts.INTERRUPTED, reason)
-        self.kill_at = self.awake.now + min(self.start.grace, self.heart.interval)
+        self.kill_at = self.awake.now + min(self.start.grace, self.heartbeat.interval)
 
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
         """Record why, then signal: whatever exit code follows, the recorded intent decides."""
@@ -650,7 +651,7 @@ class _Attempt:
         finished = {
             "process": self.who,
             "intent": self.intent,  # it may have found no room before, or it needed no signal
-            **({} if self.is_fork or not self.start.forked else {"warm": None}),
+            **({} if self.is_fork or not self.start.forked else {"preloaded": None}),
             "ended": timestamps.utc_now(),
             "duration": round(time.monotonic() - self.began, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),

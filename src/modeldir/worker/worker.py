@@ -387,7 +387,7 @@ class Worker:
             self._explain_check()
         elif what == "taken":
             del self._running[trial.pid]  # another worker was faster
-            self._preload.trial_ended(trial.shown.folder, experiment.Status(attempts.WAITING))
+            self._preload.trial_ended(trial.shown.folder, experiment.Status(attempts.PENDING))
             self._rules.started -= 1
             self._is_exhausted = False
         elif what == "lost":
@@ -428,7 +428,7 @@ class Worker:
         self._stop_if_misused(self._check.trial_ended(record))
         if status.attempt < trial.attempt:  # it could not begin: the record is an earlier one's
             self.search.trials.statuses.recall(record)
-            status = experiment.Status(attempts.WAITING)
+            status = experiment.Status(attempts.PENDING)
         if status.state == attempts.RUNNING:  # another worker has it
             liveness.kill_leftover_processes(attempts.read(folder, trial.attempt))
             return

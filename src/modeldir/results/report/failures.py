@@ -63,7 +63,7 @@ def last_lines(folder: Path) -> list[str]:
 
 
 def reasons(found: Sequence[ExperimentRow]) -> Mapping[str, Json]:
-    no_reason = {attempts.COMPLETED, attempts.UNRECORDED, attempts.WAITING}
+    no_reason = {attempts.COMPLETED, attempts.UNTRACKED, attempts.PENDING}
     return encoding.categories([
         None if each.status.state in no_reason else each.status.last_line or each.status.reason
         for each in found

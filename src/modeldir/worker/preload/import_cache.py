@@ -19,7 +19,7 @@ from modeldir._system import files, programs, reading, user_files
 from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import imports
 
-FILE = "warm.json"
+FILE = "preload.json"
 FORMAT = 2
 SCRIPTS = 64
 """How many scripts the user's cache folder has lists of; those that were not used for longest go
@@ -52,15 +52,15 @@ class Script:
 class SavedImports:
     """The list of a script's imports, as it is kept.
 
-    `took` is the seconds that the imports took, and the whole trial; `cold` is why its trials must
-    not be preloaded.
+    `took` is the seconds that the imports took, and the whole trial; `no_preload` is why its
+    trials must not be preloaded.
     """
 
     script: tuple[str, ...]
     state: str
     learned: imports.ImportList
     took: tuple[float, float]
-    cold: str | None = None
+    no_preload: str | None = None
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> SavedImports | None:
@@ -71,9 +71,9 @@ class SavedImports:
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
             imported, whole = map(float, value["took"])
             script = tuple(value["script"])
-            cold = value["cold"]
-            if cold is None or cold.isprintable():
-                return cls(script, value["state"], learned, (imported, whole), cold)
+            no_preload = value["no_preload"]
+            if no_preload is None or no_preload.isprintable():
+                return cls(script, value["state"], learned, (imported, whole), no_preload)
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def save(folder: Path, script: Script, kept: SavedImports) -> None:
         files.write_bytes(folder / HOME / FILE, text)
     path = user_files.cache_file("imports", script.key)
     # Without a hash of the code, a changed script could not be recognized.
-    is_for_others = kept.cold is None and script.code is not None
+    is_for_others = kept.no_preload is None and script.code is not None
     if path is None or not is_for_others or not user_files.make_folder_of(path):
         return
     with contextlib.suppress(OSError):

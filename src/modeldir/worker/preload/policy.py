@@ -90,8 +90,8 @@ def preview(
         )
     if _are_too_few(left, saved.learned):
         return None
-    if saved.cold is not None:
-        return not_preloaded_text(saved.cold)
+    if saved.no_preload is not None:
+        return not_preloaded_text(saved.no_preload)
     return preloaded_text(len(saved.learned.modules))
 
 
@@ -161,14 +161,14 @@ class Preloading:
         saved = import_cache.find(self._folder, self._script())
         if saved is None:
             return
-        if saved.cold is None:
+        if saved.no_preload is None:
             self._recorded = (self._script(), saved.state)
             self._imports, self._took = saved.learned, saved.took
             self._is_brief = not is_worth_preloading(saved.learned)
         elif _are_too_few(self._left(), saved.learned):
             self._is_off = True  # preloading would not pay off either
         else:
-            self._give_up(saved.cold)
+            self._give_up(saved.no_preload)
 
     def choose(self, start: Start) -> tuple[Spawner | None, Start]:
         """Return how an attempt starts: the import process to fork it from, and its start.
@@ -183,7 +183,7 @@ class Preloading:
                 self._record_again("has changed")
             else:
                 self._announce(self._process.modules)  # only now: while a script imports, it grows
-                facts = {**start.facts, "warm": {"modules": self._process.modules}}
+                facts = {**start.facts, "preloaded": {"modules": self._process.modules}}
                 return self._process.spawner, replace(
                     start, forked=True, is_unproven=not self._probation.is_over, facts=facts
                 )
@@ -214,7 +214,7 @@ class Preloading:
         return is_growing and self._process.spawner is not None
 
     def trial_ended(self, folder: Path, status: Status) -> None:
-        """Note how an attempt ended; `waiting`: it did not even begin."""
+        """Note how an attempt ended; `pending`: it did not even begin."""
         path = os.path.abspath(folder)
         if self._recording is not None and path == self._recording.folder:
             self._read(self._recording)
@@ -322,11 +322,11 @@ class Preloading:
         if self._recording is not None:
             self._recording.is_void = True
 
-    def _save(self, cold: str | None = None) -> None:
+    def _save(self, no_preload: str | None = None) -> None:
         """Save the list for the next search, perhaps with the reason why it must not be used."""
         if self._imports is not None and self._recorded is not None:
             script, state = self._recorded
-            saved = SavedImports(script.words, state, self._imports, self._took, cold)
+            saved = SavedImports(script.words, state, self._imports, self._took, no_preload)
             import_cache.save(self._folder, script, saved)
 
     def _script(self) -> Script:

@@ -32,9 +32,9 @@ try {
 document.documentElement.dataset.live = "true";
 
 const N = D.n;
-const RANKED = new Set(["completed", "unrecorded"]);
+const RANKED = new Set(["completed", "untracked"]);
 const GLYPHS = {
-  completed: "●", unrecorded: "○", running: "▶", waiting: "…", pruned: "✂", failed: "✕", interrupted: "‖",
+  completed: "●", untracked: "○", running: "▶", pending: "…", pruned: "✂", failed: "✕", interrupted: "‖",
 };
 const NOT_FINITE = new Map([["nan", NaN], ["inf", Infinity], ["-inf", -Infinity]]);
 
