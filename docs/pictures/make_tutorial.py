@@ -60,11 +60,11 @@ def main() -> None:
         experiment_chapter(project)
         loop_chapter(project)
         command_chapter(project)
+        readme(project)
         space_chapter(project)
         results_chapter(project)
         trust_chapter(project)
         own_project_chapter(project)
-        readme(project)
 
 
 # -- The chapters ----------------------------------------------------------------------------------
@@ -95,8 +95,12 @@ def draw_spirals() -> None:
 def logging_chapter(project: Path) -> None:
     """Ctrl-C, and the end of the log."""
     use(project, "train_2.py")
-    line = "python train.py --model_dir experiments/first"
-    recording = interrupted(project, line, "epoch 200", experiments="first")
+    while True:  # until Ctrl-C does not come in the middle of NumPy: a short traceback
+        recording = Recording(project, 92, 30)
+        recording.run("python train.py --model_dir experiments/first", interrupts=["epoch 200"])
+        if "site-packages" not in terminal.plain(recording.everything()):
+            break
+        shutil.rmtree(project / "experiments/first")
     recording.run("tail -n 3 experiments/first/train.log")
     draw("tutorial_1_log", recording, "python train.py, and Ctrl-C")
 
@@ -135,7 +139,8 @@ def loop_chapter(project: Path) -> None:
     use(project, "train_4.py")
     shutil.copy(SOURCES / "loop.py", project)
     cue = r"rate 0\.01\b.*epoch 200"
-    recording = interrupted(project, "python loop.py", cue, experiments="loop")
+    recording = Recording(project, 92, 20)
+    recording.run("python loop.py", slowly=True, interrupts=[cue])
     recording.run("python loop.py", slowly=True, until="epoch 200")
     animate("tutorial_4_loop", recording, "python loop.py", 92, 20, seconds=16)
 
@@ -337,16 +342,6 @@ def use(project: Path, version: str) -> None:
 def quietly(project: Path, line: str) -> None:
     """Run a command that is not in a picture."""
     Recording(project, 100, 30).run(line, hidden=True)
-
-
-def interrupted(project: Path, line: str, cue: str, *, experiments: str) -> Recording:
-    """Record a command until Ctrl-C does not come in the middle of a library: a short traceback."""
-    while True:
-        recording = Recording(project, 92, 20)
-        recording.run(line, slowly=True, interrupts=[cue])
-        if "site-packages" not in terminal.plain(recording.everything()):
-            return recording
-        shutil.rmtree(project / "experiments" / experiments)
 
 
 def steps(folder: Path) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ import pyte
 
 import modeldir
 
-SITE = b"/home/ada/venv/site-packages"
+SITE = b"/home/you/venv/site-packages"
 FASTEST = 0.08  # seconds for a picture: more than 12 a second are not seen
 CELL, LINE, PAD, BAR = 8.4, 19.0, 14.0, 30.0  # the width and height of a letter, margins
 SECONDS_AT_END = 4.0
@@ -59,7 +59,7 @@ class Recording:
         self._skipped = 0.0
         # The names of the machine that draws are no part of a picture.
         self._names = {
-            os.path.realpath(folder).encode(): b"/home/ada/spirals",
+            os.path.realpath(folder).encode(): b"/home/you/spirals",
             os.path.dirname(modeldir.__file__).encode(): SITE + b"/modeldir",
             os.path.dirname(np.__file__).encode(): SITE + b"/numpy",
             os.path.dirname(os.__file__).encode(): b"/usr/lib/python3",
