@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import SpaceError
+from modeldir.experiment.trial_labels import numbered_name
 from modeldir.space import (
     Choice,
     Domain,
@@ -24,7 +25,6 @@ from modeldir.space import (
     Uniform,
     draw,
     grid,
-    numbered_name,
     parse_domain_text,
     parse_space,
     size,

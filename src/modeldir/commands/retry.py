@@ -73,11 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     for record in wanted:
         if values:
             made, is_new = search.make_retry(record, values)
-            after = f"{record.name} with {assignments_text(values)}"
-            print(f"{made.name} will run: {after}" if is_new else f"{made.name} is {after} already")
+            after = f"{record.title} with {assignments_text(values)}"
+            print(f"{made.title} {'will run:' if is_new else 'is already'} {after}")
         else:
             search.trials.want_again(record)
-            print(f"{record.name} will run again")
+            print(f"{record.title} will run again")
     print(f"next: {worker_registry.resume_command(search.path)}")
     return 0
 
@@ -128,17 +128,16 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
             search.trials.claims.spare(record.number)
             search.trials.want_again(record)
             how = "from its last weights" if can_continue else f"afresh: {_why_afresh(folder)}"
-            print(f"{record.name} will run on, {how}")
+            print(f"{record.title} will run on, {how}")
             continue
         inherits = can_continue and bool(attempts.last_weights(folder))
         made, is_new = search.make_retry(record, values, continues=inherits)
         if is_new:
             search.trials.claims.spare(made.number)
-        after = f"{record.name} with {assignments_text(values)}"
+        after = f"{record.title} with {assignments_text(values)}"
         how = "from its last weights" if inherits else f"afresh: {_why_afresh(folder)}"
-        print(
-            f"{made.name} will run: {after}, {how}" if is_new else f"{made.name} is {after} already"
-        )
+        ending = f"will run: {after}, {how}" if is_new else f"is already {after}"
+        print(f"{made.title} {ending}")
     print(f"next: {worker_registry.resume_command(search.path)}")
     return 0
 
@@ -184,7 +183,7 @@ def _was_pruned(search: Search, record: TrialRecord, *, named: bool) -> bool:
     state = search.trials.status(record).state
     if named and state != attempts.PRUNED:
         raise SearchError(
-            f"{record.name} was not pruned: it is {state}", state="Nothing was marked."
+            f"{record.title} was not pruned: it is {state}", state="Nothing was marked."
         )
     return state == attempts.PRUNED
 
@@ -194,7 +193,7 @@ def _is_meant(search: Search, record: TrialRecord, only: str | None, *, named: l
     if status.state == attempts.RUNNING:
         if named:
             stop = f"modeldir stop {quoted(search.path)} --now"
-            raise SearchError(f"{record.name} is running: {stop}")
+            raise SearchError(f"{record.title} is running: {stop}")
         return False
     if only is not None:
         return status.state == attempts.FAILED and status.failure == only

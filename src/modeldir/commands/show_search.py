@@ -22,7 +22,8 @@ from modeldir.commands.messages import (
     value_text,
 )
 from modeldir.errors import ParamsError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, experiment, trial_labels
+from modeldir.metrics import objective
 from modeldir.monitor.snapshots import SearchSnapshot, remaining_text
 from modeldir.params import plain_values
 from modeldir.results import table_cells
@@ -57,7 +58,7 @@ def search_text(tree: Tree) -> str:
         ("metric", _ranked(tree)),
         ("trials", _counts(search)),
         ("best", _score(best, tree) if best else None),
-        ("front", ", ".join(sorted(tree.front(), key=text.order_of)) or None),
+        ("front", _front(tree)),
         *_named("running", [(each, _progress(each)) for each in running]),
         *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
         *_named("pruned", [(each, each.status.reason) for each in pruned]),
@@ -192,7 +193,7 @@ def _score(best: ExperimentRow, tree: Tree) -> str:
     row = next((row for row in tree.rows() if best in row.members), best)
     value = row.value(name)
     words = "" if value is None else table_cells.metric_text(value, decimals_here())
-    return f"{best.name}  {name} {words}{' (the mean of its repeats)' if row.members else ''}"
+    return f"{_title(best)}  {name} {words}{' (the mean of its repeats)' if row.members else ''}"
 
 
 def _progress(row: ExperimentRow) -> str:
@@ -201,9 +202,20 @@ def _progress(row: ExperimentRow) -> str:
     return progress_of(row.path)
 
 
+def _front(tree: Tree) -> str | None:
+    names = tree.front()
+    rows = [row for row in tree.rows() if row.name in names]
+    rows.sort(key=lambda row: objective.trial_order(row.number))
+    return ", ".join(map(_title, rows)) or None
+
+
+def _title(row: ExperimentRow) -> str:
+    return trial_labels.title(row.number, row.name)
+
+
 def _named(label: str, trials: Sequence[tuple[ExperimentRow, str | None]]) -> Iterator[Entry]:
     for index, (row, words) in enumerate(trials[:MOST]):
-        yield "" if index else label, f"{row.name}  {words or ''}".rstrip()
+        yield "" if index else label, f"{_title(row)}  {words or ''}".rstrip()
     if len(trials) > MOST:
         yield "", f"and {len(trials) - MOST} more"
 

@@ -17,8 +17,8 @@ from modeldir.exchange.foreign_files import Problems
 from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy, nest, parse_value
 from modeldir.exchange.optuna_storage import MARK
 from modeldir.experiment import attempts
+from modeldir.experiment.trial_labels import numbered_name
 from modeldir.metrics.objective import Objectives
-from modeldir.space import numbered_name
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from modeldir._system import reading
 from modeldir._system.text import MARK, bare_value, cell_text, value_cell
 from modeldir.experiment import attempts, discovery, repeats
+from modeldir.experiment.trial_labels import numbered_name
 from modeldir.metrics import objective
 from modeldir.params import plain_values
 from modeldir.params.equality import all_same
@@ -23,7 +24,6 @@ from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow, Experiments
 from modeldir.results.table import Column, Table, sort
 from modeldir.results.table_cells import Cells, CellsWithBest, Kind, TableRows
-from modeldir.space.trial_names import numbered_name
 
 if TYPE_CHECKING:
     from modeldir.results.metric_at_step import Moment

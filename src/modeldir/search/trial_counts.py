@@ -57,7 +57,7 @@ class Planned:
         trials: Iterable[tuple[TrialRecord, str, Mapping[str, float]]],
         metric: Ranked | None,
     ) -> tuple[str, float] | None:
-        """Return the best trial's name and value; None where several metrics count."""
+        """Return the best trial's title and its value; None where several metrics count."""
         if metric is None or (self.checked is not None and len(self.checked.objectives) > 1):
             return None
         name, direction = metric
@@ -66,7 +66,7 @@ class Planned:
             value = validation.get(name) if state in attempts.RANKED else None
             if value is not None:
                 part = repeated.Repeat("", record.hyperparameters, record.repeat)
-                candidates.append((part, value, record.number, record.name))
+                candidates.append((part, value, record.number, record.title))
         return repeated.best(candidates, direction)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from modeldir.experiment import trial_labels
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -29,6 +31,11 @@ class TrialRecord:
     parent: Mapping[str, Any] | None = None
     repeat: int | None = None
     notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def title(self) -> str:
+        """How messages name it: `trial 12`, or `trial 3 (learning_rate_0.1)`."""
+        return trial_labels.title(self.number, self.name)
 
 
 class PlannedTrial(NamedTuple):

@@ -19,6 +19,7 @@ from modeldir._system import files, heartbeat, reading, recorded_numbers, timest
 from modeldir.errors import ParamsError
 from modeldir.experiment import experiment
 from modeldir.experiment.attempts import HOME
+from modeldir.experiment.trial_labels import numbered_name
 from modeldir.params import plain_values
 from modeldir.search.claims import (
     AGAIN,
@@ -342,9 +343,9 @@ class Trials:
         """Return a name that no folder has: by the values, or by the number if that is too long."""
         from modeldir.space import trial_names  # noqa: PLC0415 - only needed to name a trial
 
-        wanted = trial_names.numbered_name(number) if numbered else trial_names.trial_name(point)
+        wanted = numbered_name(number) if numbered else trial_names.trial_name(point)
         if len(wanted.encode()) > trial_names.LONGEST_NAME:
-            wanted = trial_names.numbered_name(number)
+            wanted = numbered_name(number)
         name, count = wanted, 2
         while name in self._names or os.path.lexists(os.path.join(self.folder, name)):
             name = f"{wanted}__{count}"

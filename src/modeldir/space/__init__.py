@@ -24,11 +24,11 @@ from modeldir.space.first_configurations import QUEUE, Queue
 from modeldir.space.grids import draw, fill, grid, size
 from modeldir.space.parsing import parse_space
 from modeldir.space.space import Dim, Space
-from modeldir.space.trial_names import LONGEST_NAME, numbered_name, trial_name, value_text
+from modeldir.space.trial_names import LONGEST_NAME, trial_name, value_text
 
 __all__ = [
     "DIGITS", "ENDLESS", "LONGEST_NAME", "QUEUE", "WORDS", "Choice", "Constraint", "Dim", "Domain",
     "Int", "LogInt", "LogUniform", "Queue", "Space", "Uniform", "choice", "draw", "fill", "grid",
-    "int", "is_alone", "log_int", "log_uniform", "numbered_name", "parse_domain_text",
+    "int", "is_alone", "log_int", "log_uniform", "parse_domain_text",
     "parse_space", "size", "trial_name", "uniform", "value_text",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from modeldir.params.equality import same
 from modeldir.space.constraints import Constraint
 from modeldir.space.domains import Choice, Domain
 from modeldir.space.problems import ConstraintError
-from modeldir.space.trial_names import numbered_name, safe, value_text
+from modeldir.space.trial_names import safe, value_text
 
 Condition = Mapping[str, tuple[Any, ...]]
 """Parents, each with the values that make the hyperparameter active."""
@@ -233,7 +233,7 @@ def _short(values: tuple[Any, ...]) -> Any:
 def longest_name(space: Space) -> int:
     """Return the length of the longest name of a trial's folder; 0 if a range makes it unknown."""
     if space.is_named_by_number:
-        return len(numbered_name(1))
+        return len("trial_0001")
     pieces = []
     for name, domain in space.domains.items():
         values = domain.values()

@@ -1,8 +1,8 @@
-"""The names of trials' folders: the values of a configuration, or the trial's number.
+"""The names of trials' folders by the values of their configurations.
 
 The rule: a name must be safe for file systems and shells, but it is no identity. A trial's identity
 is its number. `search.trials` finds out whether a name is taken. `Space.is_named_by_number` decides
-between the two forms.
+whether folders are named by number instead (`experiment/trial_labels.py`).
 """
 
 from __future__ import annotations
@@ -37,15 +37,6 @@ def trial_name(point: Mapping[str, object]) -> str:
     """
     name = "__".join(safe(f"{name}_{value_text(value)}") for name, value in point.items())
     return name.lstrip(".-").rstrip(".") or "trial"
-
-
-def numbered_name(number: int) -> str:
-    """Return the name of a trial's folder by its number, for configurations with many values.
-
-    >>> numbered_name(12), numbered_name(10000)
-    ('trial_0012', 'trial_10000')
-    """
-    return f"trial_{number:04d}"
 
 
 def safe(text: str) -> str:

@@ -1,0 +1,36 @@
+"""How a trial is named to people: by its number, and by its folder.
+
+Tables, messages and the live view call this. A trial's number is its identity, and commands accept
+it. The names of folders by values: `space/trial_names.py`.
+"""
+
+from __future__ import annotations
+
+
+def numbered_name(number: int) -> str:
+    """Return the name of a trial's folder by its number, for configurations with many values.
+
+    >>> numbered_name(12), numbered_name(10000)
+    ('trial_0012', 'trial_10000')
+    """
+    return f"trial_{number:04d}"
+
+
+def title(number: int | None, name: str) -> str:
+    """Return a trial's name in a sentence: its number, and its folder's name if that says more.
+
+    >>> title(3, "learning_rate_0.1"), title(12, "trial_0012"), title(None, "base_model")
+    ('trial 3 (learning_rate_0.1)', 'trial 12', 'base_model')
+    """
+    if number is None:
+        return name
+    return f"trial {number}" if name == numbered_name(number) else f"trial {number} ({name})"
+
+
+def label(number: int | None, name: str) -> str:
+    """Return a trial's name in a list: its number, padded so that names are aligned, and its name.
+
+    >>> label(3, "learning_rate_0.1"), label(12, "trial_0012"), label(None, "base_model")
+    ('3   learning_rate_0.1', '12  trial_0012', 'base_model')
+    """
+    return name if number is None else f"{number:<3} {name}"
