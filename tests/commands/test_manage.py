@@ -474,8 +474,8 @@ def test_retry_runs_failed_trials_again(project: Project) -> None:
         path.unlink()
     said = project.modeldir("retry", "experiments/search", "--only", "error")
     assert said.lines == [
-        "learning_rate_0.1 will run again",
-        "learning_rate_0.01 will run again",
+        "trial 1 (learning_rate_0.1) will run again",
+        "trial 2 (learning_rate_0.01) will run again",
         "next: modeldir search experiments/search",
     ]
     assert project.modeldir("search", "experiments/search").code == 0
@@ -569,9 +569,11 @@ def test_retry_with_other_values_makes_new_trials(project: Project) -> None:
     project.searches("learning_rate=0.1,0.01", "--no-check")
     said = project.modeldir("retry", "experiments/search", "--set", "batch_size=8")
     name = "learning_rate_0.1__batch_size_8"
-    assert said.lines[0] == f"{name} will run: learning_rate_0.1 with batch_size 8"
+    new = f"trial 3 ({name})"
+    old = "trial 1 (learning_rate_0.1)"
+    assert said.lines[0] == f"{new} will run: {old} with batch_size 8"
     again = project.modeldir("retry", "experiments/search", "--set", "batch_size=8")
-    assert again.lines[0] == f"{name} is learning_rate_0.1 with batch_size 8 already"
+    assert again.lines[0] == f"{new} is already {old} with batch_size 8"
     assert project.modeldir("search", "experiments/search").code == 1  # the first is still failed
     assert project.trials() == {
         "learning_rate_0.01": "completed",
@@ -651,7 +653,10 @@ def test_a_running_trial_is_neither_removed_nor_retried(project: Project) -> Non
         for command in ("remove", "retry"):
             said = project.modeldir(command, "experiments/search/learning_rate_0.1")
             assert said.code == 2
-            assert "learning_rate_0.1 is running: modeldir stop experiments/search" in said.err
+            assert (
+                "learning_rate_0.1 is running: modeldir stop experiments/search"
+                in said.err.replace(")", "")
+            )
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 130
 

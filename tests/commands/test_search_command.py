@@ -114,9 +114,9 @@ def test_of_equals_the_lower_number_is_the_best_everywhere(project: Project) -> 
         command: project.modeldir(command, "experiments/search").lines
         for command in ("watch", "best", "show", "synthesize")
     }
-    assert f"best: {name}  accuracy 0.5" in said["watch"]
+    assert f"best: trial 1 ({name})  accuracy 0.5" in said["watch"]
     assert said["best"] == [f"experiments/search/{name}"]
-    assert f"best     {name}  accuracy 0.5" in said["show"]
+    assert f"best     trial 1 ({name})  accuracy 0.5" in said["show"]
     rows = [line.split()[:2] for line in said["synthesize"] if "  learning_rate_" in line]
     assert rows == [["1", name], ["2", "learning_rate_0.1"], ["3", "learning_rate_0.2"]]
     best = Search(project.search).best()

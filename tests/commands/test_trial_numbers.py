@@ -117,23 +117,24 @@ def test_a_number_alone_is_a_trial_of_the_search_that_one_is_in(searched: Projec
     """After `cd experiments/search`, `modeldir show 3` is enough."""
     here = searched.path / SEARCH
     assert "learning_rate_0.3" in searched.modeldir("show", "3", cwd=here).out
-    assert searched.modeldir("show", "3").err == "3: no such folder\n"
+    assert searched.modeldir("show", "3").err == "error: 3: no such folder\n"
 
 
 def test_trials_are_managed_by_their_numbers(searched: Project) -> None:
     """`retry`, `run`, `new` and `remove` take them; a removed trial's number is unknown then."""
     said = searched.modeldir("retry", SEARCH, "1", "3")
     assert said.code == 0
-    assert "learning_rate_0.1 " in said.out
-    assert "learning_rate_0.3 " in said.out
-    assert "learning_rate_0.2 " not in said.out
+    assert said.lines[:2] == [
+        "trial 1 (learning_rate_0.1) will run again",
+        "trial 3 (learning_rate_0.3) will run again",
+    ]
     assert searched.modeldir("run", SEARCH, "2", "--", "python", "train.py").code == 0
     assert (searched.path / SEARCH / "learning_rate_0.2" / "run.2.json").exists()
     assert searched.modeldir("new", "experiments/next", "--from", f"{SEARCH}/2").code == 0
     assert read(searched.path / "experiments/next/params.json") == {"learning_rate": 0.2}
     assert searched.modeldir("remove", SEARCH, "2").code == 0
     said = searched.modeldir("show", SEARCH, "2")
-    assert (said.code, said.err) == (2, f"{SEARCH} has no trial 2\n  its trials: 1, 3\n")
+    assert (said.code, said.err) == (2, f"error: {SEARCH} has no trial 2\n  its trials: 1, 3\n")
 
 
 def test_an_unknown_number_is_an_error_that_names_the_known_ones(project: Project) -> None:
@@ -144,9 +145,9 @@ def test_an_unknown_number_is_an_error_that_names_the_known_ones(project: Projec
         for words in ([SEARCH, number], [f"{SEARCH}/{number}"]):
             said = project.modeldir("show", *words)
             assert said.code == 2
-            assert said.err == f"{SEARCH} has no trial {int(number)}\n  its trials: 1 to 3\n"
+            assert said.err == f"error: {SEARCH} has no trial {int(number)}\n  its trials: 1 to 3\n"
     said = project.modeldir("show", SEARCH, "-1")
-    assert (said.code, said.err.splitlines()[0]) == (2, "-1: no such folder")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: -1: no such folder")
 
 
 def test_a_search_without_trials_has_no_numbers(project: Project) -> None:
@@ -154,7 +155,7 @@ def test_a_search_without_trials_has_no_numbers(project: Project) -> None:
     project.params(SEARCH, learning_rate=0.1)
     project.write(f"{SEARCH}/search.json", json.dumps({"space": {"learning_rate": [1, 2]}}))
     said = project.modeldir("show", SEARCH, "1")
-    assert said.err == f"{SEARCH} has no trial 1\n  it has no trials yet\n"
+    assert said.err == f"error: {SEARCH} has no trial 1\n  it has no trials yet\n"
 
 
 def test_a_folder_by_the_name_of_the_number_wins(searched: Project) -> None:
@@ -184,7 +185,7 @@ def test_a_number_of_two_folders_names_none(project: Project) -> None:
     trial(project, "two", 1)
     said = project.modeldir("show", SEARCH, "1")
     assert said.code == 2
-    assert said.err == f"{SEARCH} has several folders of trial 1\n  name one: one, two\n"
+    assert said.err == f"error: {SEARCH} has several folders of trial 1\n  name one: one, two\n"
 
 
 def test_a_number_means_the_trials_of_this_folder_alone(project: Project) -> None:
@@ -194,7 +195,7 @@ def test_a_number_means_the_trials_of_this_folder_alone(project: Project) -> Non
     for words in ([f"{SEARCH}/outer_1", "3"], [f"{SEARCH}/1/3"]):
         assert str(inner.relative_to(project.path)) in project.modeldir("show", *words).out
     said = project.modeldir("show", SEARCH, "3")
-    assert said.err == f"{SEARCH} has no trial 3\n  its trials: 1\n"
+    assert said.err == f"error: {SEARCH} has no trial 3\n  its trials: 1\n"
     said = project.modeldir("show", "experiments/3")
     assert said.code == 2
     assert "no such folder" in said.err
@@ -212,7 +213,7 @@ def test_odd_numbers_in_files_are_no_trials(project: Project) -> None:
     assert f"{SEARCH}/real\n" in project.modeldir("show", SEARCH, "12345").out
     for number in ("1", "2"):
         said = project.modeldir("show", SEARCH, number)
-        assert said.err == f"{SEARCH} has no trial {number}\n  its trials: 12345\n"
+        assert said.err == f"error: {SEARCH} has no trial {number}\n  its trials: 12345\n"
 
 
 def test_many_gaps_are_counted(project: Project) -> None:

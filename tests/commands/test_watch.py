@@ -186,7 +186,7 @@ def test_a_search_that_is_over(project: Project) -> None:
     assert said.code == 0
     assert said.lines == [
         f"{SEARCH}: 3 of 3",
-        "best: learning_rate_0.1  accuracy 0.75",
+        "best: trial 1 (learning_rate_0.1)  accuracy 0.75",
         f"next: modeldir synthesize {SEARCH}",
     ]
 

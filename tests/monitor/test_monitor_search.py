@@ -100,7 +100,7 @@ def test_a_search_that_runs(made: Made) -> None:
     assert (row.name, row.number, row.step, row.value) == ("learning_rate_0.01", 2, 1, 0.625)
     assert (row.curve, row.age, row.values["learning_rate"]) == ((0.5, 0.625), 45.0, 0.01)
     assert standing.varied == ("learning_rate",)
-    assert standing.best == ("learning_rate_0.1", 0.75)
+    assert standing.best == ("trial 1 (learning_rate_0.1)", 0.75)
     assert (standing.ended, standing.total, standing.remaining) == (1, 3, 1)
     assert standing.time_left == TimeLeft(75.0, sure=True)
     assert not standing.is_over
@@ -134,7 +134,7 @@ def test_a_search_without_a_plan_is_told_by_its_folders(tmp_path: Path) -> None:
         (folder / EVAL).write_text(json.dumps({"accuracy": value}))
     standing = SearchMonitor(made.folder).update()
     assert (standing.varied, standing.total) == (("learning_rate",), None)
-    assert standing.best == ("learning_rate_0.2", 0.2)
+    assert standing.best == ("trial 2 (learning_rate_0.2)", 0.2)
     assert standing.is_over
 
 
@@ -147,7 +147,7 @@ def test_trials_that_nobody_records_are_read_as_they_are_written(tmp_path: Path)
     overview = SearchMonitor(made.folder)
     for value in (0.5, 0.75):
         path.write_text(json.dumps({"accuracy": value}))
-        assert overview.update().best == ("a", value)
+        assert overview.update().best == ("trial 1 (a)", value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"space": {"nope": [1]}}', '{"trials": "x"}'])
