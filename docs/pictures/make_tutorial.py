@@ -256,13 +256,13 @@ def results_chapter(project: Path) -> None:
     quietly(
         project,
         f"modeldir new experiments/large --from {BASE} learning_rate=0.003 hidden_units=512"
-        " batch_size=8 num_epochs=1500",
+        " batch_size=8 num_epochs=1000",
     )
     quietly(project, "modeldir run experiments/large -q -- python train.py")
     shown = {
         "diverged": ("learning_rate/learning_rate_0.1", "learning rate 0.1"),
         "too slow": ("learning_rate/learning_rate_0.001", "learning rate 0.001"),
-        "overfitting": ("large", "512 hidden units, 1,500 epochs"),
+        "overfitting": ("large", "512 hidden units, 1,000 epochs"),
     }
     _, panels = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
     for axes, (name, (folder, note)) in zip(panels, shown.items(), strict=True):
