@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import random
-import re
+import runpy
 import sys
 import warnings
 from pathlib import Path
@@ -547,12 +547,14 @@ def test_auto_says_what_it_chose_and_why() -> None:
                         assert name in {"random", "sobol"}
 
 
-def test_the_page_s_sampler_keeps_the_contract() -> None:
-    """docs/concepts/samplers.md: the example of one's own is a whole sampler, with its tests."""
-    page = (Path(__file__).parents[2] / "docs/concepts/samplers.md").read_text()
-    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    names: dict[str, Any] = {}
-    exec(block, names)
+def test_the_guide_s_sampler_keeps_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/how-to/custom-sampler.md: the example is a whole sampler, and so are its tests."""
+    examples = Path(__file__).parents[2] / "docs_src/how_to"
+    (tmp_path / "my_sampler.py").write_text((examples / "custom_sampler.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    names = runpy.run_path(str(examples / "custom_sampler_test.py"))
     contract = names["TestByChance"]()
     for name in [name for name in dir(contract) if name.startswith("test_")]:
         getattr(contract, name)()
