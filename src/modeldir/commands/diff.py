@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "dirs",
         nargs="+",
         metavar="DIR",
-        help="experiments; one alone: against its base and the best trial",
+        help="experiments, or trials (DIR 3 12); one alone: against its base and the best trial",
     )
 
 

@@ -19,7 +19,7 @@ FOLDERS = "trials"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir remove TRIAL ..."
-    parser.add_argument("trials", nargs="+", metavar="TRIAL", help="a trial's folder")
+    parser.add_argument("trials", nargs="+", metavar="TRIAL", help="a trial: its folder, or DIR 12")
 
 
 def run(arguments: argparse.Namespace) -> int:

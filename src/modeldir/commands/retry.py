@@ -33,7 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "modeldir retry DIR ... [--only CLASS | --pruned [--top K]] [--set name=value ...]"
     )
     parser.add_argument(
-        "dir", nargs="+", metavar="DIR", help="a search, or trials of one (also completed ones)"
+        "dir",
+        nargs="+",
+        metavar="DIR",
+        help="a search, or trials of one (DIR 3 12), also completed ones",
     )
     parser.add_argument(
         "--only",

@@ -36,7 +36,12 @@ LINES = 10
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir show DIR ..."
-    parser.add_argument("dirs", nargs="+", metavar="DIR", help="experiments or searches")
+    parser.add_argument(
+        "dirs",
+        nargs="+",
+        metavar="DIR",
+        help="experiments or searches; DIR 12: trial 12 of a search",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
