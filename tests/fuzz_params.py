@@ -395,6 +395,8 @@ def _check_other(ending: str) -> Callable[[str], str]:
         assert not kept.problems, kept.problems
         for other in (".json", ".yaml", ".toml"):
             path = os.path.join(_FOLDER.name, f"again{other}")
+            if os.path.exists(path):  # else what it has may be kept, as comments are
+                os.remove(path)
             try:
                 params_files.write(path, kept, {})
             except ParamsError as error:
