@@ -157,7 +157,7 @@ def test_where_no_trial_can_be_made_the_running_ones_are_waited_for(tmp_path: Pa
         assert worker.stdout is not None
         told = worker.stdout.read()
         assert "2 completed" in told
-        assert "No space left on device: no more trials are made" in told
+        assert "No space left on device: no more trials can be made" in told
         (claims / "filler").unlink()
         assert project.searches(*words).code == 0
     assert len(project.ended) == 4

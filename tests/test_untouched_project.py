@@ -127,7 +127,7 @@ def test_modeldir_goes_on_with_the_tree_that_its_own_script_left(project: Untouc
         "learning_rate_1.0": "completed",
     }
     assert {name: (project.search / name / "train.log").read_bytes() for name in names} == logs
-    assert f"best: {SEARCH}/learning_rate_1.0" in done.out
+    assert f"Best: {SEARCH}/learning_rate_1.0" in done.out
     assert len(json.loads(project.modeldir("synthesize", SEARCH, "--format", "json").out)) == 4
 
 

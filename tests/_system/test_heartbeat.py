@@ -232,7 +232,7 @@ def test_a_host_that_dies_loses_its_trial_to_another_which_goes_on_from_its_weig
         done = project.searches(*ONE[2:-3])
     assert done.code == 0, done.out
     assert "is on n1, heard of" in done.out
-    assert "taking over learning_rate_0.1: nothing was heard of n1" in done.out
+    assert "taking over learning_rate_0.1: nothing was heard from n1" in done.out
     assert ends(folder) == [None, "completed"]
     assert project.started == ["learning_rate_0.1 0", "learning_rate_0.1 2"]
     assert project.ended == ["learning_rate_0.1"]
@@ -253,7 +253,7 @@ def test_a_trial_that_runs_on_another_host_is_left_alone_and_takes_no_slot(
         values = "learning_rate=0.1,0.2,0.3"
         done = project.searches(values, *RESUME)
         assert done.code == 0, done.out
-        assert "1 running in other workers" in done.out
+        assert "1 still running in other workers" in done.out
         assert project.trials() == {
             "learning_rate_0.1": "running",
             "learning_rate_0.2": "completed",
@@ -294,7 +294,7 @@ def test_who_was_stopped_for_too_long_ends_its_copy_and_writes_nothing_more(
             project.release()
             assert far.wait(30) == 0, output(far)
             assert second.wait(30) == 0, output(second)
-            assert "another worker has taken it over; ended here" in output(far)
+            assert "another worker has taken this trial over, so it was ended here" in output(far)
     assert ends(folder) == [None, "completed"]
     assert (folder / "run.json").read_bytes() == before
     assert project.ended == ["learning_rate_0.1"]
@@ -599,7 +599,7 @@ def test_a_job_whose_time_is_over_is_started_again_where_that_helps(project: Pro
         worker.send_signal(signal.SIGUSR1)
         assert worker.wait(30) == 130
         said = output(worker)
-    assert "the time of this job is nearly over" in said
+    assert "The time of this job is nearly over." in said
     assert said.splitlines()[-1].startswith("the job is started again: sh -c ")
     assert "next:" not in said  # there is nothing to type
     assert (project.path / "again.txt").read_text() == "a b\n"
@@ -694,7 +694,7 @@ def test_a_job_that_was_asked_to_stop_while_it_waited_does_not_begin(project: Pr
     worker_registry.ask_to_stop(project.search, [], "wait", ["abc_0"])
     stopped = project.modeldir(*JOB)
     assert stopped.code == 0, stopped.out  # no failure, of which its engine would send mails
-    assert "asked to stop by `modeldir stop`" in stopped.out
+    assert "`modeldir stop` asked this worker to stop" in stopped.out
     assert (project.started, (end_of_job(project) or "")[:18]) == ([], "asked to stop by r"[:18])
     assert project.modeldir("worker", "experiments/search", "--job", "abc_1").code == 0
     assert len(project.started) == 1
@@ -711,7 +711,9 @@ def test_a_job_that_was_asked_to_stop_does_not_come_again_when_its_time_is_over(
         wait_until(lambda: epoch(folder) == 2, "the second epoch")
         assert project.modeldir("stop", "experiments/search").code == 0
         log = project.search / "search.log"
-        wait_until(lambda: "asked to stop by" in log.read_text(), "the request to be heeded")
+        wait_until(
+            lambda: "asked this worker to stop" in log.read_text(), "the request to be heeded"
+        )
         worker.send_signal(signal.SIGUSR1)
         assert worker.wait(30) == 0, output(worker)
     assert not (project.path / "again.txt").exists()

@@ -49,7 +49,7 @@ def test_the_demo_shows_all_and_goes_on(here: Path, snapshot: SnapshotAssertion)
     assert typed == snapshot(name="typed")
     assert "3 experiments by accuracy" in first.stdout
     assert "30 experiments by accuracy" in first.stdout
-    found = re.search(r"best: experiments/random/\S+  accuracy (\S+)", first.stdout)
+    found = re.search(r"Best: experiments/random/\S+ \(highest accuracy ([0-9.]+)", first.stdout)
     assert found is not None
     assert float(found[1]) > 0.95
     runs = sorted(here.rglob("run*.json"))

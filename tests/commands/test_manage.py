@@ -41,10 +41,11 @@ def test_after_the_time_limit_no_trial_is_started(project: Project) -> None:
         "train.py", PLAIN.replace("import json", "import time; time.sleep(0.7)\nimport json", 1)
     )
     said = project.searches(*SIX, "--time-limit", "1s")
-    assert "the time limit is over: no more trials are started" in said.lines
+    assert "The time limit is reached: no more trials start." in said.lines
     assert 1 <= len(project.ended) < 6
     left = 6 - len(project.ended)
-    assert said.lines[-1] == f"next: modeldir search experiments/search   resumes: {left} remaining"
+    assert said.lines[-2].startswith(f"{6 - left} completed, {left} not started. Best: ")
+    assert said.lines[-1] == "To resume: modeldir search experiments/search"
     assert said.code == 0
     assert set(project.trials().values()) == {"completed"}
     project.write("train.py", PLAIN)
@@ -69,9 +70,9 @@ if name in ("learning_rate_0.1", "learning_rate_0.2"):
     assert project.plan()["trial_time_limit"] == "1.5s"
     assert said.code == 1
     again = "modeldir search experiments/search -j 3"
-    assert said.lines[-4:-2] == [
-        "  to run them again: modeldir retry experiments/search",
-        f"  with more time than 1.5s: then {again} --trial-time-limit 3s",
+    assert said.lines[-5:-3] == [
+        "  to run them as is: modeldir retry experiments/search",
+        f"  with more time:    {again} --trial-time-limit 3s   (after `retry`)",
     ]
     for name in ("learning_rate_0.1", "learning_rate_0.2"):
         record = read(project.search / name / "run.json")
@@ -84,7 +85,7 @@ def test_many_failures_stop_the_search(project: Project) -> None:
     for value in ("0.1", "0.3"):
         project.write(f"fail.learning_rate_{value}", "")
     said = project.searches(*SIX, "--max-failures", "2")
-    assert "2 trials have failed: no more are started" in said.lines
+    assert "2 trials have failed (--max-failures): no more trials start." in said.lines
     assert said.code == 1
     assert len(project.started) == 3
 
@@ -105,17 +106,19 @@ def test_a_reached_metric_ends_the_search(project: Project) -> None:
     """Once accuracy has 0.75 nothing more is started, also not by the next command."""
     words = (*SIX, "--maximize", "accuracy", "--target", "0.75")
     said = project.searches("learning_rate=0.6,0.5,0.2,0.1", "--no-check", *words[2:])
-    assert "accuracy 0.8 has reached 0.75: no more trials are started" in said.lines
-    assert said.lines[-1] == "next: modeldir synthesize experiments/search"
+    assert "Target reached: accuracy 0.8 (target 0.75). No more trials start." in said.lines
+    again = "modeldir search experiments/search --target none"
+    assert said.lines[-2:] == [
+        "Compare them: modeldir results experiments/search",
+        f"To continue anyway: {again}",
+    ]
     assert project.ended == ["learning_rate_0.6", "learning_rate_0.5", "learning_rate_0.2"]
     assert said.code == 0
     said = project.searches(*SIX)
-    assert "has reached 0.75" in said.lines[1]
-    again = "modeldir search experiments/search --target none"
-    assert said.lines[2:4] == [
-        "nothing was started: 3 completed",
-        f"  target 0.75 is reached; 3 of 6 not started; to continue: {again}",
-    ]
+    assert said.lines[-3].startswith(
+        "Nothing was started, because the target 0.75 is reached: 3 completed, 3 remaining. Best: "
+    )
+    assert said.lines[-1] == f"To continue anyway: {again}"
     shown = project.modeldir("show", "experiments/search").lines
     assert "limits   target 0.75" in shown
     assert "trials   3 completed, 3 not started: target 0.75 is reached" in shown
@@ -136,8 +139,8 @@ def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Projec
         "plan: max_retries: 1 (kept; --max-retries none takes it out)",
     ]
     shown = project.modeldir("show", "experiments/search").lines
-    assert "limits   trial_time_limit 1h, retries 1" in shown
-    assert project.searches(*words).lines[0].startswith("nothing left")
+    assert "limits   trial_time_limit 1h, max_retries 1" in shown
+    assert project.searches(*words).lines[0].startswith("Nothing left")
     said = project.searches("--max-retries", "2", "--trial-time-limit", "none")
     assert said.lines[:2] == [
         "plan: trial_time_limit: 1h -> none",
@@ -163,12 +166,13 @@ def test_failures_of_before_are_told(project: Project) -> None:
     project.searches("learning_rate=0.1,0.2", "--no-check")
     said = project.searches("learning_rate=0.3", "--no-check")
     assert said.code == 1
-    assert said.lines[-6:-2] == [
-        "1 completed",
-        "  failed before: learning_rate_0.1 (error)",
-        "  they run again once the code, the command or the environment has changed",
-        "  as they are: modeldir retry experiments/search",
+    assert said.lines[-7:-3] == [
+        "failed earlier: learning_rate_0.1 (error)",
+        "  see the log:       modeldir log experiments/search/learning_rate_0.1",
+        "  after a fix:       modeldir search experiments/search   (failed trials run again)",
+        "  to run them as is: modeldir retry experiments/search",
     ]
+    assert said.lines[-2].startswith("1 completed. Best: ")
 
 
 def test_a_metric_that_another_worker_reached_ends_the_search(project: Project) -> None:
@@ -179,9 +183,8 @@ def test_a_metric_that_another_worker_reached_ends_the_search(project: Project) 
     words = ("search", "experiments/search", "learning_rate=0.6,0.1,0.5,0.4,0.3", *limits)
     with project.started_as(*words, "--", "python", "train.py") as slow:
         project.wait_for_starts(1)
-        assert (
-            "accuracy 0.9 has reached 0.75" in project.modeldir("search", "experiments/search").out
-        )
+        done = project.modeldir("search", "experiments/search")
+        assert "Target reached: accuracy 0.9 (target 0.75)" in done.out
         (project.path / "hold.learning_rate_0.6").unlink()
         assert slow.wait(30) == 0
     assert project.started == ["learning_rate_0.6", "learning_rate_0.1"]
@@ -216,13 +219,14 @@ def test_stop_waits_for_the_running_trials(project: Project) -> None:
         project.wait_for_starts(1)
         asked = project.modeldir("stop", "experiments/search")
         assert asked.lines[0].startswith(f"asked: worker {worker.pid} on ")
-        wait_until(lambda: "no new trials" in (project.search / "search.log").read_text())
+        wait_until(lambda: "Stopping" in (project.search / "search.log").read_text())
         project.release()
         assert worker.wait(30) == 130
         assert worker.stdout is not None
         said = worker.stdout.read()
     who = f"{getpass.getuser()}@{processes.host()}"
-    assert f"asked to stop by `modeldir stop` ({who})\nno new trials; waiting for learn" in said
+    asked_by = f"`modeldir stop` asked this worker to stop ({who})."
+    assert f"{asked_by}\nStopping: no new trials start; waiting for learn" in said
     assert project.ended == ["learning_rate_0.1"]
     assert project.searches(*SIX).code == 0
     assert len(project.ended) == 6
@@ -497,14 +501,15 @@ def test_how_to_go_on_is_said_with_the_options_of_the_last_worker(project: Proje
         worker.send_signal(signal.SIGTERM)
         assert worker.stdout is not None
         last = worker.stdout.read().splitlines()[-1]
-    again = "next: modeldir search experiments/search -j 2 --threads-per-trial 1"
-    assert last == f"{again}   resumes: 6 remaining"
+    again = "modeldir search experiments/search -j 2 --threads-per-trial 1"
+    assert last == f"To resume: {again}"
     said = [project.modeldir(word, "experiments/search") for word in ("show", "watch", "stop")]
     project.release()
     project.write("fail.learning_rate_0.1", "")
     project.searches(*SIX, "-j", "2", "--threads-per-trial", "1")
     said.append(project.modeldir("retry", "experiments/search"))
-    assert [each.lines[-1].partition("   ")[0] for each in said] == [again] * 4
+    lines = [each.lines[-1].partition("   ")[0] for each in said]
+    assert [line.partition(": ")[2] for line in lines] == [again] * 4
 
 
 def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
@@ -559,7 +564,7 @@ def test_what_is_told_of_a_trial_that_ran_again_is_its_last_attempt(project: Pro
     project.modeldir("retry", "experiments/search")
     said = project.searches("learning_rate=0.1,0.2", "--no-check", "-j", "2")
     assert "completed    learning_rate_0.1  accuracy 0.9" in said.out
-    assert "1 completed" in said.lines
+    assert "\n1 completed. Best: " in said.out
     assert said.code == 0
 
 
@@ -620,7 +625,7 @@ def test_a_removed_trial_comes_back_by_the_line_that_is_said(project: Project) -
     assert set(project.trials().values()) == {"completed"}
     assert project.modeldir("watch", "experiments/search").lines[0] == "experiments/search: 2 of 2"
     assert (
-        "nothing left to run: 2 completed" in project.modeldir("search", "experiments/search").out
+        "Nothing left to run: 2 completed" in project.modeldir("search", "experiments/search").out
     )
 
 

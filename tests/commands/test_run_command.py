@@ -69,7 +69,7 @@ def test_death_by_a_signal_is_told_as_a_shell_tells_it(lab: Lab, number: int) ->
     lab.write("end.py", f"import os; os.kill(os.getpid(), {int(number)})\n")
     done = lab.runs(command="python end.py")
     assert done.code == 128 + number
-    assert "ended it; see" in done.err
+    assert "failed: the command was ended by " in done.err
 
 
 def test_a_program_that_cannot_start_is_127(lab: Lab) -> None:
@@ -118,7 +118,7 @@ def test_a_script_beside_the_training_never_changes_its_status(lab: Lab) -> None
     assert not (lab.base / "attempts").exists()
 
 
-SAYS = "{} is recorded beside the training, as {}; if it trains: --as-training\n"
+SAYS = "note: recorded as an evaluation ({1}). If {0} trains the model, add --as-training.\n"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,10 @@ def test_which_script_is_the_training(lab: Lab, end: str, script: str, recorded:
     assert read(lab.base / recorded)["status"] == "completed"
     name = script.rpartition("tools.")[2]
     if recorded == "run.2.json":
-        left = f"{name} is the training, as attempt 2; what first.py left goes to attempts/\n"
+        left = (
+            f"note: {name} is recorded as the training run, attempt 2. "
+            "modeldir moves the files of first.py to attempts/.\n"
+        )
         assert done.err == left
         assert status(lab.base).state == "completed"
     else:
@@ -157,7 +160,10 @@ def test_the_user_has_the_last_word_on_what_trains(lab: Lab) -> None:
     lab.write("test_widths.py", "print('ran')\n")
     command = "python test_widths.py"
     assert lab.runs(command=command).err == SAYS.format("test_widths.py", "test_widths.run.json")
-    said = "test_widths.py is the training, as attempt 1; what lay there goes to attempts/\n"
+    said = (
+        "note: test_widths.py is recorded as the training run, attempt 1. "
+        "modeldir moves the files that were there to attempts/.\n"
+    )
     assert lab.runs("--as-training", command=command).err == said
     assert lab.runs(command=command).err == ""
     assert status(lab.base).attempt == 2
@@ -195,7 +201,7 @@ def test_an_incomplete_run_file_is_watched_before_the_folder_is_taken(lab: Lab) 
     words = ("run", BASE, "--", "python", "train.py")
     done = lab.modeldir(*words, MODELDIR_HEARTBEAT="0.1")
     assert done.code == 0
-    assert f"{BASE}/run.json is incomplete, changed " in done.err
+    assert f"{BASE}/run.json is incomplete and was changed " in done.err
     assert (lab.started, status(lab.base).attempt) == (["base_model"], 2)
 
 

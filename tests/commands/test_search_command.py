@@ -109,7 +109,7 @@ def test_of_equals_the_lower_number_is_the_best_everywhere(project: Project) -> 
     )
     done = project.searches("learning_rate=0.3,0.1,0.2", command="python same.py")
     name = "learning_rate_0.3"
-    assert f"best: experiments/search/{name}  accuracy 0.5" in done.lines
+    assert f"Best: experiments/search/{name} (highest accuracy 0.5)" in done.out
     said = {
         command: project.modeldir(command, "experiments/search").lines
         for command in ("watch", "best", "show", "synthesize")
@@ -158,7 +158,7 @@ def test_metrics_are_read_from_printed_lines(project: Project) -> None:
         *THREE, "--metrics", "val acc: {accuracy}", command="python prints.py {learning_rate}"
     )
     assert done.code == 0, done.err
-    assert "best: experiments/search/learning_rate_0.1  accuracy 0.1" in done.lines
+    assert "Best: experiments/search/learning_rate_0.1 (highest accuracy 0.1)" in done.out
     assert project.plan()["metrics"] == "val acc: {accuracy}"
 
 
@@ -263,7 +263,7 @@ def test_a_dry_run_of_one_trial_does_not_speak_of_all(project: Project) -> None:
         project.searches(values, "--dry-run").out
         for values in ("learning_rate=0.1", "learning_rate=0.1,0.2")
     ]
-    assert ["warm: " in each for each in told] == [False, True]
+    assert ["modules that the first" in each for each in told] == [False, True]
 
 
 def test_a_dry_run_refuses_a_metric_that_no_trial_has(project: Project) -> None:
@@ -312,7 +312,9 @@ def test_a_search_whose_space_has_no_more_says_so(project: Project) -> None:
     done = project.searches(
         "batch_size=int:1,3", "--sampler", "random", "--trials", "30", "--no-check"
     )
-    assert "3 points of 30 asked for: the sampler has no more in this space" in done.lines
+    assert (
+        "note: 3 configurations instead of 30: the sampler has no more in this space" in done.lines
+    )
 
 
 def test_a_search_cannot_learn_from_itself(project: Project) -> None:
@@ -378,7 +380,7 @@ def test_a_search_whose_metric_was_never_written_says_so(project: Project) -> No
     done = project.searches("learning_rate=0.1", "--maximize", "f1")
     assert done.code == 1
     assert (
-        "  learning_rate_0.1 failed (missing-metric): "
+        "learning_rate_0.1 failed (missing-metric): "
         "it ended well but wrote no 'f1'; metrics found: accuracy, loss"
     ) in done.lines
 
@@ -569,7 +571,7 @@ def test_a_metric_opens_no_door_to_who_reads_by_params(tmp_path: Path) -> None:
 
 
 def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
-    """Not only when the first trial ends. Until then one line says what the others wait for."""
+    """Not only when the first trial ends. Why the others wait is in the log, since it was short."""
     end = "while os.path.exists('hold'):\n    time.sleep(0.005)\nsave(0.1)\n"
     project = Project(tmp_path, f"{BY_ITSELF}params.learning_rate\n{end}")
     project.hold()
@@ -580,8 +582,10 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
         assert worker.stdout is not None
         said = worker.stdout.read().splitlines()
         assert worker.wait(LIMIT) == 0
-    waits = "the others wait until the first has read learning_rate, or has a metric"
-    assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-check they do not"]
+    assert said[:2] == ["Grid search: 3 trials, 3 in parallel.", "started      learning_rate_0.1"]
+    assert not any("checking that" in line for line in said)
+    log = (project.search / "search.log").read_text()
+    assert "checking that train.py reads learning_rate: the first trial runs alone" in log
 
 
 def test_a_metric_that_is_misspelled_is_noticed_at_the_first_metrics(tmp_path: Path) -> None:
@@ -651,7 +655,7 @@ def test_a_pilot_that_fails_is_heard_as_a_failure(tmp_path: Path) -> None:
     )
     done = project.searches("learning_rate=0.1,0.01")
     assert done.code == 1
-    assert "  2 trials failed (error): ValueError: no data" in done.lines
+    assert "2 trials failed: ValueError: no data" in done.lines
     assert "never read" not in done.out
     assert len(project.started) == 2
 
@@ -767,7 +771,7 @@ def test_a_tree_that_another_script_made_is_adopted(project: Project) -> None:
     done = project.searches(*THREE)
     assert done.code == 0, done.err
     assert project.started == ["learning_rate_0.001"]
-    assert "best: experiments/search/learning_rate_0.001  accuracy 0.999" in done.lines
+    assert "Best: experiments/search/learning_rate_0.001 (highest accuracy 0.999)" in done.out
     made = project.tree()
     assert all(
         made[name] == at
@@ -892,7 +896,7 @@ def test_a_wrong_command_line_is_one_message(
     [
         ((), "command: "),
         (("-m", "caf\udce9"), "note: "),
-        (("--metrics", "acc\udcff: {accuracy}"), "read: "),
+        (("--metrics", "acc\udcff: {accuracy}"), "metrics: "),
         (("--resume", "--from \udcff"), "resume: "),
         (("--reuse", "other\udcff"), "reuse: "),
         (("--dry-run",), "command: "),
@@ -1054,7 +1058,7 @@ def test_settings_come_from_the_project_file(project: Project) -> None:
     project.write("modeldir.toml", 'command = "python train.py"\nminimize = "loss"\n')
     done = project.modeldir("search", "experiments/search", *THREE)
     assert done.code == 0, done.err
-    assert "best: experiments/search/learning_rate_0.001  loss 0.001" in done.lines
+    assert "Best: experiments/search/learning_rate_0.001 (lowest loss 0.001)" in done.out
 
 
 def test_the_command_line_is_stronger_than_the_plan_and_the_plan_than_the_project(
@@ -1070,7 +1074,7 @@ def test_the_command_line_is_stronger_than_the_plan_and_the_plan_than_the_projec
     )
     done = project.modeldir("search", "experiments/search", "--maximize", "accuracy")
     assert done.code == 0, done.out + done.err
-    assert "best: experiments/search/learning_rate_0.1  accuracy 0.9" in done.lines
+    assert "Best: experiments/search/learning_rate_0.1 (highest accuracy 0.9)" in done.out
     assert "plan: maximize: f1 -> accuracy" in done.lines
 
 
@@ -1084,7 +1088,7 @@ def test_the_projects_settings_hold_wherever_the_command_is_said(
     elsewhere.mkdir()
     done = project.modeldir("search", str(project.search), "learning_rate=0.2", cwd=elsewhere)
     assert done.code == 0, done.err
-    assert f"best: {project.search}/learning_rate_0.1  loss 0.1" in done.lines
+    assert f"Best: {project.search}/learning_rate_0.1 (lowest loss 0.1)" in done.out
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 
 
@@ -1144,21 +1148,30 @@ def test_trials_that_failed_by_the_command_run_again_when_it_is_mended(project: 
     assert set(project.trials().values()) == {"completed"}
 
 
-SAME_ERROR = "stopped: the first 3 trials failed with the same error: "
+STOPPED = "Stopped after 3 trials: all failed with the same error."
+SAME_ERROR = "Stopping: the first 3 trials failed with the same error: "
 NINE = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
 
 
 def test_a_search_whose_first_trials_fail_with_the_same_error_stops(project: Project) -> None:
-    """Three show what nine would; the error is printed once, and what to type."""
+    """Three show what nine would; the summary prints the error once, and what to type."""
     project.write("other.py", "raise SystemExit('bad argument')")
     done = project.searches(NINE, command="python other.py")
     assert done.code == 1
     assert list(project.trials().values()) == ["failed"] * 3
-    at = done.lines.index(SAME_ERROR + "bad argument")
-    assert done.lines[at - 1].startswith("failed       learning_rate_0.3  error: bad argument")
-    assert done.lines[at + 1].endswith("to continue without a fix, just run it again")
-    assert done.out.count("3 trials failed (error): bad argument") == 1
-    assert "next: modeldir log experiments/search/" in done.lines[-1]
+    assert done.lines[2].startswith("failed       learning_rate_0.1  bad argument")
+    assert done.lines[6].startswith("failed       learning_rate_0.3  same error")
+    assert done.lines[7:] == [
+        "",
+        "Stopped after 3 trials: all failed with the same error.",
+        "",
+        "  bad argument",
+        "",
+        "  see the log:       modeldir log experiments/search/learning_rate_0.3",
+        "  after a fix:       modeldir search experiments/search   (failed trials run again)",
+        "  to run them as is: modeldir retry experiments/search",
+        "3 failed, 6 not started",
+    ]
 
 
 def test_a_search_that_stops_prints_how_many_trials_still_run(project: Project) -> None:
@@ -1176,7 +1189,7 @@ def test_a_search_that_stops_prints_how_many_trials_still_run(project: Project) 
     )
     done = project.searches(NINE, "--no-check", "-j", "2", command="python other.py")
     at = done.lines.index(SAME_ERROR + "bad argument")
-    assert done.lines[at + 2] == "  1 trial is still running and will finish"
+    assert done.lines[at + 1] == "  1 trial is still running and will finish."
     assert len(project.trials()) == 4
 
 
@@ -1184,23 +1197,23 @@ def test_errors_that_differ_only_in_the_trial_name_are_the_same(project: Project
     for number in range(1, 10):
         project.write(f"fail.learning_rate_0.{number}", "")
     done = project.searches(NINE)
-    assert f"{SAME_ERROR}ValueError: it diverged: learning_rate_0.3" in done.out
+    assert f"{STOPPED}\n\n  ValueError: it diverged: learning_rate_0.3 " in done.out
     assert len(project.trials()) == 3
 
 
 @pytest.mark.parametrize("max_retries", ["0", "1"])
 def test_run_again_a_search_whose_first_trials_failed_continues(
-    project: Project, retries: str
+    project: Project, max_retries: str
 ) -> None:
     """If something was fixed, the three failed trials run first and show whether it helps."""
     project.write("other.py", "raise SystemExit('bad argument')")
-    project.searches(NINE, "--max-retries", retries, command="python other.py")
+    project.searches(NINE, "--max-retries", max_retries, command="python other.py")
     project.write("other.py", "raise SystemExit('still bad')")
     done = project.searches(NINE, command="python other.py")
-    assert SAME_ERROR + "still bad" in done.lines
+    assert f"{STOPPED}\n\n  still bad\n" in done.out
     assert len(project.trials()) == 3
     done = project.searches(NINE, command="python other.py")
-    assert SAME_ERROR not in done.out
+    assert STOPPED not in done.out
     assert list(project.trials().values()) == ["failed"] * 9
 
 
@@ -1271,7 +1284,7 @@ def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
         "--metrics", "hi: {accuracy}"
     )  # what is there has completed all the same
     (line,) = [line for line in done.lines if "modeldir retry" in line]
-    assert line.endswith(" by: modeldir retry experiments/search/*_*")
+    assert line.endswith(" again: modeldir retry experiments/search/*_*")
     trials = [str(path) for path in project.search.glob("*_*")]
     assert project.modeldir("retry", *trials).code == 0
     assert project.searches().out.count("accuracy 3") == 3  # two trials, and the best
@@ -1293,6 +1306,6 @@ def test_a_folder_with_a_leading_dash_is_searched_and_the_lines_to_copy_work(
     project.params("-x", learning_rate=0.5)
     done = project.modeldir("search", "./-x", "learning_rate=0.1", "--", "python", "train.py")
     assert done.code == 0, done
-    assert "modeldir synthesize ./-x" in done.out
+    assert "modeldir results ./-x" in done.out
     assert "modeldir search ./-x" in project.modeldir("retry", "./-x/learning_rate_0.1").out
     assert project.modeldir("search", "./-x").code == 0

@@ -96,7 +96,9 @@ def test_a_space_with_all_of_it_is_searched_whole_and_once(
         assert ("momentum" in trial["point"]) == (values["optimizer"] == "sgd")
         assert trial["sampler"] == ("try" if trial["number"] == 1 else "grid")
     again = project.searches()
-    assert again.lines[0] == f"nothing left to run: {len(in_order(project))} completed"
+    assert again.lines[0].startswith(
+        f"Nothing left to run: {len(in_order(project))} completed. Best: "
+    )
     assert project.modeldir("show", "experiments/search").out == snapshot(name="show")
 
 
@@ -167,7 +169,11 @@ def test_the_rows_of_a_file_are_the_search(project: Project, snapshot: SnapshotA
         {"learning_rate": 0.1, "optimizer": "adam", "batch_size": 32},
         {"learning_rate": 0.2, "optimizer": "sgd", "batch_size": 16},
     ]
-    assert project.searches("@points.csv").lines[0] == "nothing left to run: 2 completed"
+    assert (
+        project.searches("@points.csv")
+        .lines[0]
+        .startswith("Nothing left to run: 2 completed. Best: ")
+    )
     with (project.path / "points.csv").open("a") as file:
         file.write("0.1,sgd,64\n")
     done = project.searches("@points.csv")
@@ -295,7 +301,7 @@ def test_what_does_not_count_is_no_change_of_the_base(project: Project) -> None:
     typed = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition", "momentum:optimizer=sgd")
     project.searches(*typed)
     project.params("experiments/search", **{**BASE, "momentum": 0.1})
-    assert project.searches().lines[0] == "nothing left to run: 3 completed"
+    assert project.searches().lines[0].startswith("Nothing left to run: 3 completed. Best: ")
     project.params("experiments/search", **{**BASE, "dropout": 0.1})
     assert "the base config changed" in project.searches().err
 

@@ -207,7 +207,7 @@ def test_news_between_looks(made: Made) -> None:
     made.end(three, "interrupted", reason="asked to stop")
     overview.update()
     assert overview.take_events() == [
-        Event("learning_rate_0.01", "failed", "error: ValueError: nan  1m 00s"),
+        Event("learning_rate_0.01", "failed", "ValueError: nan  1m 00s"),
         Event("learning_rate_0.001", "running"),
         Event("learning_rate_0.001", "interrupted", "asked to stop  1m 00s"),
     ]

@@ -257,13 +257,14 @@ def test_what_is_told_in_a_narrow_terminal_breaks_between_words() -> None:
     """The terminal itself would break words. A command is left to it: it is there to be copied."""
     screen = Screen(40, 12)
     show = live(screen, [5.0])
-    show.message("the others wait until it has read learning_rate\u2028, or has a metric")
-    show.message("next: modeldir search experiments/learning_rate --workers 2   goes on")
+    show.message("checking that train.py reads learning_rate\u2028: the first trial runs alone")
+    show.message("To resume: modeldir search experiments/learning_rate --workers 2")
     assert screen.shown.splitlines() == [
-        "the others wait until it has read",
-        "  learning_rate\\u2028, or has a metric",
-        "next: modeldir search experiments/learni",
-        "ng_rate --workers 2   goes on",
+        "checking that train.py reads",
+        "  learning_rate\\u2028: the first trial",
+        "  runs alone",
+        "To resume: modeldir search experiments/l",
+        "earning_rate --workers 2",
     ]
 
 
@@ -373,9 +374,9 @@ def test_in_a_terminal_a_line_for_each_running_trial_changes_in_place(project: P
     text = terminal.close()
     assert terminal.process.returncode == 0
     assert text.count("completed    learning_rate_0.1    accuracy 0.75") == 1
-    assert "3 completed\n" in text
+    assert "\n\n3 completed. Best: " in text
     assert "0.6250" not in text  # what had changed in place is gone
-    assert text.rstrip().endswith("next: modeldir synthesize experiments/search")
+    assert text.rstrip().endswith("Compare them: modeldir results experiments/search")
     assert "\x1b[?25h" in terminal.seen  # the cursor is shown again
 
 
@@ -400,6 +401,7 @@ def test_the_lines_of_a_search_are_written_as_they_happen(project: Project) -> N
         "search", "experiments/search", "learning_rate=0.1", "--", "python", "train.py"
     ) as worker:
         assert worker.stdout is not None
+        assert worker.stdout.readline() == "Grid search: 1 trial, one at a time.\n"
         assert worker.stdout.readline() == "started      learning_rate_0.1\n"
         project.release()
         assert worker.stdout.readline().startswith("completed    learning_rate_0.1")

@@ -59,8 +59,7 @@ def test_a_search_without_trials_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     search = Search("experiments/search", {"learning_rate": [0.1]})
     assert summary(search, WorkerOutcome()) == [
-        "no trials",
-        "next: modeldir synthesize experiments/search",
+        "No trials",
     ]
 
 

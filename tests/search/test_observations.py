@@ -366,7 +366,8 @@ def test_a_seed_that_is_not_used_is_pointed_out(project: Project) -> None:
     done = project.searches("learning_rate=0.1,0.01", "--repeats", "2")
     assert done.code == 0
     assert (
-        "the repeats of each point have the same metrics: seed is not used by train.py" in done.out
+        "all seeds of a configuration give the same metrics: train.py does not use `seed`"
+        in done.out
     )
 
 
@@ -417,7 +418,9 @@ def test_the_search_names_a_reused_experiment_as_its_best(project: Project) -> N
     assert best is not None
     assert best.path == there
     assert search.front() == [there]
-    assert f"best: {there}  accuracy" in "\n".join(summary(search, WorkerOutcome({"completed": 1})))
+    assert f"Best: {there} (highest accuracy" in "\n".join(
+        summary(search, WorkerOutcome({"completed": 1}))
+    )
     assert project.modeldir("best", "experiments/search").out.strip() == str(there)
 
 
@@ -426,8 +429,8 @@ def test_where_all_is_reused_the_search_still_has_a_best(project: Project) -> No
     elsewhere(project, space=RATES, maximize="accuracy")
     done = project.searches("learning_rate=0.1,0.01", "--reuse", "experiments/first")
     assert done.code == 0
-    assert "nothing left to run: 2 done elsewhere (reuse)" in done.out
-    assert "best: experiments/first/learning_rate_0.01  accuracy" in done.out
+    assert "Nothing left to run: 2 done elsewhere (--reuse)" in done.out
+    assert "Best: experiments/first/learning_rate_0.01 (highest accuracy" in done.out
 
 
 def test_a_trial_without_metrics_is_not_told_as_if_it_had_some(project: Project) -> None:

@@ -292,7 +292,7 @@ def test_a_command_is_run_from_python(project: Project, capfd: pytest.CaptureFix
     assert (dict(outcome.ended), outcome.exit_code) == ({"completed": 2, "failed": 1}, 1)
     assert outcome.failed == ("learning_rate_0.01",)
     said = capfd.readouterr()
-    assert said.out.splitlines()[-1] == "next: modeldir synthesize experiments/search"
+    assert said.out.splitlines()[-1] == "Compare them: modeldir results experiments/search"
     assert said.err == ""
 
 

@@ -109,7 +109,7 @@ def test_a_script_with_us_stops_itself_at_the_rung(project: Project) -> None:
     done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy")
     assert done.code == 0, done.out
     assert states(project)["pruned"] == PRUNED
-    assert "4 completed, 2 pruned" in done.lines
+    assert "\n4 completed, 2 pruned. Best: " in done.out
     folder = project.search / "learning_rate_0.15"
     record = read(folder / "run.json")
     reason = "accuracy 0.35 at step 1: not among the best third of 3"
@@ -398,7 +398,7 @@ def test_a_pruned_trial_goes_on_from_its_last_weights(project: Project) -> None:
     assert {3, 9} <= {int(path.parent.name) for path in project.search.rglob("rungs/*/*/*/*.txt")}
     assert values(project, 9)[3] == pytest.approx(0.75)
     again = project.modeldir("search", "experiments/search")
-    assert "nothing left to run" in again.out
+    assert "Nothing left to run" in again.out
 
 
 def test_a_continued_trial_that_is_interrupted_is_not_pruned_later(project: Project) -> None:
@@ -641,12 +641,12 @@ def test_who_is_stopped_when_the_others_have_completed_is_not_replaced(project: 
     done = project.searches(*two, "-j", "1", limit=90)
     assert done.code == 0, done.out
     assert sorted(project.trials().values()) == ["completed", "pruned"], done.out
-    assert "2 points of 9 asked for: no stopped trial could be replaced" in done.out
+    assert "note: 2 configurations instead of 9: no stopped trial could be replaced" in done.out
     assert "members have to run in parallel: set -j to the size of the population" in done.out
     # The one command does not send to the other for trials that cannot come.
     assert "to come" not in project.modeldir("show", "experiments/search").out
     again = project.searches()
-    assert "nothing left to run: 1 completed, 1 pruned" in again.out
+    assert "Nothing left to run: 1 completed, 1 pruned" in again.out
 
 
 def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Project) -> None:

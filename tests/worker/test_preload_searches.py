@@ -24,7 +24,7 @@ from modeldir.worker.worker import Worker
 HEAVY = f"import heavy\n{PLAIN}"
 PRINTING = f"print('begun', flush=True)\nimport heavy, printing\n{PLAIN}"
 FOUR = "learning_rate=0.1,0.2,0.3,0.4"
-SEARCH = ("search", "experiments/search", FOUR)
+SEARCH = ("search", "experiments/search", "--verbose", FOUR)
 TRAIN = ("--", "python", "train.py")
 
 
@@ -77,8 +77,8 @@ def hold_after_the_first(project: Project, script: str = HOLDING) -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, jobs: str) -> None:
-    """Parameters, metrics, output and record are those of a cold search; the screen says one line
-    more.
+    """Parameters, metrics, output and record are those of a cold search; with --verbose the
+    screen says what was preloaded.
     """
     cold = Project(project.path.parent / "cold", PRINTING, python)
     project.write("train.py", PRINTING)
@@ -96,8 +96,8 @@ def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, j
         alike = ("command", "script", "status", "exit_code", "resumes", "found", "intent")
         assert [ours.get(key) for key in alike] == [theirs.get(key) for key in alike]
     told, told_cold = (sorted(plain(each.out).splitlines()) for each in whole)
-    assert [line for line in told if not line.startswith("warm: ")] == told_cold
-    assert len(told) == len(told_cold) + 1
+    assert [line for line in told if not line.startswith(("preload", "no preload"))] == told_cold
+    assert any(line.startswith("preloaded ") for line in told)
 
 
 def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Project) -> None:
@@ -121,8 +121,9 @@ def test_another_search_of_the_same_script_is_warm_from_its_first_trial(project:
     other = ("search", "experiments/other", "learning_rate=0.1,0.2,0.3")
     project.params("experiments/other", learning_rate=0.5)
     unknown = project.modeldir(*other, "--dry-run", *TRAIN, XDG_CACHE_HOME="/dev/null")
-    assert "warm: what the first trial imports" in unknown.out
-    assert "modules are imported once" in project.modeldir(*other, "--dry-run", *TRAIN).out
+    assert "preload: modules that the first trial imports" in unknown.out
+    known = project.modeldir(*other, "--dry-run", *TRAIN)
+    assert "later trials start without importing" in known.out
     assert project.modeldir(*other, *TRAIN, XDG_CACHE_HOME="/dev/null").code == 0
     assert warm(project, "other") == names(0.2, 0.3)
     project.params("experiments/third", learning_rate=0.5)
@@ -181,7 +182,7 @@ def test_many_trials_that_take_a_moment_are_warm_too(project: Project) -> None:
     done = project.modeldir(*search, "-j", "2", *TRAIN)
     assert done.code == 0, done.out
     assert len(project.ended) == 40
-    assert done.out.count("modules are imported once") == 1
+    assert (project.search / "search.log").read_text().count("start without importing") == 1
     assert len(warm(project)) > 10
     for name in project.trials():
         folder = project.search / name
@@ -419,7 +420,7 @@ def test_a_killed_spawner_or_supervisor_loses_nothing(
     assert list(project.trials().values()) == ["completed"] * 4
     assert sorted(project.ended) == names(0.1, 0.2, 0.3, 0.4)
     fell_back = victim is spawner_of
-    assert ("\ncold: " in told) is fell_back
+    assert ("\nno preload: " in told) is fell_back
     assert warm(project) == (names(0.2) if fell_back else names(0.2, 0.3, 0.4))
 
 
@@ -466,7 +467,7 @@ def test_ctrl_c_reaches_warm_trials_as_cold_ones(project: Project, times: int) -
     with project.started_as(*SEARCH, *TRAIN) as worker:
         folder = in_a_warm_trial(project)
         log = project.search / "search.log"
-        for words in ("no new trials", "ending", "killing")[:times]:
+        for words in ("Stopping", "Interrupting", "Killing")[:times]:
             worker.send_signal(signal.SIGINT)
             wait_until(lambda words=words: words in log.read_text(), words)  # type: ignore[misc]
         if times == 1:

@@ -122,12 +122,15 @@ def test_trials_of_a_killed_worker_are_waited_for_and_take_slots(project: Projec
         first.wait()
         with project.started_as(*SEARCH, "-j", "2", *TRAIN) as second:
             log = project.search / "search.log"
-            wait_until(lambda: log.read_text().count("running: waiting for it") == 2, "both found")
+            wait_until(
+                lambda: log.read_text().count("by an earlier worker; waiting for it") == 2,
+                "both found",
+            )
             assert len(project.started) == 2
             project.release()
             assert second.wait(30) == 0
             text = output(second)
-    assert text.splitlines()[-3] == "6 completed"
+    assert text.splitlines()[-2].startswith("6 completed. Best: ")
     assert len(project.started) == len(set(project.started)) == 6
 
 
@@ -197,7 +200,7 @@ def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Pr
         assert worker.wait(30) == 0
         text = output(worker)
     assert "interrupted  learning_rate_0.1" in text
-    assert text.splitlines()[-3] == "1 completed"
+    assert text.splitlines()[-2].startswith("1 completed. Best: ")
     assert read(folder / "run.2.json")["status"] == "completed"
     assert project.ended == ["learning_rate_0.1"]
 
@@ -333,13 +336,16 @@ def test_one_ctrl_c_starts_no_new_trials_and_waits(
         names = sorted(project.wait_for_starts(2))
         worker.send_signal(signal.SIGINT)
         log = project.search / "search.log"
-        wait_until(lambda: "no new trials" in log.read_text(), "the answer")
+        wait_until(lambda: "Stopping" in log.read_text(), "the answer")
         assert worker.poll() is None
         project.release()
         assert worker.wait(30) == 130
         text = output(worker)
-    assert "no new trials; waiting for learning_rate_0.1, learning_rate_0.2" in text
-    assert text.splitlines()[-3:] == snapshot
+    assert (
+        "Stopping: no new trials start; waiting for learning_rate_0.1, learning_rate_0.2 to finish."
+        in text
+    )
+    assert text.splitlines()[-2:] == snapshot
     assert sorted(project.started) == names
     assert list(project.trials().values()) == ["completed"] * 2
     assert project.modeldir("search", "experiments/search").code == 0
@@ -353,13 +359,13 @@ def test_a_trial_made_ahead_waits_for_the_next_command(project: Project) -> None
         project.hold()
         wait_until(lambda: "pending" in project.trials().values(), "a trial made ahead")
         worker.send_signal(signal.SIGINT)
-        wait_until(partial(told, project.search / "search.log", "no new trials"), "the answer")
+        wait_until(partial(told, project.search / "search.log", "Stopping"), "the answer")
         project.release()
         assert worker.wait(30) == 130
         text = output(worker)
     states = [*project.trials().values()]
     assert states.count("pending") == 1
-    assert f"resumes: {6 - states.count('completed')} to come" in text
+    assert f"{6 - states.count('completed')} not started. Best: " in text
     assert project.modeldir("search", "experiments/search").code == 0
     assert len(project.started) == len(set(project.started)) == 6
     assert numbers(project) == [1, 2, 3, 4, 5, 6]
@@ -380,11 +386,11 @@ def test_a_second_ctrl_c_ends_the_running_trials(
     with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
         project.wait_for_starts(2)
         worker.send_signal(signal.SIGINT)
-        wait_until(partial(told, project.search / "search.log", "no new trials"), "the answer")
+        wait_until(partial(told, project.search / "search.log", "Stopping"), "the answer")
         worker.send_signal(signal.SIGINT)
         assert worker.wait(30) == 130
         text = output(worker)
-    assert "ending learning_rate_0.1, learning_rate_0.2" in text
+    assert "Interrupting learning_rate_0.1, learning_rate_0.2" in text
     assert text.splitlines()[-2:] == snapshot
     assert list(project.trials().values()) == ["interrupted"] * 2
     record = read(project.search / "learning_rate_0.1/run.json")
@@ -402,7 +408,7 @@ def test_a_third_ctrl_c_kills(tmp_path: Path) -> None:
     with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
         project.wait_for_starts(2)
         log = project.search / "search.log"
-        for words in ("no new trials", "ending", "killing"):
+        for words in ("Stopping", "Interrupting", "Killing"):
             worker.send_signal(signal.SIGINT)
             wait_until(partial(told, log, words), words)
         assert worker.wait(8) == 130  # sooner than any grace
@@ -417,7 +423,7 @@ def test_a_ctrl_c_in_the_terminal_does_not_reach_the_trials(project: Project) ->
         project.wait_for_starts(2)
         os.killpg(worker.pid, signal.SIGINT)
         log = project.search / "search.log"
-        wait_until(lambda: "no new trials" in log.read_text(), "the answer")
+        wait_until(lambda: "Stopping" in log.read_text(), "the answer")
         project.release()
         assert worker.wait(30) == 130
     assert list(project.trials().values()) == ["completed"] * 2
@@ -495,7 +501,7 @@ def test_a_worker_counts_what_others_still_run(project: Project) -> None:
         project.wait_for_starts(1)
         done = project.modeldir("search", "experiments/search")
         assert done.code == 0
-        assert "1 running in other workers" in done.lines
+        assert "1 still running in other workers" in done.out
         project.release()
         assert first.wait(30) == 0
     assert len(project.started) == 1
@@ -599,7 +605,7 @@ def test_a_long_trial_that_cannot_resume_is_warned_of_once(
     for _ in range(2):
         reports.trial_ended(record, status, ShownTrial(record.name, search.trials.path(record), 0))
     told = capsys.readouterr().out
-    assert told.count("an interrupted trial would start from its beginning") == times
+    assert told.count("an interrupted trial starts again from the beginning") == times
 
 
 def test_a_reader_that_goes_away_does_not_end_the_search(project: Project) -> None:
@@ -614,7 +620,7 @@ def test_a_reader_that_goes_away_does_not_end_the_search(project: Project) -> No
         timeout=60,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("started      learning_rate_0.1\n", "")
+    assert (done.stdout, done.stderr) == ("Grid search: 6 trials, one at a time.\n", "")
     assert list(project.trials().values()) == ["completed"] * 6
 
 
@@ -650,8 +656,9 @@ def test_what_ended_while_no_worker_lived_is_told_once(project: Project) -> None
         worker.kill()
         said = output(worker)
         worker.wait()
-    assert said.splitlines()[0].startswith("completed    learning_rate_0.1  accuracy 0.9  ")
-    assert "\nfailed       learning_rate_0.2  error: ValueError" in said
+    assert said.splitlines()[0].startswith("Resuming grid search: 2 of 6 trials done (1 failed), 2")
+    assert said.splitlines()[1].startswith("completed    learning_rate_0.1  accuracy 0.9  ")
+    assert "\nfailed       learning_rate_0.2  ValueError" in said
     assert told(project.search / "search.log", "completed learning_rate_0.1  accuracy 0.9")
     project.release()
     done = project.modeldir("search", "experiments/search", "--no-check")

@@ -91,6 +91,15 @@ def add_slot_options(group: argparse._ArgumentGroup) -> None:
         "--no-preload", action="store_true", help=argparse.SUPPRESS
     )  # in the line of -j
     group.add_argument("--preload", choices=("auto",), help=argparse.SUPPRESS)
+    add_verbose(group)
+
+
+def add_verbose(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="also print what modeldir does besides, e.g. preloading (else only in search.log)",
+    )
 
 
 def has_preload(arguments: argparse.Namespace) -> bool:

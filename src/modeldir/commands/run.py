@@ -61,6 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-q", "--quiet", action="store_true", help="keep the output, do not show it"
     )
     parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="also print where the run and its output are recorded",
+    )
+    parser.add_argument(
         "-m", "--message", metavar="NOTE", help="what you want to remember; kept in run.json"
     )
 
@@ -71,7 +76,7 @@ def meant(words: Sequence[str]) -> str | None:
     folder, *rest = [word for word in words if word not in {"-q", "--quiet", "--resume"}]
     if not rest or rest[0].startswith("-") or folder.startswith("-"):
         return None
-    return f"a command comes after --: modeldir run {quoted_line([folder, '--', *rest])}"
+    return f"put the command after --: modeldir run {quoted_line([folder, '--', *rest])}"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,6 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
         start, note = _start(arguments)
         if note:
             print_stderr(note)
+        if arguments.verbose:
+            print_stderr(_where(start))
         return _follow(spawner, start, show=not arguments.quiet)
 
 
@@ -120,6 +127,14 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     return start, run_file.note(start)
 
 
+def _where(start: Start) -> str:
+    run_file = attempts.run_file(start.number, start.script)
+    return (
+        f"attempt {start.number} in {start.folder}: output in {console_file(start.script)}, "
+        f"how it ends in {run_file}"
+    )
+
+
 def _latest_known(
     folder: Path, script: str, observer: heartbeat.Observer
 ) -> attempts.Attempt | None:
@@ -140,12 +155,12 @@ def _waits(last: attempts.Attempt) -> str:
     silent = duration_text(heartbeat.seconds_since_beat(last.path) or 0.0)
     if not last.record:
         return (
-            f"{last.path} is incomplete, changed {silent} ago: waiting to see whether somebody "
-            "still writes it, for 2 minutes at most"
+            f"{last.path} is incomplete and was changed {silent} ago: waiting up to 2 minutes "
+            "to see whether it is still being written"
         )
     return (
-        f"{last.folder} runs on {liveness.host_of(last)}, heard of {silent} ago: waiting to see "
-        "whether it still does, for 2 minutes at most"
+        f"{last.folder} runs on {liveness.host_of(last)}, last heard from {silent} ago: waiting up "
+        "to 2 minutes to see whether it still runs"
     )
 
 
@@ -159,9 +174,9 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     if last is not None and last.record.get("command"):
         return shlex.join([*map(str, last.record["command"])])
     raise CommandError(
-        "No command says what to run.\n"
+        "run needs a command.\n"
         f"  modeldir run {quoted(folder)} -- python train.py\n"
-        f'  or once and for all, in {project_settings.FILE}:  command = "python train.py"',
+        f'  Or set it once in {project_settings.FILE}:  command = "python train.py"',
         state=NOTHING_STARTED,
     )
 
@@ -194,16 +209,18 @@ class _RunFile:
         if self.beside:
             file = attempts.run_file(start.number, self.beside)
             return (
-                f"{self._script} is recorded beside the training, as {file}; "
-                "if it trains: --as-training"
+                f"note: recorded as an evaluation ({file}). "
+                f"If {self._script} trains the model, add --as-training."
             )
         if start.resumes or self._script in {"", self._before}:
             return ""
         if not attempts.needs_archiving(Path(start.folder), start.number):
             return ""
-        what = f"{self._script} is the training, as attempt {start.number}"
-        left = f"what {self._before} left" if self._before else "what lay there"
-        return f"{what}; {left} goes to attempts/"
+        left = f"the files of {self._before}" if self._before else "the files that were there"
+        return (
+            f"note: {self._script} is recorded as the training run, attempt {start.number}. "
+            f"modeldir moves {left} to attempts/."
+        )
 
 
 def _script_in(command: object) -> str:
@@ -273,8 +290,8 @@ class _Following:
 
 def _lost(start: Start) -> str:
     return (
-        f"{start.folder}: nothing was heard of this run for so long that another host took it over."
-        "\nThis copy was ended; the other one continues."
+        f"{start.folder}: this run was silent for so long that another host took it over.\n"
+        "modeldir ended this copy; the other one continues."
     )
 
 
@@ -282,13 +299,13 @@ def _result(start: Start) -> int:
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
     if attempt.end is None:
-        print_stderr(f"interrupted: its supervisor was killed; see {attempt.path}")
+        print_stderr(f"interrupted: its supervisor was killed (see {attempt.path})")
         return 130
     if record.get("intent"):
         print_stderr(f"interrupted: {record.get('reason')}")
         return 130
     if record.get("signal"):
-        print_stderr(f"{record['signal']} ended it; see {attempt.path}")
+        print_stderr(f"failed: the command was ended by {record['signal']} (see {attempt.path})")
         name = record["signal"]
         known = name in signal.Signals.__members__
         # "signal 35" has no name.

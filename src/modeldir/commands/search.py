@@ -262,6 +262,7 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
         check_first=pilot,
         limits=limits,
         preload=has_preload(arguments),
+        verbose=arguments.verbose,
     )
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
 

@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             limits=_limits(arguments),
             job=_job(arguments),
             preload=options.has_preload(arguments),
+            verbose=arguments.verbose,
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code
 

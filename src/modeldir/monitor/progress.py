@@ -43,6 +43,8 @@ class Progress(Protocol):
     """Receiver of the events that a worker reports; `tick` is called every `interval` seconds."""
 
     interval: float | None
+    widest: int
+    """The width to which names are aligned; it grows with the names."""
 
     def message(self, text: str) -> None:
         """Print something that the user should read."""
@@ -82,20 +84,24 @@ class PlainProgress:
 
     def __init__(self, stream: IO[str] | None) -> None:
         self._stream = stream
+        self.widest = 0
 
     def message(self, text: str) -> None:
         self._write("\n".join(map(visible, text.split("\n"))))
 
     def started(self, trial: ShownTrial) -> None:
+        self.widest = max(self.widest, text_width(visible(trial.name)))
         self._write(visible(f"started      {trial.name}"))
 
     def ended(self, trial: ShownTrial, status: str, words: str) -> None:
-        self._write(visible(end_line(trial.name, status, words)))
+        name = visible(trial.name)
+        self.widest = max(self.widest, text_width(name))
+        self._write(end_line(name, status, visible(words), self.widest))
 
     def tick(self, running: Sequence[ShownTrial]) -> None: ...
 
     def stepped(self, trial: ShownTrial, words: str) -> None:
-        self._write(visible(end_line(trial.name, "step", words)))
+        self._write(end_line(visible(trial.name), "step", visible(words)))
 
     def view(self, snapshots: Sequence[Snapshot]) -> None: ...
 
@@ -119,13 +125,16 @@ def _writable(text: str, stream: IO[str]) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def end_line(name: str, status: str, words: str) -> str:
+def end_line(name: str, status: str, words: str, widest: int = 0) -> str:
     """Return the line about a trial's end: its status, its name, its result.
+
+    Results are aligned after the `widest` name so far.
 
     >>> end_line("learning_rate_0.1", "completed", "accuracy 0.97  1m 02s")
     'completed    learning_rate_0.1  accuracy 0.97  1m 02s'
     """
-    return f"{status:<12} {name}  {words}".rstrip()
+    padding = " " * max(0, widest - text_width(name))
+    return f"{status:<12} {name}{padding}  {words}".rstrip()
 
 
 class LiveProgress:
@@ -151,7 +160,7 @@ class LiveProgress:
         self._counted: frozenset[str] = frozenset()  # trials that the snapshot counts as running
         self._elsewhere = 0
         self._layouts: dict[Path, Layout] = {}
-        self._widest = 0
+        self.widest = 0
 
     def message(self, text: str) -> None:
         self._canvas.above(self._written(text))
@@ -162,7 +171,7 @@ class LiveProgress:
         from modeldir.monitor.live_lines import fitted_end_line  # noqa: PLC0415 - only in a terminal
 
         self._note_widths([trial.name])
-        line = fitted_end_line(trial.name, status, words, self._canvas.shape(), self._widest)
+        line = fitted_end_line(trial.name, status, words, self._canvas.shape(), self.widest)
         self._canvas.above(line, color=_COLORS.get(status, ""), colored=len(status))
         if self._snapshot is not None:
             rows = [row for row in self._snapshot.running if row.name != trial.name]
@@ -231,7 +240,7 @@ class LiveProgress:
 
     def _note_widths(self, names: Iterable[str]) -> None:
         """Note the widest name so far: names of ended trials are aligned to it."""
-        self._widest = max([self._widest, *(text_width(visible(name)) for name in names)])
+        self.widest = max([self.widest, *(text_width(visible(name)) for name in names)])
 
     def _written(self, text: str) -> str:
         """Wrap a message between words and escape control characters, but no command to copy."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, error_lines, experiment
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 
@@ -187,14 +187,15 @@ def result_text(
     metric: Ranked | None,
     why: str | None = None,
 ) -> str:
-    """Return how a trial ended: why it failed, or its metric, and how long it took."""
+    """Return how a trial ended: `why`, or its error, or its metric, and how long it took."""
     words: list[str] = []
-    if status.state == attempts.FAILED:
-        words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
+    if why:
+        words.append(why)
+    elif status.state == attempts.FAILED:
+        error = status.last_line or status.reason or "no output"
+        words.append(error if status.failure == error_lines.ERROR else f"{status.failure}: {error}")
     elif status.state == attempts.INTERRUPTED:
         words.append(status.reason or "")
-    elif why:
-        words.append(why)
     else:
         chosen = metric or objective.choose(list(scores))
         value = scores.get(chosen[0]) if chosen else None

@@ -1,21 +1,19 @@
-"""Word the end of a search: what happened, what failed and why, what is best, what to type next.
+"""Word the beginning and the end of a search: the plan, what failed and why, what is best.
 
-`worker/worker.py` prints the lines of `summary`, made from the search's folder; nothing is decided
-here. Progress while a search runs: `snapshots.py`.
+`worker/worker.py` prints `opening` and the lines of `summary`, made from the search's folder;
+nothing is decided here. Progress while a search runs: `snapshots.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modeldir import samplers
-from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
 from modeldir.experiment import attempts, error_lines, experiment, repeats
-from modeldir.experiment.attempts import console_file
 from modeldir.metrics import objective
 from modeldir.search import plan, worker_registry
 
@@ -25,7 +23,19 @@ if TYPE_CHECKING:
     from modeldir.search.trial_record import TrialRecord
 
 _SHOWN = 3
-"""How many trials with the same error are named."""
+"""How many logs are named, and how many trials that failed earlier."""
+
+_EXTREMES = {"maximize": "highest", "minimize": "lowest"}
+_TITLES = {
+    "grid": "Grid search",
+    "random": "Random search",
+    "sobol": "Sobol search",
+    "tpe": "TPE search",
+    "gp": "GP search",
+    "cmaes": "CMA-ES search",
+    "nsga2": "NSGA-II search",
+    "pbt": "Population-based training",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class WorkerOutcome:
 
     `ended` counts its trials by status. `problem` says why the search stopped, if the user has to
     fix something. `limited`: it reached a limit of this command; the same command continues.
+    `same_error` counts the trials that failed with one error, if that ended the search.
     `elsewhere`: trials that other workers still run. `comes_again`: the job manager will start its
     job again. `as_asked`: `modeldir stop` ended it, which is no failure for its job manager.
     """
@@ -43,6 +54,7 @@ class WorkerOutcome:
     problem: str | None = None
     stopped: bool = False
     limited: bool = False
+    same_error: int | None = None
     elsewhere: int = 0
     failed_in_all: int = 0
     comes_again: bool = False
@@ -61,23 +73,77 @@ class WorkerOutcome:
         return 1 if self.failed_in_all or any(self.ended.get(state) for state in left) else 0
 
 
+def opening(search: Search, jobs: int) -> str | None:
+    """Return what a worker is going to do, in one line; None if nothing is left to start."""
+    left, scheduler = search.scheduler.left(), search.scheduler
+    if left == 0 or scheduler.reached() is not None:
+        return None
+    states = Counter(search.trials.status(record).state for record in search.trials)
+    due = [search.trials.status(record).state for record in scheduler.retries.due()]
+    done = sum(states[state] for state in attempts.FINAL) - len(due)
+    failed = states[attempts.FAILED] - due.count(attempts.FAILED)
+    title = _TITLES.get(search.plan.sampler, f"Search by {search.plan.sampler}")
+    remaining = scheduler.remaining()
+    total = "" if remaining is None else f"{sum(states.values()) + remaining}"
+    if any(states[state] for state in (*attempts.FINAL, attempts.INTERRUPTED)):
+        title = f"Resuming {title[0].lower() if title[1].islower() else title[0]}{title[1:]}"
+        trials = f"{done} of {total} trials done" if total else f"{done} trials done"
+        trials += f" ({failed} failed)" if failed else ""
+    else:
+        trials = _trials(int(total)) if total else "trials until you stop it"
+    seeds = f" ({search.plan.repeats} seeds each)" if search.plan.repeats > 1 else ""
+    parallel = "one at a time" if jobs == 1 else f"{jobs} in parallel"
+    line = f"{title}: {trials}{seeds}, {parallel}."
+    return f"{line} Best = {_ranking(search)}." if search.plan.objectives else line
+
+
+def _ranking(search: Search) -> str:
+    return ", ".join(f"{_EXTREMES[better]} {name}" for name, better in search.plan.objectives)
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
+
+
 def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
-    lines = [counted(outcome.ended) or _nothing_ran(search)]
-    lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
-    if outcome.elsewhere:
-        lines.append(f"{outcome.elsewhere} running in other workers")
-    lines += _used_up(search, outcome)
+    """Return the failures and what to do about them, then the result and the next command."""
+    failed = [*_failures(search, outcome)]
+    result = [_result(search, outcome), *_used_up(search, outcome)]
     results = search.results()
-    best = results.best()
-    if best is not None:
-        mean = " (the mean of its repeats)" if search.plan.repeats > 1 else ""
-        lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{mean}")
-    lines += _front(search, results)
+    result += _front(search, results)
     suspicion = _suspicion(search, outcome, results)
-    lines += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
-    if outcome.problem or not outcome.comes_again:
-        lines.append(outcome.problem or _next(search, outcome))
-    return lines
+    result += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
+    if outcome.problem is not None:
+        result.append(f"error: {outcome.problem}")
+    elif not outcome.comes_again:
+        result += _next(search, outcome)
+    return [*failed, *([""] if failed and len(result) > 1 else []), *result]
+
+
+def _result(search: Search, outcome: WorkerOutcome) -> str:
+    """Return how many trials ended in which way, and the best."""
+    counts = [counted(outcome.ended) or _nothing_ran(search)]
+    if outcome.ended and (left := _not_started(search, outcome)):
+        counts.append(f"{left} not started")
+    if outcome.elsewhere:
+        counts.append(f"{outcome.elsewhere} still running in other workers")
+    head = ", ".join(counts)
+    best = search.results().best()
+    if best is None:
+        return head
+    better = dict(search.plan.objectives).get(best.metric) or objective.direction(best.metric)
+    extreme = f"{_EXTREMES[better]} " if better else ""
+    mean = ", the mean of its seeds" if search.plan.repeats > 1 else ""
+    return f"{head}. Best: {best.path} ({extreme}{best.metric} {best.value:.6g}{mean})"
+
+
+def _not_started(search: Search, outcome: WorkerOutcome) -> int:
+    """Return how many trials were not started because this worker stopped before its end."""
+    early = outcome.stopped or outcome.limited or outcome.problem is not None
+    if not early and search.scheduler.reached() is None:
+        return 0
+    left = len(search.scheduler.pending()) + (search.scheduler.remaining() or 0)
+    return max(0, left - outcome.ended.get(attempts.INTERRUPTED, 0))
 
 
 def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
@@ -86,8 +152,9 @@ def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     is_done = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
     made = search.scheduler.observations.count()
     if asked is not None and made < asked and is_done and search.scheduler.reached() is None:
-        points = "1 point" if made == 1 else f"{made} points"
-        yield f"{points} of {asked} asked for: {samplers.why_exhausted(search.plan.sampler)}"
+        found = "1 configuration" if made == 1 else f"{made} configurations"
+        why = samplers.why_exhausted(search.plan.sampler)
+        yield f"note: {found} instead of {asked}: {why}"
 
 
 def _front(search: Search, results: Results) -> Iterator[str]:
@@ -98,21 +165,21 @@ def _front(search: Search, results: Results) -> Iterator[str]:
         more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
         yield f"Pareto front by {objective.describe(ranked)}: {names}{more}"
         options = objective.command_options(ranked)
-        yield f"  the best by one: modeldir best {quoted(search.path)} {options}"
+        yield f"  Best by one metric: modeldir best {quoted(search.path)} {options}"
 
 
-def _next(search: Search, outcome: WorkerOutcome) -> str:
-    path, again = quoted(search.path), worker_registry.resume_command(search.path)
-    if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
-        classes = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
-        if classes.isdisjoint(error_lines.FIXED_BY_CODE):
-            return f"next: {_retry(search)}   then: {again}"
-        last = quoted(search.path / outcome.failed[-1])
-        return f"next: modeldir log {last}   then fix it, and: {again}"
+def _next(search: Search, outcome: WorkerOutcome) -> list[str]:
+    path = quoted(search.path)
     left = len(search.scheduler.pending()) + (search.scheduler.remaining() or 0)
-    if left and (outcome.stopped or outcome.limited):
-        return f"next: {again}   resumes: {left} remaining"
-    return f"next: modeldir synthesize {path}"
+    if left and outcome.same_error is None and (outcome.stopped or outcome.limited):
+        return [f"To resume: {worker_registry.resume_command(search.path)}"]
+    lines = []
+    if any(search.trials.status(r).state in attempts.WITH_METRICS for r in search.trials):
+        lines.append(f"Compare them: modeldir results {path}")
+    if left and search.scheduler.reached() is not None:
+        again = f"{worker_registry.resume_command(search.path)} --target {plan.NONE}"
+        lines.append(f"To continue anyway: {again}")
+    return lines
 
 
 def counted(states: Mapping[str, int]) -> str:
@@ -135,21 +202,54 @@ def the_script(command: str | None) -> str:
 
 
 def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
-    """Yield each error and where to read more; trials with the same error share a line."""
+    """Yield each error once, where to read more, and how the trials run again."""
     same: dict[tuple[str, str], list[TrialRecord]] = {}
-    failed = set(outcome.failed)
-    for record in search.trials:
-        if record.name in failed:
+    failed = _failed(search)
+    for record in failed:
+        if record.name in outcome.failed:
             same.setdefault(how_failed(search, record), []).append(record)
-    for (failure, _), records in same.items():
-        name = records[0].name if len(records) == 1 else f"{len(records)} trials"
-        words = [_words(search.trials.status(record)) for record in records]
-        first = "similar errors; the first: " if len(set(words)) > 1 else ""
-        yield f"  {name} failed ({failure}): {first}{words[0]}"
-        for record in records[:_SHOWN]:
-            yield f"    {search.trials.path(record) / console_file()}"
-        if len(records) > _SHOWN:
-            yield f"    and {len(records) - _SHOWN} more"
+    if outcome.same_error is not None and len(same) == 1:
+        ((_, records),) = same.items()
+        count = len(records)
+        yield f"Stopped after {_trials(count)}: all failed with the same error."
+        yield from ("", f"  {_error_of(search, records)}", "")
+    else:
+        for (failure, _), records in same.items():
+            name = records[0].name if len(records) == 1 else f"{len(records)} trials"
+            of = "" if failure == error_lines.ERROR else f" ({failure})"
+            yield f"{name} failed{of}: {_error_of(search, records)}"
+    older = [record for record in failed if record.name not in outcome.failed]
+    if older:  # they change the exit code
+        names = ", ".join(f"{each.name} ({how_failed(search, each)[0]})" for each in older[:_SHOWN])
+        more = f" and {len(older) - _SHOWN} more" if len(older) > _SHOWN else ""
+        yield f"failed earlier: {names}{more}"
+    if failed:
+        yield from _hints(search, [records[-1] for records in same.values()] or older[-1:])
+
+
+def _hints(search: Search, examples: Sequence[TrialRecord]) -> Iterator[str]:
+    """Yield commands: to read the logs, and how failed trials run again."""
+    again = worker_registry.resume_command(search.path)
+    classes = {how_failed(search, record)[0] for record in _failed(search)}
+    hints = [
+        ("see the log:" if index == 0 else "", f"modeldir log {quoted(search.trials.path(record))}")
+        for index, record in enumerate(examples[:_SHOWN])
+    ]
+    if not classes.isdisjoint(error_lines.FIXED_BY_CODE):
+        hints.append(("after a fix:", f"{again}   (failed trials run again)"))
+    hints.append(("to run them as is:", f"modeldir retry {quoted(search.path)}"))
+    limit = search.plan.trial_time_limit
+    if error_lines.TIME_LIMIT in classes and limit is not None:
+        hints.append(
+            ("with more time:", f"{again} --trial-time-limit {2 * limit:g}s   (after `retry`)")
+        )
+    for label, command in hints:
+        yield f"  {label:<18} {command}"
+
+
+def _error_of(search: Search, records: Sequence[TrialRecord]) -> str:
+    words = [_words(search.trials.status(record)) for record in records]
+    return words[0] if len(set(words)) == 1 else f"{words[-1]}   (and similar errors)"
 
 
 def how_failed(search: Search, record: TrialRecord) -> tuple[str, str]:
@@ -162,40 +262,6 @@ def _words(status: experiment.Status) -> str:
     return status.last_line or status.reason or "no output"
 
 
-def _older_failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
-    """Yield the trials that failed before this worker came: they change the exit code."""
-    older = [record for record in _failed(search) if record.name not in outcome.failed]
-    if older:
-        names = ", ".join(f"{each.name} ({how_failed(search, each)[0]})" for each in older[:_SHOWN])
-        more = f" and {len(older) - _SHOWN} more" if len(older) > _SHOWN else ""
-        yield f"  failed before: {names}{more}"
-
-
-def _advice(search: Search) -> Iterator[str]:
-    """Yield how failed trials run again: some after a change of the code, all by `retry`."""
-    classes = {how_failed(search, record)[0] for record in _failed(search)}
-    if not classes:
-        return
-    if classes <= error_lines.FIXED_BY_CODE:
-        yield "  they run again once the code, the command or the environment has changed"
-        yield f"  as they are: {_retry(search)}"
-        return
-    others = (
-        ""
-        if classes.isdisjoint(error_lines.FIXED_BY_CODE)
-        else "   (errors also once the code has changed)"
-    )
-    yield f"  to run them again: {_retry(search)}{others}"
-    limit = search.plan.trial_time_limit
-    if error_lines.TIME_LIMIT in classes and limit is not None:
-        again = f"{worker_registry.resume_command(search.path)} --trial-time-limit {2 * limit:g}s"
-        yield f"  with more time than {duration_text(limit)}: then {again}"
-
-
-def _retry(search: Search) -> str:
-    return f"modeldir retry {quoted(search.path)}"
-
-
 def _failed(search: Search) -> list[TrialRecord]:
     return [r for r in search.trials if search.trials.status(r).state == attempts.FAILED]
 
@@ -206,19 +272,14 @@ def _nothing_ran(search: Search) -> str:
     remaining, goal = search.scheduler.remaining(), search.plan.target
     reused = search.scheduler.observations.done_elsewhere()
     if not states and reused and not remaining:
-        return f"nothing left to run: {reused} done elsewhere (reuse)"
+        return f"Nothing left to run: {reused} done elsewhere (--reuse)"
     if not states:
-        return "no trials"
+        return "No trials"
     if not remaining:
-        return f"nothing left to run: {counted(states)}"
-    head = f"nothing was started: {counted(states)}"
-    if goal is None or search.scheduler.reached() is None:
-        return f"{head}, {remaining} remaining"
-    total = sum(states.values()) + remaining
-    return (
-        f"{head}\n  target {goal:g} is reached; {remaining} of {total} not started; "
-        f"to continue: {worker_registry.resume_command(search.path)} --target {plan.NONE}"
-    )
+        return f"Nothing left to run: {counted(states)}"
+    is_reached = goal is not None and search.scheduler.reached() is not None
+    why = f", because the target {goal:g} is reached" if is_reached else ""
+    return f"Nothing was started{why}: {counted(states)}, {remaining} remaining"
 
 
 def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
@@ -227,7 +288,9 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
     groups = results.by_configuration()
     if not repeats.seed_has_no_effect([[each.scores for each in group] for group in groups]):
         return []
-    return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
+    return [
+        f"note: all seeds of a configuration give the same metrics: {script} does not use `seed`"
+    ]
 
 
 def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list[str]:
@@ -239,10 +302,11 @@ def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list
     script = the_script(search.plan.command)
     if seen and not any(seen) and (outcome.ended.get(attempts.COMPLETED) or not outcome.ended):
         return [
-            f"note: no metrics were found, so nothing can be compared. Let {script} write",
-            '  metrics_eval_best_weights.json in its model_dir: {"accuracy": 0.97}',
-            "  or take what it prints: --metrics 'accuracy: {accuracy}'",
-            f"  what has completed runs again then by: modeldir retry {quoted(search.path)}/*_*",
+            "note: no metrics were found, so there is nothing to compare.",
+            f'  Let {script} write {{"accuracy": 0.97}} to its model_dir, in the file',
+            "  metrics_eval_best_weights.json.",
+            "  Or take metrics from what it prints: --metrics 'accuracy: {accuracy}'",
+            f"  Then run the completed trials again: modeldir retry {quoted(search.path)}/*_*",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
         return _unused_seed(search, results, script)

@@ -15,7 +15,7 @@ from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor import progress
 from modeldir.monitor.snapshots import result_text
-from modeldir.monitor.summary import WorkerOutcome, summary
+from modeldir.monitor.summary import WorkerOutcome, how_failed, summary
 from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.worker import running_trials, worker_messages
@@ -34,6 +34,7 @@ class EndReports:
     def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
         self._search, self._log, self._rules = search, log, rules
         self._has_warned = False
+        self._errors: set[tuple[str, str]] = set()
 
     def trial_ended(
         self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
@@ -72,13 +73,13 @@ class EndReports:
             None if rules.problem is None else rules.problem.without_state(),
             stopped=stopped,
             limited=rules.is_limited,
+            same_error=rules.same_error,
             elsewhere=_count(attempts.RUNNING, map(trials.status, trials.statuses.unfinished())),
             failed_in_all=_count(attempts.FAILED, map(trials.status, trials)),
             comes_again=job.comes_again(),
             as_asked=job.token is not None and job.stop_requested,
         )
-        for line in summary(self._search, outcome):
-            self._log.message(line)
+        self._log.result(summary(self._search, outcome))
         return outcome
 
     def why_left(self, registration: worker_registry.Registration, urgency: int) -> str:
@@ -101,7 +102,13 @@ class EndReports:
             why = worker_messages.NOTHING_RECORDED
         scores = self._search.trials.validation(record)
         words = result_text(status, scores, self._search.plan.metric, why)
-        self._log.ended(shown, status.state, words)
+        brief = words
+        if status.state == attempts.FAILED:
+            error = how_failed(self._search, record)
+            if error in self._errors:
+                brief = result_text(status, scores, None, worker_messages.SAME_ERROR)
+            self._errors.add(error)
+        self._log.ended(shown, status.state, words, shown=brief)
 
     def _settle_metric(self, record: TrialRecord) -> None:
         try:
@@ -110,7 +117,7 @@ class EndReports:
             self._rules.stop_for(error)
             return
         if chosen is not None:
-            self._log.message(worker_messages.ranking_by(*chosen))
+            self._log.detail(worker_messages.ranking_by(*chosen))
 
     def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
         """Warn once of a long trial that cannot resume: an interruption may cost a night."""

@@ -56,9 +56,10 @@ class FirstTrialCheck:
     @property
     def explanation(self) -> str:
         names = " and ".join(sorted(self._unproven))
+        script = the_script(self._search.plan.command)
         return (
-            f"the others wait until the first has read {names}, or has a metric; "
-            "with --no-check they do not"
+            f"checking that {script} reads {names}: the first trial runs alone, the others start "
+            "as soon as it does (skip: --no-check)"
         )
 
     def trial_started(self, record: TrialRecord) -> None:
@@ -172,7 +173,7 @@ def _no_such_metric(search: Search, name: str, found: list[str], meant: str, scr
     return (
         f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
         f"  {worker_registry.resume_command(search.path)} --{direction} {quoted(meant)}\n"
-        f"  if {name} comes later than the others: run it again with --no-check"
+        f"  if {script} writes {name} later than the others, run the command again with --no-check"
     )
 
 
@@ -183,7 +184,7 @@ def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> 
     known = "" if read is None else f" (it read {', '.join(sorted(read)) or 'nothing'})"
     return (
         f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
-        f"  fix the name in {script}, or search another one\n"
-        f"  if {script} reads {it} only for some values: give {it} a condition, "
-        "or run it again with --no-check"
+        f"  Fix the name in {script}, or search over another one.\n"
+        f"  If {script} reads {it} only for some values, give {it} a condition, "
+        "or run the command again with --no-check."
     )

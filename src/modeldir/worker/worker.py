@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from modeldir.errors import ModeldirError, SearchError
 from modeldir.experiment import attempts, experiment, liveness
 from modeldir.monitor import progress
-from modeldir.monitor.summary import WorkerOutcome
+from modeldir.monitor.summary import WorkerOutcome, opening
 from modeldir.search import trial_command, worker_registry
 from modeldir.search.trial_record import Turn
+from modeldir.space.space import longest_name
 from modeldir.worker import running_trials, worker_messages
 from modeldir.worker.cluster_job import Job, JobSession
 from modeldir.worker.end_reports import EndReports
@@ -54,6 +55,7 @@ class Worker:
         check_first: run the first trial alone until it has read the searched hyperparameters.
         job: the job that this worker is.
         preload: let trials start with their imports done (`preload/`).
+        verbose: show what the machinery does, which is else only in `search.log`.
 
     The class is long because all that can happen to a trial meets in its loop. Whatever can be
     decided apart from the loop has a module of its own.
@@ -70,11 +72,12 @@ class Worker:
         limits: Limits | None = None,
         job: Job | None = None,
         preload: bool = True,
+        verbose: bool = False,
     ) -> None:
         self.search = search
         self.slots = jobs if isinstance(jobs, Slots) else Slots(jobs)
         self.show = show
-        self._log = WorkerLog(search.path, show)
+        self._log = WorkerLog(search.path, show, verbose=verbose)
         self._running: dict[int, RunningTrial] = {}
         self._job = JobSession(search, job, self._log.message)
         self._requests = StopRequests(self._log, self._running, self._job)
@@ -86,19 +89,19 @@ class Worker:
         self._check = FirstTrialCheck(search, wanted=False)
         self._preload = Preloading(
             search.path,
-            self._log.message,
+            self._log.detail,
             left=search.scheduler.left,
             code=search.code,
             variables=self.slots.variables,
             wanted=preload,
+            warn=self._log.message,
         )
         self._registration: worker_registry.Registration
         self._starts: dict[int, int] = {}
         self._is_exhausted = False  # the search had no trial to start when it was asked last
         self._is_ahead = False  # the next trial was made already, if one can be made
         self._waits_for_slot = self._waits_for_imports = False
-        self._printed_wait = ""
-        self._has_explained = False
+        self._why_slot = ""
         self._spawner_is_gone = False
         self._stuck: set[int] = set()  # supervisors that cannot record the end of their trial
         self._wishes: object = None  # what other commands had asked the search to run
@@ -119,11 +122,15 @@ class Worker:
         """
         lent = spawner and contextlib.nullcontext(spawner)  # the caller closes it
         with lent or Spawner() as spawns:
-            for news in self.search.prepare(command, typed=typed):
-                self.show.message(news)
+            news = self.search.prepare(command, typed=typed)
             self._log.open(self.slots.count)
+            for text in news:
+                self._log.message(text)
             for note in self.slots.notes:
-                self._log.message(note)
+                self._log.detail(note)
+            self.show.widest = longest_name(self.search.plan.space)
+            if (plan := opening(self.search, self.slots.count)) is not None:
+                self._log.message(plan)
             options = (*self.slots.options, *self._preload.options)
             self._registration = worker_registry.register(
                 self.search.path, self.slots.count, options, job=self._job.token
@@ -168,7 +175,9 @@ class Worker:
         while not self._stops() and self._rules.check_time() and not self._is_full():
             if self._preload.must_wait() and self.search.scheduler.may_have_more(self._busy()):
                 self._waits_for_imports = True
+                self._log.waiting("imports", worker_messages.WAITS_FOR_IMPORTS)
                 return
+            self._log.waited("imports")
             try:
                 seat = self.slots.take(trial_command.words_of(self.search.plan.command or "-"))
             except ModeldirError as error:  # another user's folder lies where leases are kept
@@ -177,6 +186,7 @@ class Worker:
             if seat is None:
                 self._wait_for_slot()
                 return
+            self._log.waited(self._why_slot)
             with seat:
                 turn = self._next()
                 if turn is None:
@@ -198,14 +208,16 @@ class Worker:
                 self.search.scheduler.make_ahead(self._busy())
 
     def _wait_for_slot(self) -> None:
-        """All GPUs are in use, by us or by others: say so once, and ask again."""
+        """Ask again later: all GPUs are in use, by us or by others."""
         if not self.search.scheduler.may_have_more(self._busy()):
             self._is_exhausted = True
             return
         self._waits_for_slot = True
-        if self.slots.why != self._printed_wait and not self._running:
-            self._printed_wait = self.slots.why
-            self._log.message(self.slots.why)
+        if not self._running:
+            if self.slots.why != self._why_slot:
+                self._log.waited(self._why_slot)
+                self._why_slot = self.slots.why
+            self._log.waiting(self._why_slot, self._why_slot)
 
     def _next(self) -> Turn | None:
         """Return the trial to start; None if there is none left, or something is wrong."""
@@ -293,7 +305,8 @@ class Worker:
         if self._requests.urgency:
             self._leave_stuck()
         self._check_wishes()
-        self._stop_if_misused(self._check.judge_running())
+        self._check_first_trial()
+        self._log.show_long_waits()
         if self.show.interval is not None and self._running:
             self.show.tick([trial.shown for trial in self._running.values()])
 
@@ -397,12 +410,16 @@ class Worker:
             self._ended(trial)
 
     def _explain_check(self) -> None:
-        """Print once why free slots stay empty while the first trial runs."""
-        if self._has_explained or self.slots.count == 1 or not self._check.is_pending:
+        """Explain why free slots stay empty while the first trial runs."""
+        if self.slots.count == 1 or not self._check.is_pending:
             return
-        self._has_explained = True
         if self.search.scheduler.may_have_more(self._busy()):
-            self._log.message(self._check.explanation)
+            self._log.waiting("check", self._check.explanation)
+
+    def _check_first_trial(self) -> None:
+        self._stop_if_misused(self._check.judge_running())
+        if not self._check.is_pending:
+            self._log.waited("check")
 
     def _stop_if_misused(self, problem: str | None) -> None:
         """End what runs if the first trial shows that the search makes no sense."""
@@ -416,6 +433,8 @@ class Worker:
         """Deal with a trial that has ended, or whose supervisor has."""
         del self._running[trial.pid]
         self._stuck.discard(trial.pid)
+        if not self._running:
+            self._log.waited("check")
         if trial.descriptor is not None:
             os.close(trial.descriptor)
         record, folder = trial.record, trial.shown.folder

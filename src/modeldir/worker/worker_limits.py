@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,14 @@ class StopRules:
         """An error that the user has to fix."""
         self.reason: str | None = None
         """Why no more trials are started, although nothing is wrong."""
+        self.same_error: int | None = None
+        """How many trials failed with the same error, if that is why no more are started."""
         self.is_limited = False
         """Whether the next command starts more trials nevertheless."""
 
     def begin(self) -> None:
-        """Look at what earlier workers left."""
-        self.check_target()
+        """Look at what earlier workers left; the summary says if they have reached the target."""
+        self.check_target(tell=self._log.note)
         # The first failures stopped this search before, and the user ran it again all the same.
         self._ignores_first_failures = (
             len(self._search.scheduler.retries.failed_unchanged()) >= _FIRST_FAILURES
@@ -90,13 +92,12 @@ class StopRules:
         self.stop(worker_messages.TIME_LIMIT_REACHED)
         return False
 
-    def check_target(self) -> None:
+    def check_target(self, *, tell: Callable[[str], None] | None = None) -> None:
         """Stop once a trial, also one of another worker, has reached the search's target."""
         reached, plan = self._search.scheduler.reached(), self._search.plan
         if reached is not None and plan.metric is not None:
-            self.stop(
-                worker_messages.target_reached(plan.metric[0], reached, plan.target), limited=False
-            )
+            why = worker_messages.target_reached(plan.metric[0], reached, plan.target)
+            self.stop(why, limited=False, tell=tell)
 
     def check_failures(self, status: Status) -> None:
         """Stop a search whose first trials all fail with the same error: so would the others."""
@@ -111,16 +112,20 @@ class StopRules:
             and self._all_have_same_error()
         ):
             line = status.last_line or status.reason or "no output"
-            self.stop(worker_messages.same_error(count, line), worker_messages.FIX_FIRST)
+            self.same_error = count
+            self.stop(worker_messages.same_error(count, line))
 
-    def stop(self, why: str, hint: str = "", *, limited: bool = True) -> None:
+    def stop(
+        self, why: str, *, limited: bool = True, tell: Callable[[str], None] | None = None
+    ) -> None:
         """Start no more. Not `limited`: the next command would not start more either."""
         if self.reason is None and self.problem is None:
             self.reason, self.is_limited = why, limited
             running = len(self._running)
-            self._log.message(
-                why + hint + (worker_messages.still_running(running) if running else "")
-            )
+            if not running and self.same_error is not None:  # the summary says so at once
+                tell = self._log.note
+            more = worker_messages.still_running(running) if running else ""
+            (tell or self._log.message)(why + more)
 
     def stop_for(self, error: ModeldirError | OSError) -> None:
         """Start no more: the user has to fix something. Running trials continue."""

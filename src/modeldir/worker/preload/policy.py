@@ -63,17 +63,24 @@ def is_worth_preloading(imports: ImportList) -> bool:
 
 def preloaded_text(modules: int) -> str:
     """Return what is printed once the modules are imported, or are about to be."""
-    return f"warm: {modules} modules are imported once for all trials (--no-preload: by each)"
+    return (
+        f"preloaded {modules} modules: later trials start without importing them again "
+        "(turn off: --no-preload)"
+    )
 
 
 def recorded_again_text(what: str) -> str:
     """Return what is printed when the recorded list is of no use any more."""
-    return f"warm: the environment {what}: the next trial shows what is imported now"
+    return f"preload: the environment {what}; the next trial records its imports again"
 
 
 def not_preloaded_text(why: str) -> str:
     """Return what is printed when trials are not preloaded, or no longer."""
-    return f"cold: each trial imports for itself: {why}"
+    return f"no preload: each trial imports its modules itself: {why}"
+
+
+def silent_text(trial: str, seconds: float) -> str:
+    return f"{trial} did nothing for {seconds:.0f} s, so modeldir ended it; it runs again"
 
 
 def preview(
@@ -85,8 +92,8 @@ def preview(
     saved = import_cache.find(folder, Script(script_of(command), cwd, code))
     if saved is None:
         return (
-            "warm: what the first trial imports is imported once, if that saves time "
-            "(--no-preload: by each)"
+            "preload: modules that the first trial imports are loaded once, if that saves time "
+            "(turn off: --no-preload)"
         )
     if _are_too_few(left, saved.learned):
         return None
@@ -108,8 +115,8 @@ def _fork_failed(folder: Path, attempt: int) -> bool:
 class Preloading:
     """Decides for one worker how its trials start.
 
-    `left` counts the trials to run (None: there is no end), `code` returns a hash of the user's
-    code.
+    `message` receives what preloading does, and `warn` what it did to a trial. `left` counts the
+    trials to run (None: there is no end), `code` returns a hash of the user's code.
     """
 
     def __init__(  # noqa: PLR0913 - what a worker has and this has not
@@ -121,9 +128,11 @@ class Preloading:
         *,
         variables: Mapping[str, str] | None = None,
         wanted: bool = True,
+        warn: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder, self._message, self._left, self._code = folder, message, left, code
+        self._warn = warn or message
         self._variables, self._wanted, self._clock = variables or {}, wanted, clock
         self._is_off = not wanted
         self._words: tuple[str, ...] = ()  # the command up to its script's name
@@ -225,7 +234,7 @@ class Preloading:
         if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
             printed = status.last_line if error_lines.is_fork_error(status.last_line) else None
             why = f" {status.reason}" if printed is None else f" says: {printed}"
-            self._give_up(folder.name + why)
+            self._give_up(folder.name + why, tell=self._warn)
         elif was_on_probation and status.state not in attempts.UNFINISHED:
             self._probation.end()
 
@@ -393,7 +402,7 @@ class Preloading:
                 self.lose(f"to import it took longer than {patience:.0f} s")
         elif answer.is_foreign:
             if self._recordings < _RECORDINGS:
-                self._record_again("is another than it was")
+                self._record_again("differs from the recorded one")
             else:
                 self._give_up("what is installed changes again and again")
         elif answer.objection is not None:
@@ -405,12 +414,14 @@ class Preloading:
 
     # -- Giving up ---------------------------------------------------------------------------------
 
-    def _give_up(self, why: str, *, save: bool = False) -> None:
+    def _give_up(
+        self, why: str, *, save: bool = False, tell: Callable[[str], None] | None = None
+    ) -> None:
         """Preload nothing from now on. With `save` the next search knows the reason at once."""
         if self._is_off:
             return
         self._is_off = True
-        self._message(not_preloaded_text(why))
+        (tell or self._message)(not_preloaded_text(why))
         if save:
             self._save(why)
         self._process.dismiss()
@@ -432,5 +443,5 @@ class Preloading:
         silence = max(_SILENCE, self._took[1])
         for trial in self._probation.silent(self._clock(), silence):
             name = trial.folder.name
-            self._give_up(f"{name} did nothing for {silence:.0f} s; it is ended, and runs again")
+            self._give_up(silent_text(name, silence), tell=self._warn)
             trial.end()
