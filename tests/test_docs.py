@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
+import functools
 import json
 import os
 import pkgutil
@@ -162,3 +164,41 @@ def test_modules_that_contributors_are_sent_to_are_there() -> None:
             if top in packages and not (package / top / rest).is_file()
         ]
         assert missing == [], page
+
+
+# -- Troubleshooting -------------------------------------------------------------------------------
+
+TROUBLESHOOTING = (ROOT / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8")
+MESSAGES = re.findall(r"^### `(.+)`$", TROUBLESHOOTING, re.MULTILINE)
+PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b|\bN\b|\.\.\.")
+"""A value in a heading: `DIR`, `NAME`, `N`."""
+
+
+@functools.cache
+def strings_of_source() -> list[str]:
+    """All strings of each module of the source, joined."""
+    found = []
+    for path in sorted((ROOT / "src/modeldir").rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        found.append("\0".join(each for each in constants if isinstance(each, str)))
+    return found
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_each_heading_of_troubleshooting_is_a_message(message: str) -> None:
+    """The words of a heading, without its placeholders, stand in the strings of one module.
+
+    If you have reworded a message, reword its heading too.
+    """
+    words = [each.strip() for each in PLACEHOLDER.split(message)]
+    words = [each for each in words if len(each) > 1]
+    assert max(map(len, words)) > 5
+    assert any(all(each in strings for each in words) for strings in strings_of_source())
+
+
+def test_each_message_has_its_cause_and_its_fix() -> None:
+    """Below each heading stand a cause and a fix; no heading stands twice."""
+    assert len(MESSAGES) == len(set(MESSAGES)) > 30
+    sections = re.split(r"^### .*$", TROUBLESHOOTING, flags=re.MULTILINE)[1:]
+    assert [each for each in sections if "**Cause.**" not in each or "**Fix.**" not in each] == []
