@@ -1,10 +1,10 @@
 """The command `modeldir`: one module for each command, and the only package that prints or exits.
 
-A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
-`run(arguments)`, which returns the exit code. It may have `meant(words)` (see `parser.py`),
-`TAKES_LINES` (options whose value may begin with a dash), `FOLDERS` (the argument in which
-`SEARCH 12` names a trial) and `COLLECTS = False` if it ends before garbage collection could pay
-off. It is imported only when it is called. Start at `main`.
+A command's module has `HELP`, `EXAMPLE` (a line to copy), `configure(parser)` and
+`run(arguments)`, which returns the exit code. It may have `EXAMPLES` (more lines to copy),
+`meant(words)` (see `parser.py`), `TAKES_LINES` (options whose value may begin with a dash),
+`FOLDERS` (the argument in which `SEARCH 12` names a trial) and `COLLECTS = False` if it ends before
+garbage collection could pay off. It is imported only when it is called. Start at `main`.
 """
 
 from __future__ import annotations
@@ -14,51 +14,58 @@ from os import devnull
 
 from modeldir._system.version import __version__
 
+TYPE_CHECKING = False  # `typing` is slow to import
+if TYPE_CHECKING:
+    from modeldir.commands.parser import Parser
+
 GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
-        "start",
+        "Create",
         (
-            ("init", "a project to start from: minimal (NumPy) or vision (PyTorch)"),
-            ("new", "an experiment or a search folder, derived from another"),
-            ("demo", "the whole of it in a minute, on real handwritten digits"),
+            ("init", "make a project: minimal (NumPy) or vision (PyTorch)"),
+            ("new", "make an experiment or a search folder from another one"),
+            ("demo", "train, search and compare on handwritten digits, in a minute"),
         ),
     ),
     (
-        "run",
+        "Run",
         (
-            ("run", "one experiment: its output, exit code and end are kept"),
-            ("search", "make trials and run them; run it again to resume"),
-            ("worker", "one more worker on a search (what job managers start)"),
+            ("run", "run the script of one experiment and keep its output"),
+            ("search", "search hyperparameters; run it again to resume"),
+            ("worker", "add one more worker to a search"),
         ),
     ),
     (
-        "look",
+        "Inspect",
         (
-            ("synthesize", "one table of all results (also: results)"),
-            ("best", "the path of the best trial"),
-            ("show", "one experiment or search: status, metrics, hyperparameters"),
-            ("diff", "what differs between experiments"),
-            ("watch", "what runs now, as it runs, from any terminal"),
-            ("log", "what an experiment printed"),
-            ("plot", "figures for papers: PDF, SVG or PNG"),
+            ("show", "print the status and the metrics of an experiment or a search"),
+            ("watch", "watch a search or an experiment live"),
+            ("log", "print what an experiment printed"),
         ),
     ),
     (
-        "decide",
-        (("confirm", "is the best of a search really better? new seeds, a test"),),
+        "Compare",
+        (
+            ("results", "print one table of all results (also: synthesize)"),
+            ("best", "print the path of the best trial"),
+            ("diff", "print what differs between experiments"),
+            ("plot", "draw figures for papers: PDF, SVG or PNG"),
+            ("confirm", "re-run the best configurations with new seeds and test the difference"),
+        ),
     ),
     (
-        "manage",
+        "Manage",
         (
-            ("stop", "ask the workers of a search to stop, or an experiment"),
-            ("retry", "have failed trials run again, also with other values"),
-            ("remove", "take a trial out of its search"),
-            ("export", "to TensorBoard, Optuna, MLflow, Parquet, CSV"),
-            ("import", "from Hydra, Optuna, Ray, Guild, MLflow, Sacred, TensorBoard"),
+            ("stop", "ask the workers of a search to stop, or end an experiment"),
+            ("retry", "run failed or stopped trials again"),
+            ("remove", "remove trials from their search"),
+            ("export", "export to TensorBoard, Optuna, MLflow, Parquet or CSV"),
+            ("import", "import from Hydra, Optuna, Ray, Guild, MLflow, Sacred, TensorBoard"),
         ),
     ),
 )
-_ALIASES = {"results": "synthesize"}
+_ALIASES = {"synthesize": "results"}
+_MODULES = {"import": "import_", "results": "synthesize"}
 
 
 def entry() -> None:
@@ -115,42 +122,76 @@ def _run(words: list[str]) -> int:
 
 
 def overview() -> str:
-    """Return what `modeldir --help` prints: one screen, grouped by what the reader wants to do."""
-    lines = ["modeldir: one folder is one experiment.", "usage: modeldir COMMAND ...", ""]
+    """Return what `modeldir --help` prints: all commands, grouped by what one wants to do."""
+    width = _width()
+    lines = [
+        "usage: modeldir COMMAND ...",
+        "",
+        *_wrapped("One folder is one experiment.", 0, width),
+    ]
     for group, commands in GROUPS:
-        for index, (name, words) in enumerate(commands):
-            lines.append(f"{group if index == 0 else '':<8}{name:<12}{words}")
-    lines.append("")
-    lines.append("modeldir COMMAND --help tells more. To begin:  modeldir init my_project")
+        lines += ["", f"{group}:"]
+        for name, words in commands:
+            lines += _wrapped(f"  {name:<11}{words}", 13, width)
+    lines += ["", *_wrapped("modeldir COMMAND --help explains a command.", 0, width)]
+    lines += _wrapped("To begin: modeldir init my_project", 0, width)
     return "\n".join(lines)
 
 
+def _width() -> int:
+    from modeldir._system.terminal import width_here  # noqa: PLC0415 - only for help
+
+    return width_here() - 2
+
+
+def _wrapped(line: str, behind: int, width: int) -> list[str]:
+    """Wrap a line between words; `textwrap` would take longer to import."""
+    lines, part = [], ""
+    for word in line.split(" "):
+        if part.strip() and len(part) + 1 + len(word) > width:
+            lines.append(part)
+            part = " " * (behind - 1)
+        part += f" {word}"
+    return [each.removeprefix(" ") for each in [*lines, part]]
+
+
 def module(name: str) -> str:
-    """Return the module of a command; `import` is a keyword of Python."""
-    return "import_" if name == "import" else name
+    """Return the module of a command: `import` is a keyword of Python, `results` a second name."""
+    return _MODULES.get(name, name)
 
 
 def _commands() -> list[str]:
     return [name for _, commands in GROUPS for name, _ in commands]
 
 
-def _call(name: str, words: list[str]) -> int:
-    import gc  # noqa: PLC0415 - `--help` above works without all these
-    from importlib import import_module  # noqa: PLC0415
+def parser_of(name: str) -> Parser:
+    """Return the parser of a command; the pages of the reference are made from it."""
+    from importlib import import_module  # noqa: PLC0415 - `--help` works without all these
 
-    from modeldir.commands.parser import Formatter, Parser, joined  # noqa: PLC0415
-    from modeldir.errors import ModeldirError  # noqa: PLC0415
+    from modeldir.commands.parser import Formatter, Parser, finish  # noqa: PLC0415
 
     command = import_module(f"modeldir.commands.{module(name)}")
     parser = Parser(
         prog=f"modeldir {name}",
         description=command.HELP,
-        epilog=f"example:\n  {command.EXAMPLE}",
         formatter_class=Formatter,
         allow_abbrev=False,
+        add_help=False,
     )
     command.configure(parser)
-    parser.example, parser.meant = command.EXAMPLE, getattr(command, "meant", None)
+    finish(parser, command)
+    return parser
+
+
+def _call(name: str, words: list[str]) -> int:
+    import gc  # noqa: PLC0415 - `--help` works without all these
+    from importlib import import_module  # noqa: PLC0415
+
+    from modeldir.commands.parser import joined  # noqa: PLC0415
+    from modeldir.errors import ModeldirError  # noqa: PLC0415
+
+    command = import_module(f"modeldir.commands.{module(name)}")
+    parser = parser_of(name)
     before, after = _split(words)
     parser.words = words
     before = joined(before, getattr(command, "TAKES_LINES", ()))

@@ -22,7 +22,7 @@ FOLDERS = "dir"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC]"
-    parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
+    parser.add_argument("dir", metavar="DIR", help="a search, or a folder with experiments")
     add_ranking_options(parser, "rank by", by_name=True)
 
 

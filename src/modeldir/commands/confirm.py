@@ -20,27 +20,27 @@ from modeldir.worker.spawner import Spawner
 if TYPE_CHECKING:
     from modeldir.results.finalists import Finalists
 
-HELP = (
-    "Run the best of a search and its base again with new seeds; say whether it is really better."
-)
+HELP = "Re-run the best configurations of a search with new seeds and test the difference."
 EXAMPLE = "modeldir confirm experiments/learning_rate --top 3 --repeats 5 -j 2"
 TAKES_LINES = ("--sbatch",)
 
-_MORE = """\
-The runs are a search of their own in DIR/confirm, with DIR's command and machines. Run the command
-again to resume, or to print the answer again. Its trials are not in DIR's table, and no sampler
-learns from them. DIR/params.json needs a "seed" that the script uses.
+_MORE = """
+The runs are a search of their own in DIR/confirm, with the command of DIR. They do not appear in
+the table of DIR. Run the command again to resume, or to print the answer again. DIR/params.json
+needs a seed that the script uses. Options that you leave out are as for the last worker of DIR.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir confirm DIR [--top N] [--repeats N] [options] [-- COMMAND ...]"
-    parser.description = f"{HELP}\n\n{_MORE}"
-    parser.add_argument("dir", metavar="DIR", help="the search")
+    parser.description = f"{HELP}\n{_MORE}"
+    parser.add_argument("dir", metavar="DIR", help="a search")
     what = parser.add_argument_group("what to compare")
-    what.add_argument("--top", type=int, metavar="N", help="compare the N best (default: 3)")
     what.add_argument(
-        "--repeats", type=int, metavar="N", help="train each with N new seeds (default: 5)"
+        "--top", type=int, metavar="N", help="compare the N best configurations (default: 3)"
+    )
+    what.add_argument(
+        "--repeats", type=int, metavar="N", help="train each of them with N new seeds (default: 5)"
     )
     add_ranking_options(what, "rank by")
     _add_where(parser)

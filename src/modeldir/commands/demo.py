@@ -51,7 +51,10 @@ class Step:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir demo [DIR] [--template NAME]"
     parser.add_argument(
-        "dir", nargs="?", metavar="DIR", help=f"where (default: {' or '.join(_FOLDERS.values())})"
+        "dir",
+        nargs="?",
+        metavar="DIR",
+        help=f"the folder to make (default: {' or '.join(_FOLDERS.values())})",
     )
     templates.add_option(parser)
 

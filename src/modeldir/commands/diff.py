@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from modeldir.results.experiments import ExperimentRow
 
 HELP = "Show what differs between experiments: hyperparameters, metrics, code."
-EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
+EXAMPLE = "modeldir diff experiments/base_model experiments/wide"
 FOLDERS = "dirs"
 
 _RECORDED = ("status", "code", "commit", "python")
@@ -46,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "dirs",
         nargs="+",
         metavar="DIR",
-        help="experiments, or trials (DIR 3 12); one alone: against its base and the best trial",
+        help="two or more experiments, or trials (DIR 3 12); one alone is compared with its base "
+        "and the best trial",
     )
 
 

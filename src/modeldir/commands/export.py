@@ -13,22 +13,27 @@ HELP = (
     "Run it again to update the export."
 )
 EXAMPLE = "modeldir export experiments/learning_rate --to tensorboard -o tensorboard"
+EXAMPLES = ("modeldir export experiments/learning_rate --to optuna -o study.log",)
 FOLDERS = "dir"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir export DIR --to TOOL -o OUT [--maximize METRIC | --minimize METRIC]"
-    parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
+    parser.add_argument("dir", metavar="DIR", help="a search, or a folder with experiments")
     parser.add_argument(
-        "--to", choices=exporting.TOOLS, required=True, help="the tool, or the form of a table"
+        "--to",
+        choices=exporting.TOOLS,
+        metavar="TOOL",
+        required=True,
+        help=f"one of {', '.join(exporting.TOOLS)}",
     )
     parser.add_argument(
         "-o",
         "--out",
         metavar="OUT",
         required=True,
-        help="a folder; for Optuna a journal file, e.g. study.log; for MLflow a .db file or a "
-        "server's address",
+        help="the folder to write; for Optuna a journal file, e.g. study.log; for MLflow a .db "
+        "file or the address of a server",
     )
     add_ranking_options(parser, "rank a study by")
 

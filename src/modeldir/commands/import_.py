@@ -7,23 +7,27 @@ import argparse
 from modeldir.commands.messages import print_stderr
 from modeldir.exchange import importing
 
-HELP = "Turn runs of another tool into experiment folders; existing folders are kept."
+HELP = (
+    "Make experiment folders from the runs of another tool. Run it again to add new runs.\n"
+    "The source is only read; existing folders are kept."
+)
 EXAMPLE = "modeldir import multirun/2026-11-25 -o experiments/from_hydra"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir import FOLDER -o DIR [--from TOOL]"
     parser.add_argument(
-        "source", metavar="FOLDER", help="where the tool keeps its runs: a folder, or its file"
+        "source", metavar="FOLDER", help="the folder or the file in which the tool keeps its runs"
     )
     parser.add_argument(
         "--from",
         dest="tool",
         choices=importing.TOOLS,
-        help="the tool that wrote them (default: detected)",
+        metavar="TOOL",
+        help=f"the tool that wrote the runs: {', '.join(importing.TOOLS)} (default: detected)",
     )
     parser.add_argument(
-        "-o", "--out", metavar="DIR", required=True, help="where the experiments go"
+        "-o", "--out", metavar="DIR", required=True, help="the folder for the experiments"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.commands import templates
 
-HELP = "Make a project to start from, with its data: train, search, compare, evaluate."
+HELP = "Make a project to start from: scripts and data to train, search, compare and evaluate."
 EXAMPLE = "modeldir init my_project --template vision"
 
 _NAME = re.compile(r"[\w.-]+")

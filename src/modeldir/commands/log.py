@@ -26,7 +26,7 @@ from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.search import worker_registry
 
-HELP = "Print what an experiment printed and logged: its train.log, else its console.log."
+HELP = "Print what an experiment printed and logged: train.log, or console.log if there is none."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
 FOLDERS = "dirs"
 
@@ -56,19 +56,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="DIR",
         type=_folder,
-        help="experiments, or a search (its own log)",
+        help="experiments, or a search to print its own log",
     )
     parser.add_argument(
         "-f",
         "--follow",
         action="store_true",
-        help="print new lines until the run has ended, or Ctrl-C",
+        help="print new lines until the run has ended, or you press Ctrl-C",
     )
-    parser.add_argument("--tail", metavar="N", type=_count, help="only the last N lines")
+    parser.add_argument(
+        "--tail", metavar="N", type=_count, help="print only the last N lines (default: all)"
+    )
     parser.add_argument(
         "--raw",
         action="store_true",
-        help="print console.log: the exact bytes of the command's output",
+        help="print the exact bytes of console.log, with colors and progress bars",
     )
 
 

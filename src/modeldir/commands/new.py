@@ -23,7 +23,7 @@ from modeldir.params.nested import preview as as_json
 from modeldir.params.params import Params
 from modeldir.params.update_checks import misfit
 
-HELP = "Make an experiment or a search folder from another, and record where it came from."
+HELP = "Make an experiment or a search folder from another one, and record where it came from."
 EXAMPLE = (
     "modeldir new experiments/slow --from experiments/base_model learning_rate=0.001 "
     '-m "does it settle?"'
@@ -36,16 +36,18 @@ _NOTHING = "Nothing was made."
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY]"
     parser.add_argument("dir", metavar="DIR", help="the folder to make")
-    parser.add_argument("values", nargs="*", metavar="name=value", help="a changed hyperparameter")
+    parser.add_argument("values", nargs="*", metavar="name=value", help="hyperparameters to change")
     parser.add_argument(
         "--from",
         dest="source",
         metavar="DIR",
-        help="an experiment, a trial, or a search (its base)",
+        help="take the hyperparameters of this experiment, trial or search (default: none)",
     )
-    parser.add_argument("-m", "--message", metavar="WHY", help="why; kept in DIR/origin.json")
     parser.add_argument(
-        "--add", action="store_true", help="allow names that the source does not have"
+        "-m", "--message", metavar="WHY", help="why you make it; kept in DIR/origin.json"
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="allow names that the --from folder does not have"
     )
 
 

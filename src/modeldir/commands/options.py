@@ -67,11 +67,13 @@ def add_ranking_options(
     """Add `--maximize` and `--minimize`; with `by_name` also `--metric`, its direction inferred."""
     ranked = parser.add_mutually_exclusive_group()
     if by_name:
-        inferred = f"{purpose} METRIC; modeldir infers whether high or low is better"
+        inferred = f"{purpose} METRIC; modeldir infers whether higher or lower is better"
         ranked.add_argument("--metric", metavar="METRIC", help=inferred)
-    high = f"{purpose} METRIC: high is better (default: as in search.json)"
+    default = "(default: the metric in search.json)"
+    high = f"{purpose} METRIC, higher is better {default}"
     ranked.add_argument("--maximize", metavar="METRIC", help=high)
-    ranked.add_argument("--minimize", metavar="METRIC", help=f"{purpose} METRIC: low is better")
+    low = f"{purpose} METRIC, lower is better {default}"
+    ranked.add_argument("--minimize", metavar="METRIC", help=low)
 
 
 def ranking_of(arguments: argparse.Namespace) -> Ranked | None:
@@ -81,24 +83,54 @@ def ranking_of(arguments: argparse.Namespace) -> Ranked | None:
 
 
 def add_slot_options(group: argparse._ArgumentGroup) -> None:
-    many = "trials at a time, or auto (--no-preload: imports by each)"
-    group.add_argument("-j", "--jobs", default="1", metavar="N", help=many)
-    group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
     group.add_argument(
-        "--threads-per-trial", metavar="N", help="for each trial, or auto (may change bits)"
+        "-j",
+        "--jobs",
+        default="1",
+        metavar="N",
+        help="run N trials in parallel; auto: one per GPU, or one per CPU core (default: 1)",
     )
     group.add_argument(
-        "--no-preload", action="store_true", help=argparse.SUPPRESS
-    )  # in the line of -j
-    group.add_argument("--preload", choices=("auto",), help=argparse.SUPPRESS)
-    add_verbose(group)
+        "--gpus-per-trial",
+        metavar="X",
+        help="give each trial X GPUs; 0.25: four trials share one, 0: none "
+        "(default: one each, if several trials run in parallel)",
+    )
+    group.add_argument(
+        "--threads-per-trial",
+        metavar="N",
+        help="let each trial use N threads; auto: divide the cores (default: the libraries decide)",
+    )
+    group.add_argument(
+        "--preload",
+        choices=("auto",),
+        metavar="auto",
+        help="import modules once for all trials, if that saves time (default: auto)",
+    )
+    group.add_argument(
+        "--no-preload", action="store_true", help="let each trial import its modules itself"
+    )
 
 
 def add_verbose(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--verbose",
         action="store_true",
-        help="also print what modeldir does besides, e.g. preloading (else only in search.log)",
+        help="also print what modeldir does itself, e.g. preloading (default: only in search.log)",
+    )
+
+
+def add_limit_options(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--time-limit",
+        metavar="TIME",
+        help="stop starting trials after TIME, e.g. 8h (default: no limit)",
+    )
+    group.add_argument(
+        "--max-failures",
+        type=int,
+        metavar="N",
+        help="stop starting trials after N have failed (default: no limit)",
     )
 
 
@@ -165,7 +197,8 @@ def add_allow(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="LINE",
-        help="let records of jobs in DIR use this command line or address, now and later",
+        help="trust this command line or address in DIR's records of jobs, now and later; "
+        "repeat for several",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +17,8 @@ from modeldir._system.terminal import width_here, width_of_messages
 from modeldir.errors import closest, did_you_mean
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from _typeshed import SupportsWrite
 
 Meant = Callable[[Sequence[str]], "str | None"]
@@ -35,11 +37,86 @@ _OTHER_WORDS = {
 """Names of options in other tools, and the option of the same meaning, if the command has it."""
 
 
-class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal; argparse itself would import `shutil` for that."""
+_HELP_COLUMN = 26
+_NARROW = 60
+"""With fewer columns the explanation of an option stands below it."""
+_ROW = re.compile(r"  (\S.*?) {2,}(\S.*)")
+
+
+class Formatter(argparse.HelpFormatter):
+    """Help that is as wide as the terminal and wraps between words, down to 40 columns.
+
+    In a description, each line is a paragraph. A line `  NAME  explanation` has two columns, like
+    an option. A line that is indented otherwise is a command, and is continued with a backslash.
+    """
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=width_here() - 2)
+        width = width_here() - 2  # argparse itself would import `shutil` for that
+        column = _HELP_COLUMN if width >= _NARROW - 2 else 8
+        super().__init__(prog, max_help_position=column, width=width)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrapped(" ".join(text.split()), width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(
+            line
+            for each in text.strip("\n").split("\n")
+            for line in self._filled(each, width, indent)
+        )
+
+    def _filled(self, line: str, width: int, indent: str) -> list[str]:
+        row = _ROW.fullmatch(line)
+        if row is not None:
+            return self._row(row[1], row[2], indent or "  ")
+        if line.startswith("  "):
+            return _command_lines(line.strip(), width, "  ")
+        return [indent + part for part in _wrapped(line, width)] or [""]
+
+    def _row(self, name: str, text: str, indent: str) -> list[str]:
+        column = self._max_help_position
+        lines = self._split_lines(text, max(self._width - column, 11))
+        name = f"{indent}{name}"
+        if len(name) + 2 > column:
+            return [
+                *_command_lines(name.strip(), self._width, indent),
+                *(" " * column + e for e in lines),
+            ]
+        return [f"{name:<{column}}{lines[0]}", *(" " * column + each for each in lines[1:])]
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"  # as argparse does from Python 3.13 on
+
+    def _format_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],  # noqa: ARG002 - as in argparse, like the next two
+        groups: Iterable[argparse._MutuallyExclusiveGroup],  # noqa: ARG002
+        prefix: str | None,  # noqa: ARG002
+    ) -> str:
+        lines = _wrapped(f"usage: {usage}", self._width, "  ")
+        return "\n".join(lines) + "\n\n"
+
+
+def _wrapped(text: str, width: int, behind: str = "") -> list[str]:
+    from textwrap import wrap  # noqa: PLC0415 - not for errors
+
+    return wrap(text, width, subsequent_indent=behind, break_on_hyphens=False)
+
+
+def _command_lines(command: str, width: int, indent: str) -> list[str]:
+    """Return a command that can be copied: it is broken between words, never in a quoted one."""
+    lines, line = [], indent
+    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""", command):
+        if line.strip() and len(f"{line} {word} \\") > width:
+            lines.append(f"{line} \\")
+            line = f"{indent}  {word}"
+        else:
+            line = f"{line} {word}" if line.strip() else f"{line}{word}"
+    return [*lines, line]
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,7 +134,7 @@ class Parser(argparse.ArgumentParser):
         from modeldir._system.text import wrapped  # noqa: PLC0415
         from modeldir.commands.messages import print_lines, print_stderr  # noqa: PLC0415 - not for help
 
-        print_lines(wrapped(self.format_usage().rstrip("\n"), width_of_messages()))
+        print_lines(wrapped(f"usage: {self.usage}", width_of_messages()))
         hints = self._hints(message)
         if message.startswith(_MISSING):
             message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
@@ -88,6 +165,20 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(names.rpartition("/")[2])
         hint = did_you_mean(value, [*map(str, action.choices)]) if action and action.choices else ""
         return [hint] if hint else []
+
+
+def finish(parser: Parser, command: ModuleType) -> None:
+    """Complete a parser that `command.configure` has filled: `--help` at its end, and examples."""
+    parser.example, parser.meant = command.EXAMPLE, getattr(command, "meant", None)
+    examples = [parser.example, *getattr(command, "EXAMPLES", ())]
+    title = "example:" if len(examples) == 1 else "examples:"
+    parser.epilog = "\n".join([title, *(f"  {example}" for example in examples)])
+    parser.add_argument("-h", "--help", action="help", help="print this help")
+    arguments, options, *groups = parser._action_groups  # noqa: SLF001 - argparse cannot order them
+    arguments.title = "arguments"
+    has_others = any(group._group_actions for group in groups)  # noqa: SLF001
+    options.title = "other options" if has_others else "options"
+    parser._action_groups = [arguments, *groups, options]  # noqa: SLF001
 
 
 def _option_like(name: str, known: Sequence[str]) -> str | None:

@@ -6,39 +6,63 @@ import argparse
 
 from modeldir.commands.messages import print_stderr
 
-HELP = "Figures for papers: PDF, SVG or PNG, by the ending; drawn by matplotlib (an extra)."
+HELP = (
+    "Draw figures for papers as PDF, SVG or PNG.\n"
+    "It needs matplotlib: pip install 'modeldir[plots]'"
+)
 EXAMPLE = "modeldir plot experiments/learning_rate --kind slice,history -o figure.pdf"
 FOLDERS = "dir"
 
 _KINDS = """\
-kinds:  curves      learning curves, the best in color; repeats: their mean with a band
-        slice       the metric over each hyperparameter (default)
-        pair        two hyperparameters, the metric as the shade
-        parallel    each trial a line across all hyperparameters
-        importance  how much of the metric each explains by itself, with its uncertainty
-        history     the best so far, over trials or time (--x time)
-
-Several at once: --kind slice,history, or all; then -o figure.pdf is figure_slice.pdf and so on.
+  curves  learning curves, the best in color; several seeds as their mean with a band
+  slice  the metric over each hyperparameter
+  pair  two hyperparameters, with the metric as color
+  parallel  one line per trial across all hyperparameters
+  importance  how much of the metric each hyperparameter explains
+  history  the best value so far, over trials or time
+  all  all of these that can be drawn
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir plot [DIR] [--kind KIND] [-o FILE] [options]"
-    parser.description = f"{HELP}\n\n{_KINDS}"
     parser.add_argument(
-        "dir", nargs="?", metavar="DIR", help="a search, or any tree of experiments"
+        "dir",
+        nargs="?",
+        metavar="DIR",
+        help="a search, or a folder with experiments (default: experiments)",
     )
-    parser.add_argument("--kind", default="slice", metavar="KIND", help=argparse.SUPPRESS)
+    parser.add_argument_group("kinds of figures", _KINDS)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help=".pdf, .svg or .png (default: DIR_KIND.pdf, here)"
+        "--kind",
+        default="slice",
+        metavar="KIND",
+        help="the kind, or several: slice,history; several are a file each (default: slice)",
     )
     parser.add_argument(
-        "--metric", metavar="NAME", help="the metric (default: what the search ranks by)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="a .pdf, .svg or .png file (default: DIR_KIND.pdf, here)",
     )
-    parser.add_argument("--x", metavar="NAME,...", help="which hyperparameters; of history: time")
-    parser.add_argument("--where", metavar="CONDITION", help="'dropout < 0.5', as of synthesize")
     parser.add_argument(
-        "--width", default="3.3in", metavar="W", help="7in, 85mm (default: 3.3in, one column)"
+        "--metric", metavar="NAME", help="the metric to draw (default: what the search ranks by)"
+    )
+    parser.add_argument(
+        "--x",
+        metavar="NAME,...",
+        help="the hyperparameters to draw; with history: trials or time (default: those that vary)",
+    )
+    parser.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help="draw only these experiments, e.g. 'dropout < 0.5' (default: all)",
+    )
+    parser.add_argument(
+        "--width",
+        default="3.3in",
+        metavar="W",
+        help="the width, e.g. 7in or 85mm (default: 3.3in, one column of a paper)",
     )
 
 

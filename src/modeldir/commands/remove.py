@@ -12,8 +12,11 @@ from modeldir.experiment.experiment import no_folder_message
 from modeldir.search import pruner_orders
 from modeldir.search.search import Search
 
-HELP = "Take trials out of their search: not in the table, not made again. Nothing is deleted."
-EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
+HELP = (
+    "Remove trials from their search: they leave the table and are not made again.\n"
+    "Their folders are moved to .modeldir/aside; nothing is deleted."
+)
+EXAMPLE = "modeldir remove experiments/learning_rate 12"
 FOLDERS = "trials"
 
 

@@ -21,10 +21,11 @@ from modeldir.search.search import Search
 from modeldir.search.trial_record import TrialRecord
 
 HELP = (
-    "Run failed trials again, by the present workers or by the next search.\n"
-    "With --pruned, trials that were stopped early continue to their end, from their last weights."
+    "Run failed trials again. Running workers start them; if there are none, run modeldir search "
+    "DIR next."
 )
 EXAMPLE = "modeldir retry experiments/learning_rate --only out-of-memory --set batch_size=16"
+EXAMPLES = ("modeldir retry experiments/learning_rate --pruned --top 3",)
 FOLDERS = "dir"
 
 
@@ -41,19 +42,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         metavar="CLASS",
-        help="only this class of failure: " + ", ".join(error_lines.CLASSES),
+        help="retry only trials that failed with one of: " + ", ".join(error_lines.CLASSES),
     )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="name=value",
-        help="in new trials, made after these with other values",
+        help="make new trials with this value instead, e.g. batch_size=16; repeat for several",
     )
     parser.add_argument(
-        "--pruned", action="store_true", help="continue pruned trials, without a pruner"
+        "--pruned",
+        action="store_true",
+        help="continue trials that were stopped early, from their last weights to their end",
     )
-    parser.add_argument("--top", type=int, metavar="K", help="only the best K of these")
+    parser.add_argument(
+        "--top", type=int, metavar="K", help="with --pruned: only the best K of them (default: all)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ from modeldir.worker import worker_messages
 from modeldir.worker.spawner import Report, Spawner
 from modeldir.worker.start_order import Start
 
-HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
+HELP = "Run the script of one experiment and keep its output, exit code and status in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
 FOLDERS = "dir"
 
@@ -50,24 +50,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue from the files in DIR (default: move an earlier attempt's files away)",
+        help="continue from the files in DIR (default: move them to DIR/attempts first)",
     )
     parser.add_argument(
         "--as-training",
         action="store_true",
-        help="the command trains the model, whatever its script is called",
+        help="record the command as training, not as an evaluation, whatever its name",
     )
     parser.add_argument(
-        "-q", "--quiet", action="store_true", help="keep the output, do not show it"
+        "-q", "--quiet", action="store_true", help="keep the output, but do not print it"
     )
     parser.add_argument(
         "--verbose",
         action="store_true",
         help="also print where the run and its output are recorded",
     )
-    parser.add_argument(
-        "-m", "--message", metavar="NOTE", help="what you want to remember; kept in run.json"
-    )
+    parser.add_argument("-m", "--message", metavar="NOTE", help="keep a note in run.json")
 
 
 def meant(words: Sequence[str]) -> str | None:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from modeldir._system.shell import quoted
 from modeldir.commands.options import (
     NamesIn,
+    add_limit_options,
     add_slot_options,
+    add_verbose,
     has_preload,
     is_submitted,
     limits_of,
@@ -36,129 +38,259 @@ if TYPE_CHECKING:
 
 _N = TypeVar("_N", int, float)
 
-HELP = "Search hyperparameters: one subfolder a trial, each run by your own command."
+HELP = (
+    "Search hyperparameters by running COMMAND once per configuration, each in its own folder "
+    "below DIR."
+)
 EXAMPLE = (
     "modeldir search experiments/learning_rate learning_rate=0.1,0.01,0.001 -- python train.py"
+)
+EXAMPLES = (
+    "modeldir search experiments/learning_rate",
+    "modeldir search experiments/width width=int:16,512 --trials 30 -j auto -- python train.py",
+    "modeldir search experiments/width --trials 50 --sampler tpe --maximize accuracy",
 )
 
 TAKES_LINES = ("--resume", "--sbatch")
 
-_DOMAINS = """\
-domains:  learning_rate=0.1,0.01,0.001         a list
-          learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)
-          dropout=uniform:0,0.5,step=0.1       @points.csv: its rows (a header of names)
-          --condition momentum:optimizer=sgd        it counts only then
-          --zip batch_size,learning_rate       their lists go together, value by value
-          --try learning_rate=0.01           tried first, the other names sampled
-          --constraint 'batch_size * accumulate <= 512'
-
-DIR/params.json is the base config. Run the command again to resume by DIR/search.json: finished
-trials are kept, interrupted ones run again, new values add trials. Each new trial keeps -m NOTE.
+_MORE = """
+DIR/params.json holds the defaults. Run the same command again to resume: the plan is saved in
+DIR/search.json, finished trials are kept, and new values add trials.
 """
+
+_SEARCH_SPACE = """\
+  lr=0.1,0.01  try these values
+  lr=log_uniform:1e-5,1e-1  sample on a log scale
+  dropout=uniform:0,0.5  sample evenly; with ,step=0.1 only 0, 0.1, 0.2, ...
+  layers=int:1,8  sample integers; log_int: on a log scale
+  @points.csv  try the configurations in the rows of a file
+"""
+
+_KEPT = "* is saved in search.json. The value none removes it, e.g. --pruner none."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
-    parser.description = f"{HELP}\n\n{_DOMAINS}"
-    parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # in _DOMAINS, like the next
-    parser.add_argument("domains", nargs="*", metavar="name=domain", help=argparse.SUPPRESS)
-    for option in ("--condition", "--zip", "--constraint"):
-        parser.add_argument(option, action="append", help=argparse.SUPPRESS)
-    parser.add_argument("--try", dest="try_", action="append", help=argparse.SUPPRESS)
-    what = parser.add_argument_group("what to try")
-    NamesIn("modeldir.samplers").fill(
-        what.add_argument("--sampler", metavar="NAME", help="%(names)s")
+    parser.usage = "modeldir search DIR [name=values ...] [options] [-- COMMAND ...]"
+    parser.description = f"{HELP}\n{_MORE}"
+    parser.add_argument("dir", metavar="DIR", help="the search's folder, with params.json")
+    parser.add_argument(
+        "domains", nargs="*", metavar="name=values", help="a hyperparameter and what to try for it"
     )
-    what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
-    what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
-    what.add_argument(
+    parser.add_argument_group("values", _SEARCH_SPACE)
+    _add_space(parser.add_argument_group("search space"))
+    _add_trials(parser.add_argument_group("which trials and how many"))
+    _add_metrics(parser.add_argument_group("metrics"))
+    _add_stopping(parser.add_argument_group("stopping", _KEPT))
+    add_where(parser)
+    _add_other(parser)
+
+
+def _add_space(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--condition",
+        action="append",
+        metavar="name:p=v",
+        help="vary name only when p is v, e.g. momentum:optimizer=sgd; repeat for several",
+    )
+    group.add_argument(
+        "--zip",
+        action="append",
+        metavar="NAMES",
+        help="pair lists: first with first, second with second, e.g. batch_size,lr",
+    )
+    group.add_argument(
+        "--try",
+        dest="try_",
+        action="append",
+        metavar="name=v,...",
+        help="run this configuration first, e.g. lr=0.01,dropout=0.1; repeat for several",
+    )
+    group.add_argument(
+        "--constraint",
+        action="append",
+        metavar="RULE",
+        help="allow only configurations that satisfy RULE, e.g. 'batch_size * steps <= 512'",
+    )
+
+
+def _add_trials(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="total number of configurations (default: the whole grid, else 20)",
+    )
+    NamesIn("modeldir.samplers").fill(
+        group.add_argument(
+            "--sampler",
+            metavar="NAME",
+            help="how to choose them: %(names)s, or package.module:Class "
+            "(default: grid if all values are lists, else auto)",
+        )
+    )
+    group.add_argument(
+        "--seed", type=int, metavar="N", help="random seed of the sampler (default: 0)"
+    )
+    group.add_argument(
         "--repeats",
         type=int,
         metavar="N",
-        help="train each configuration N times, with a seed each",
+        help="train each configuration N times, each with a different seed (default: 1)",
     )
-    what.add_argument(
-        "--warm-start-from", action="append", metavar="DIR", help="its trials teach the sampler"
+    group.add_argument(
+        "--warm-start-from",
+        action="append",
+        metavar="DIR",
+        help="let the sampler learn from the experiments in DIR; repeat for several",
     )
-    what.add_argument(
-        "--reuse", action="append", metavar="DIR", help="what is completed there is not run again"
+    group.add_argument(
+        "--reuse",
+        action="append",
+        metavar="DIR",
+        help="do not run configurations again that are completed in DIR; repeat for several",
     )
-    what.add_argument(
+
+
+def _add_metrics(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--maximize",
         action="append",
         metavar="METRIC",
-        help="rank by it; again for several",
+        help="rank by METRIC, higher is better; repeat for several (default: accuracy, f1 or loss)",
     )
-    what.add_argument(
-        "--minimize", action="append", metavar="METRIC", help="as --maximize, low is good"
+    group.add_argument(
+        "--minimize",
+        action="append",
+        metavar="METRIC",
+        help="rank by METRIC, lower is better; repeat for several",
     )
-    what.add_argument(
-        "--metrics", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'"
+    group.add_argument(
+        "--metrics",
+        metavar="LINE",
+        help="take metrics from printed lines like this, e.g. 'val acc: {accuracy}' "
+        "(default: from the metric files in the trial's folder)",
     )
-    what.add_argument(
-        "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
-    )
-    what.add_argument("-m", "--message", metavar="NOTE", help=argparse.SUPPRESS)  # in _DOMAINS
-    for named_by_a_message in ("--accept-new-base", "--no-check"):
-        what.add_argument(named_by_a_message, action="store_true", help=argparse.SUPPRESS)
-    when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
-    when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
-    when.add_argument("--max-failures", type=int, metavar="N", help="after N failed trials")
+
+
+def _add_stopping(group: argparse._ArgumentGroup) -> None:
+    add_limit_options(group)
     NamesIn("modeldir.pruners").fill(
-        when.add_argument("--pruner", metavar="NAME", help="* end poor trials early: %(names)s")
+        group.add_argument(
+            "--pruner",
+            metavar="NAME",
+            help="* stop unpromising trials early: %(names)s, or package.module:Class "
+            "(default: none)",
+        )
     )
-    when.add_argument("--trial-time-limit", metavar="T", help="* a trial that takes longer: 30m")
-    when.add_argument(
+    group.add_argument(
+        "--trial-time-limit",
+        metavar="TIME",
+        help="* stop a trial that takes longer, e.g. 30m; it counts as failed (default: no limit)",
+    )
+    group.add_argument(
         "--max-retries",
         type=_or_none(int),
         metavar="N",
-        help="* run a failed trial again, up to N times",
+        help="* run a failed trial again, up to N times (default: 0)",
     )
-    when.add_argument(
-        "--target", type=_or_none(float), metavar="X", help="* once the metric has reached it"
+    group.add_argument(
+        "--target",
+        type=_or_none(float),
+        metavar="X",
+        help="* stop starting trials once the metric has reached X (default: no target)",
     )
-    add_where(parser)
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where trials run and what starts them; `confirm` has them too."""
-    where = parser.add_argument_group("where to run")
-    add_slot_options(where)
+    add_slot_options(parser.add_argument_group("in parallel"))
+    where = parser.add_argument_group("other machines and the background")
     NamesIn("modeldir.launchers", without="local").fill(
         where.add_argument(
             "--on",
             metavar="WHERE",
-            help="%(names)s, or a package's own: docs/how-to/other-job-managers.md",
+            help="start workers elsewhere: %(names)s, or the name of an installed launcher "
+            "(default: run the trials here)",
         )
     )
     where.add_argument(
         "--workers",
         type=int,
         metavar="N",
-        help="keep N running; run again to replace missing ones (--one-job-per-trial)",
+        help="keep N workers running; run again to replace missing ones (default: 1)",
     )
     where.add_argument(
-        "--submit",
-        metavar="LINE",
-        help="'bsub {worker}', of --on command; --sbatch LINE, of --on slurm",
-    )
-    where.add_argument(
-        "--detach",
+        "--one-job-per-trial",
         action="store_true",
-        help="work on without this terminal (--wait: watch what was placed)",
+        help="start one job for each trial; with --workers N at most N at a time",
     )
-    for documented in ("--sbatch", "--address", "--status", "--cancel", "--job-id"):
-        where.add_argument(documented, metavar="LINE", help=argparse.SUPPRESS)
-    for documented in ("--cpus", "--gpus"):
-        where.add_argument(documented, type=float, metavar="X", help=argparse.SUPPRESS)
-    for in_other_lines in ("--wait", "--one-job-per-trial"):
-        where.add_argument(in_other_lines, action="store_true", help=argparse.SUPPRESS)
     where.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="say what would be made, how long (--estimate: try one)",
+        "--detach", action="store_true", help="start a worker in the background and return"
     )
-    where.add_argument("--estimate", action="store_true", help=argparse.SUPPRESS)
+    where.add_argument(
+        "--wait", action="store_true", help="watch the workers after they have been started"
+    )
+    for option, metavar, words in _LAUNCHER_OPTIONS:
+        kind = float if metavar == "X" else str
+        where.add_argument(option, type=kind, metavar=metavar, help=words)
+    add_verbose(parser)
+    plan = parser.add_argument_group("before it starts")
+    plan.add_argument(
+        "--dry-run", action="store_true", help="print what would run and how long; start nothing"
+    )
+    plan.add_argument(
+        "--estimate",
+        action="store_true",
+        help="with --dry-run: run one trial to estimate the time; it is kept",
+    )
+
+
+_LAUNCHER_OPTIONS = (
+    (
+        "--sbatch",
+        "ARGS",
+        "with --on slurm: what the jobs ask for, e.g. '--gres=gpu:1 --time=2:00:00'",
+    ),
+    (
+        "--address",
+        "URL",
+        "with --on ray: the address of the cluster, e.g. http://head:8265 (default: auto)",
+    ),
+    ("--cpus", "X", "with --on ray: CPUs for each worker (default: 1)"),
+    ("--gpus", "X", "with --on ray: GPUs for each worker (default: 0)"),
+    ("--submit", "COMMAND", "with --on command: submit one worker, e.g. 'bsub {worker}'"),
+    ("--status", "COMMAND", "with --on command: ask for the state of a job, e.g. 'bjobs {job}'"),
+    ("--cancel", "COMMAND", "with --on command: cancel a job, e.g. 'bkill {job}'"),
+    (
+        "--job-id",
+        "PATTERN",
+        "with --on command: a regular expression for the job's id in the output of --submit",
+    ),
+)
+
+
+def _add_other(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        metavar="ARGS",
+        help="arguments that resume an interrupted trial, e.g. '--restore_file last'",
+    )
+    parser.add_argument(
+        "-m",
+        "--message",
+        metavar="NOTE",
+        help="keep a note with each trial that is made from now on",
+    )
+    parser.add_argument(
+        "--no-check",
+        action="store_true",
+        help="do not wait until the first trial has read every hyperparameter that varies",
+    )
+    parser.add_argument(
+        "--accept-new-base",
+        action="store_true",
+        help="continue although params.json has changed since trials were made",
+    )
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:

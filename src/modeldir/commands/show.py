@@ -26,7 +26,7 @@ from modeldir.results import table_text
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.table import Column, Table
 
-HELP = "Show an experiment or a search: status, metrics, hyperparameters."
+HELP = "Print the status, the metrics and the hyperparameters of experiments or searches."
 EXAMPLE = "modeldir show experiments/base_model"
 FOLDERS = "dirs"
 

@@ -23,8 +23,8 @@ from modeldir.launchers.launched_jobs import LaunchedJob, cancel, read_jobs
 from modeldir.search import start_checks, worker_registry
 
 HELP = (
-    "Ask the workers of a search to stop: no new trials; the running ones continue to their end.\n"
-    "Jobs that only wait for their turn are cancelled.\n"
+    "Ask the workers of a search to stop. They start no more trials; running trials continue to "
+    "their end. Jobs in a queue are cancelled.\n"
     "An experiment that runs on this machine is interrupted, as by Ctrl-C."
 )
 EXAMPLE = "modeldir stop experiments/learning_rate --now"
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--now",
         action="store_true",
-        help="interrupt the running trials, which run again next time; an experiment: by TERM",
+        help="interrupt the running trials too; they run again next time",
     )
     add_allow(parser)
 

@@ -21,63 +21,89 @@ from modeldir.results.table_text import to_text
 if TYPE_CHECKING:
     from modeldir.results.synthesize import Results
 
-HELP = "Print one table of all experiments below a folder: the best first."
-EXAMPLE = "modeldir synthesize experiments --where 'learning_rate > 0.001' --top 10"
+HELP = (
+    "Print one table of all experiments below a folder, the best first.\n"
+    "modeldir results and modeldir synthesize are the same command."
+)
+EXAMPLE = "modeldir results experiments --where 'learning_rate > 0.001' --top 10"
+EXAMPLES = (
+    "modeldir results experiments/learning_rate --html report.html",
+    "modeldir results experiments/seeds --group seed --format latex",
+)
 FOLDERS = "dirs"
 COLLECTS = False
 """All rows are needed until the end; a garbage collection would take as long as sorting them."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir synthesize [DIR ...] [options]"
+    parser.usage = "modeldir results [DIR ...] [options]"
     parser.add_argument(
         "dirs",
         nargs="*",
         metavar="DIR",
-        help="searches, or any trees of experiments (default: experiments, else this folder)",
+        help="searches, or folders with experiments (default: experiments, else this folder)",
     )
-    # As CS230's synthesize_results.py has it, and as search_hyperparams.py does.
-    parser.add_argument("--model_dir", "--parent_dir", metavar="DIR", dest="named", help="also DIR")
     rows = parser.add_argument_group("rows")
     rows.add_argument(
         "--where",
         metavar="CONDITION",
-        help="""'learning_rate > 0.001 and model_version == "baseline"'""",
+        help="""print only these rows, e.g. 'learning_rate > 0.001 and optimizer == "sgd"' """
+        "(default: all)",
     )
-    rows.add_argument("--top", type=int, metavar="N", help="at most N rows")
-    rows.add_argument("--sort", metavar="COLUMN", help="by it (default: the metric), best first")
-    rows.add_argument("--reverse", action="store_true", help="the other way round")
+    rows.add_argument("--top", type=int, metavar="N", help="print at most N rows (default: all)")
+    rows.add_argument(
+        "--sort", metavar="COLUMN", help="sort by COLUMN (default: the metric, best first)"
+    )
+    rows.add_argument("--reverse", action="store_true", help="reverse the order")
     rows.add_argument(
         "--group",
         metavar="NAMES",
         type=_names,
-        help="what differs in these alone is one row: --group seed",
+        help="make one row of experiments that differ only in NAMES, e.g. seed",
     )
-    rows.add_argument("--per-seed", action="store_true", help="repeats of a point each in a row")
+    rows.add_argument(
+        "--per-seed",
+        action="store_true",
+        help="print a row for each repeat of a configuration (default: one row with their mean)",
+    )
     columns = parser.add_argument_group("columns")
     columns.add_argument(
         "--columns",
         metavar="NAMES",
         type=_names,
-        help="these: experiment,learning_rate,accuracy,loss@last,accuracy@step=9",
+        help="print these columns, e.g. "
+        "experiment,learning_rate,accuracy,loss@last,accuracy@step=9",
     )
     columns.add_argument(
         "--all-columns",
         action="store_true",
-        help="also what is the same everywhere, and metrics at the last weights",
+        help="print also columns with one value, and metrics of the last weights",
     )
     columns.add_argument(
-        "--metrics-file", metavar="NAME", help="take the metrics from the file of this name"
+        "--metrics-file",
+        metavar="NAME",
+        help="take the metrics from the file with this name in each folder",
     )
-    form = parser.add_argument_group("form")
+    form = parser.add_argument_group("output")
     form.add_argument(
         "--format",
         choices=("table", *FORMS),
-        help="what to print (default: table, or as FILE is called)",
+        metavar="FORM",
+        help=f"one of table, {', '.join(FORMS)} (default: table, or by the ending of --output)",
     )
-    form.add_argument("-o", "--output", metavar="FILE", help="into a file, and print nothing")
     form.add_argument(
-        "--html", metavar="FILE", help="also a report of these rows: one page, for any browser"
+        "-o", "--output", metavar="FILE", help="write the table to FILE instead of printing it"
+    )
+    form.add_argument(
+        "--html", metavar="FILE", help="also write a report with plots, one page for any browser"
+    )
+    # As CS230's synthesize_results.py has it, and as search_hyperparams.py does.
+    parser.add_argument(
+        "--model_dir",
+        "--parent_dir",
+        metavar="DIR",
+        dest="named",
+        help="the same as DIR, as in scripts of CS230",
     )
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from modeldir.monitor.search import SearchMonitor
     from modeldir.results.report.live_report import LiveReport
 
-HELP = "Watch a search or experiment live: trials, their metric, the best so far, how far it is."
+HELP = "Watch a search or an experiment live: running trials, their metrics, the best so far."
 EXAMPLE = "modeldir watch experiments/learning_rate"
 FOLDERS = "dir"
 
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
     )
     parser.add_argument(
-        "--html", metavar="FILE", help="keep a report there, written again as trials end"
+        "--html", metavar="FILE", help="write a report to FILE, and update it as trials end"
     )
     add_allow(parser)
 

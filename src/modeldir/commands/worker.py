@@ -18,33 +18,41 @@ if TYPE_CHECKING:
     from modeldir.worker.cluster_job import Job
     from modeldir.worker.worker_limits import Limits
 
-HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
+HELP = (
+    "Add one more worker to a search. It takes the next trial, runs it, and repeats until none is "
+    "left. Job managers start this command."
+)
 EXAMPLE = "modeldir worker experiments/learning_rate -j 2"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir worker DIR [options]"
     parser.add_argument("dir", metavar="DIR", help="the search's folder, with search.json")
-    options.add_slot_options(parser.add_argument_group("where to run"))
-    parser.add_argument(
-        "--no-check", action="store_true", help="do not let the first trial go alone"
+    options.add_slot_options(parser.add_argument_group("in parallel"))
+    stopping = parser.add_argument_group("stopping")
+    stopping.add_argument(
+        "--trials", type=int, metavar="N", help="start at most N trials (default: no limit)"
     )
-    parser.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
-    parser.add_argument("--max-failures", type=int, metavar="N", help="or after N failed trials")
-    parser.add_argument("--trials", type=int, metavar="N", help="start at most N trials")
-    parser.add_argument(
+    options.add_limit_options(stopping)
+    stopping.add_argument(
         "--keep-trials",
         action="store_true",
-        help="trials may outlive this worker (inside a job they must not: the default)",
+        help="let running trials continue if this worker is killed (default: end them)",
     )
-    job = parser.add_argument_group("inside a job")
+    job = parser.add_argument_group("in a job of a job manager")
     job.add_argument(
-        "--job", metavar="TOKEN", help="the job that this worker is; its GPUs are its own"
+        "--job", metavar="TOKEN", help="the job that this worker is; it owns the job's GPUs"
     )
     job.add_argument(
         "--requeue",
-        metavar="LINE",
-        help="run it on SIGUSR1, when the trials have been interrupted and work is left",
+        metavar="COMMAND",
+        help="on SIGUSR1, interrupt the trials, then run COMMAND if trials are left",
+    )
+    options.add_verbose(parser)
+    parser.add_argument(
+        "--no-check",
+        action="store_true",
+        help="do not wait until the first trial has read every hyperparameter that varies",
     )
 
 

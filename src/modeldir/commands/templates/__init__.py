@@ -24,7 +24,7 @@ _RENAMED = {"gitignore": ".gitignore"}
 
 def add_option(parser: ArgumentParser) -> None:
     """Add the option that chooses a template."""
-    choices = "minimal (NumPy alone, the default) or vision (PyTorch)"
+    choices = "minimal (needs NumPy) or vision (needs PyTorch) (default: minimal)"
     parser.add_argument("--template", default="minimal", metavar="NAME", help=choices)
 
 
