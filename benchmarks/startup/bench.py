@@ -50,7 +50,7 @@ def _compare(place: Path, rounds: int) -> None:
         Contender("modeldir --help", [script, "--help"]),
         Contender("modeldir show EXPERIMENT", [script, "show", "experiment"], str(place)),
         Contender(f"modeldir show SEARCH of {TRIALS}", [script, "show", "search"], str(place)),
-        Contender("modeldir synthesize SEARCH", [script, "synthesize", "search"], str(place)),
+        Contender("modeldir results SEARCH", [script, "synthesize", "search"], str(place)),
         Contender("modeldir stop SEARCH", [script, "stop", "search"], str(place)),
         Contender("modeldir watch --help", [script, "watch", "--help"]),
         Contender("modeldir search --help", [script, "search", "--help"]),

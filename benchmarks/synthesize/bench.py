@@ -1,4 +1,4 @@
-"""Compare `modeldir synthesize` of large trees with other ways to the same table, and a floor.
+"""Compare `modeldir results` of large trees with other ways to the same table, and a floor.
 
     python benchmarks/synthesize/bench.py [--folders 1000,10000,100000] [--rounds 7] [--quick]
         [--peers] [--recorded] [--place DIR]

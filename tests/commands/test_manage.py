@@ -240,7 +240,7 @@ def test_stop_of_a_complete_search_does_not_say_that_it_goes_on(project: Project
         0,
         [
             "nobody works on experiments/search: it is complete (6 completed)",
-            "next: modeldir synthesize experiments/search",
+            "next: modeldir results experiments/search",
         ],
     )
     project.modeldir("retry", "experiments/search/learning_rate_0.1")
@@ -602,7 +602,7 @@ def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> No
     assert len(project.started) == 3
     watched = project.modeldir("watch", "experiments/search").lines
     assert watched[0] == "experiments/search: 2 of 2"
-    assert watched[-1] == "next: modeldir synthesize experiments/search"
+    assert watched[-1] == "next: modeldir results experiments/search"
 
 
 def test_a_removal_that_was_cut_short_is_finished_when_said_again(project: Project) -> None:

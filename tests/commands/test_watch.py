@@ -157,7 +157,7 @@ def test_in_a_pipe_each_event_is_a_line(project: Project, snapshot: SnapshotAsse
     # Two that end between two looks are told by number.
     assert times_away("".join(sorted(said[1:3]) + sorted(said[3:]))) == snapshot
     assert said[0] == f"{SEARCH}: 0 of 3, 2 running\n"
-    assert said[-1] == f"next: modeldir synthesize {SEARCH}\n"
+    assert said[-1] == f"next: modeldir results {SEARCH}\n"
 
 
 def test_a_search_that_nobody_works_on_is_told_as_such(project: Project) -> None:
@@ -187,7 +187,7 @@ def test_a_search_that_is_over(project: Project) -> None:
     assert said.lines == [
         f"{SEARCH}: 3 of 3",
         "best: trial 1 (learning_rate_0.1)  accuracy 0.75",
-        f"next: modeldir synthesize {SEARCH}",
+        f"next: modeldir results {SEARCH}",
     ]
 
 
@@ -284,7 +284,7 @@ def test_a_link_in_a_circle_is_not_followed(project: Project) -> None:
     project.searches("learning_rate=0.1")
     said = project.modeldir("watch", "experiments")
     assert said.code == 0
-    assert said.lines[-1] == "next: modeldir synthesize experiments"
+    assert said.lines[-1] == "next: modeldir results experiments"
     assert sum(line.startswith("experiments/") for line in said.lines) == 1
 
 
@@ -312,7 +312,7 @@ def test_in_a_terminal_it_is_the_view_of_the_search(
         assert search.wait(LIMIT) == 0
     assert terminal.process.returncode == 0
     assert "completed    learni…_0.001  accuracy" in left
-    assert left.replace("\n", "").endswith(f"next: modeldir synthesize {SEARCH}")
+    assert left.replace("\n", "").endswith(f"next: modeldir results {SEARCH}")
     assert "running" not in left
     assert not terminal.screen.cursor.hidden
 

@@ -359,7 +359,7 @@ def test_tensorboard_opens_it(search: Path) -> None:
 def test_repeats_are_one_group_in_tensorboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HParams shows the mean of repeats, as `modeldir synthesize` does."""
+    """HParams shows the mean of repeats, as `modeldir results` does."""
     monkeypatch.chdir(tmp_path)
     Path("s").mkdir()
     Path("s/params.json").write_text('{"learning_rate": 0.1, "seed": 0}')

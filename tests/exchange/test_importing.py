@@ -157,7 +157,7 @@ def test_paths_are_told_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(FolderError, match=r"^bad\.db: Optuna cannot read it"):
         import_runs("bad.db", "out")
     Path("none").mkdir()
-    with pytest.raises(ModeldirError, match=r"^none: no run of .*\n.* modeldir synthesize none\n"):
+    with pytest.raises(ModeldirError, match=r"^none: no run of .*\n.* modeldir results none\n"):
         import_runs("none", "out")
     monkeypatch.chdir("runs")
     beside = re.escape(f"{Path.cwd()}_imported")
@@ -400,7 +400,7 @@ def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[st
     assert commands.main(["confirm", search, "--dry-run", "--", "true"]) == 0
     assert "base" in capsys.readouterr().out
     assert commands.main(["diff", "out"]) == 2
-    assert capsys.readouterr().err.endswith("\n  what lies below it: modeldir synthesize out\n")
+    assert capsys.readouterr().err.endswith("\n  what lies below it: modeldir results out\n")
 
 
 def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
@@ -515,7 +515,7 @@ def test_the_commands_as_they_are_typed() -> None:
     """Import and export work, and a mistake prints a message and exits with 2."""
     done = typed("import", str(FOREIGN / "sacred"), "-o", "runs")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "next:    modeldir synthesize runs"
+    assert done.stdout.splitlines()[-1] == "next:    modeldir results runs"
     done = typed("export", "runs", "--to", "csv", "-o", "tables")
     assert (done.returncode, done.stderr) == (0, "")
     assert Path("tables/trials.csv").exists()

@@ -65,7 +65,7 @@ def _several(tree: Tree) -> str:
     lines = [
         f"{tree.folder} is ranked by {ranked}: none is best by all of them",
         *(f"  modeldir best {folder} --{better} {name}" for name, better in tree.objectives),
-        f"  modeldir synthesize {folder}   ({front} on the Pareto front)",
+        f"  modeldir results {folder}   ({front} on the Pareto front)",
     ]
     return "\n".join(lines)
 
@@ -87,5 +87,5 @@ def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
     return (
         f"{tree.folder} has no best experiment yet: none that is completed has {wanted}\n"
         f"  {hint or f'there are: {counts}'}\n"
-        f"  modeldir synthesize {quoted(tree.folder)}"
+        f"  modeldir results {quoted(tree.folder)}"
     )

@@ -140,5 +140,5 @@ def _print_answer(chosen: Finalists, code: int) -> int:
     print()
     print(to_words(measured, width_of_lines()))
     first = quoted(chosen.folder)
-    print(f"next: modeldir synthesize {first} --per-seed   (each of the new runs)")
+    print(f"next: modeldir results {first} --per-seed   (each of the new runs)")
     return 1 if any(each.failed for each in measured.measured) else code

@@ -129,7 +129,7 @@ def _report_problem(
 def _next(outcome: LaunchResult, search: Path) -> str:
     path = quoted(search)
     if not (_has_workers(outcome) or manual_workers_here(search)):
-        return f"next: modeldir synthesize {path}"
+        return f"next: modeldir results {path}"
     return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
 
 

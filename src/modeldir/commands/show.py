@@ -70,7 +70,7 @@ def shown(folder: Path, read: Read = read_tree) -> str:
     if not has_params and not experiment.has_output(names):
         raise FolderError(
             f"{folder} is no experiment and no search: it holds no params.json\n"
-            f"  what lies below it: modeldir synthesize {quoted(folder)}"
+            f"  what lies below it: modeldir results {quoted(folder)}"
         )
     record = reader.read(folder, names)
     return experiment_text(ExperimentRow.of(record, folder.name), record.problems, read)

@@ -35,7 +35,7 @@ from modeldir.search.sampler_check import as_typed
 from modeldir.search.trial_counts import Inventory
 
 MOST = 10
-"""How many trials of one status are named; `modeldir synthesize` lists them all."""
+"""How many trials of one status are named; `modeldir results` lists them all."""
 
 
 def search_text(tree: Tree) -> str:
@@ -230,4 +230,4 @@ def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
         return f"{worker_registry.resume_command(tree.folder)}{domain}{command}"
     if attempts.FAILED in states and tree.best() is None:
         return f"modeldir log {quoted(states[attempts.FAILED].path)} --tail 20"
-    return f"modeldir synthesize {folder}"
+    return f"modeldir results {folder}"

@@ -171,7 +171,7 @@ def _idle(folder: Path) -> list[str]:
         if search.is_complete:
             counts = ", ".join(f"{count} {state}" for state, count in search.states.items())
             what = f"nobody works on {folder}: it is complete ({counts})"
-            return [what, f"next: modeldir synthesize {quoted(folder)}"]
+            return [what, f"next: modeldir results {quoted(folder)}"]
     return [f"nobody works on {folder}", *_resume(folder)]
 
 

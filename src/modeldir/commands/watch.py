@@ -238,7 +238,7 @@ class Watch:
             return (
                 f"modeldir retry {quoted(folder)}   then: {worker_registry.resume_command(folder)}"
             )
-        return f"modeldir synthesize {quoted(self.folder)}"
+        return f"modeldir results {quoted(self.folder)}"
 
 
 def _has_failed(search: SearchSnapshot) -> bool:

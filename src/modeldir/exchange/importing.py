@@ -67,7 +67,7 @@ class ImportResult:
                 f"without an end: {', '.join(self.unfinished)}; a search that is continued runs "
                 "them first, with only the hyperparameters in their own params.json"
             )
-        lines.append(f"next:    modeldir synthesize {quoted(self.folder)}")
+        lines.append(f"next:    modeldir results {quoted(self.folder)}")
         return "\n".join(lines)
 
 
@@ -208,7 +208,7 @@ def _detect_tool(source: Path) -> str:
             return name
     raise ModeldirError(
         f"{source}: no run of {', '.join(TOOLS[:-1])} or {TOOLS[-1]} was found there.\n"
-        "  folders with params.json need no import: modeldir synthesize "
+        "  folders with params.json need no import: modeldir results "
         f"{quoted(source)}",
         state=_STATE,
     )

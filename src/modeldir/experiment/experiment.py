@@ -105,7 +105,7 @@ class Experiment:
             here = quoted(self.path)
             hint = f"to make one: modeldir new {here} --from OTHER_EXPERIMENT"
             if first_experiment_in(self.path) is not None:
-                hint = f"what lies below it: modeldir synthesize {here}"
+                hint = f"what lies below it: modeldir results {here}"
             raise FolderError(f"{self.path} is no experiment: it holds no params.json.\n  {hint}")
 
     def __repr__(self) -> str:

@@ -148,7 +148,7 @@ def default_folder() -> Path:
         return here
     raise FolderError(
         "Which folder? There is no experiments/ here, and no folder with a params.json.\n"
-        "  modeldir synthesize DIR"
+        "  modeldir results DIR"
     )
 
 

@@ -156,7 +156,7 @@ def _metric(
         ways = [f"modeldir confirm {folder} --{way} {name}" for name, way in tree.objectives]
         hint = "\n    ".join(ways)
     else:
-        problem, hint = "there is no metric to rank by", f"modeldir synthesize {folder}"
+        problem, hint = "there is no metric to rank by", f"modeldir results {folder}"
     raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
 
 

@@ -159,7 +159,7 @@ def _drawers(kinds: Sequence[str]) -> list[Draw]:
         raise ModeldirError(
             "Plots are drawn by matplotlib, which is not installed here:\n"
             "  pip install 'modeldir[plots]'\n"
-            "  without it: modeldir synthesize DIR --html report.html",
+            "  without it: modeldir results DIR --html report.html",
             state=_STATE,
         ) from error
     return [import_module(f"modeldir.results.plots.{kind}").draw for kind in kinds]

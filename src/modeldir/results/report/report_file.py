@@ -1,6 +1,6 @@
 """Write the report of a folder as one HTML file.
 
-`modeldir.write_report` and `modeldir synthesize --html` come here; `live_report` calls it again and
+`modeldir.write_report` and `modeldir results --html` come here; `live_report` calls it again and
 again. An earlier report is replaced as a whole.
 """
 

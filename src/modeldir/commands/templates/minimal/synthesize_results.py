@@ -1,6 +1,6 @@
 """All experiments under a folder as one table: python synthesize_results.py
 
-Writes results.md and results.csv there, too. In a terminal, `modeldir synthesize` does the same.
+Writes results.md and results.csv there, too. In a terminal, `modeldir results` does the same.
 """
 
 import argparse
