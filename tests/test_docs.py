@@ -152,10 +152,10 @@ def test_the_python_reference_has_every_public_name() -> None:
 
 
 def test_modules_that_contributors_are_sent_to_are_there() -> None:
-    """Each `package/module.py` that the architecture page or CONTRIBUTING names is a file."""
+    """Each `package/module.py` that the architecture page or the start page names is a file."""
     package = ROOT / "src/modeldir"
     packages = {path.name for path in package.iterdir() if path.is_dir()}
-    for page in ("docs/contributing/architecture.md", "CONTRIBUTING.md"):
+    for page in ("docs/contributing/architecture.md", "docs/contributing/index.md"):
         text = (ROOT / page).read_text()
         named = re.findall(r"(?<![\w./])(\w+)/([a-z_/]+\.py)", text)
         missing = [
