@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import cli_pages
 import modeldir
 from modeldir import errors
+from modeldir.experiment import attempts, error_lines, project_settings
 from modeldir.search import plan
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
@@ -34,3 +36,26 @@ def test_errors_lists_every_error_with_its_bases() -> None:
     tree = re.findall(r"^[ │├└─]*(\w+)", lines, re.MULTILINE)
     assert sorted(tree) == sorted({*classes, "ParamsWarning"})
     assert [name for name in tree if not hasattr(modeldir, name)] == []
+
+
+def test_the_pages_of_the_commands_are_up_to_date() -> None:
+    """docs/reference/cli is what the parsers say: `python tests/cli_pages.py` writes it."""
+    made = cli_pages.pages()
+    stale = [path.name for path, text in made.items() if path.read_text(encoding="utf-8") != text]
+    assert stale == []
+    assert {path.name for path in (REFERENCE / "cli").iterdir()} == {path.name for path in made}
+
+
+def test_modeldir_toml_has_a_row_for_each_key() -> None:
+    """The table names all keys that `settings` accepts, and no other."""
+    page = (REFERENCE / "modeldir-toml.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `\[?(\w+)\]?` \|", page, re.MULTILINE)
+    assert sorted(named) == sorted(project_settings.KEYS)
+
+
+def test_statuses_and_classes_of_failures_have_their_rows() -> None:
+    """Each status of an attempt, and each class, is explained once."""
+    page = (REFERENCE / "status-and-exit-codes.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)
+    statuses = [attempts.PENDING, attempts.RUNNING, *attempts.ENDS, attempts.UNTRACKED]
+    assert named == [*statuses, *error_lines.CLASSES]

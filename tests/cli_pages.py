@@ -1,0 +1,199 @@
+"""Write docs/reference/cli from the parsers of the commands: one page for each command.
+
+    python tests/cli_pages.py            write all pages
+    python tests/cli_pages.py --check    print which pages are out of date
+
+`test_reference_pages.py` checks that the pages are up to date. Start reading at `page_of`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from modeldir import commands
+from modeldir.search.plan import KEYS
+
+FOLDER = Path(__file__).parents[1] / "docs/reference/cli"
+
+_MADE = "<!-- Made by `python tests/cli_pages.py` from the parser of the command. -->"
+_KEYS = {
+    "try_": "try", "message": "note", "domains": "space", "condition": "space",
+    "constraint": "constraints",
+}  # fmt: skip
+"""The key of `search.json` for each option that is not named like it."""
+_SAVED = {("new", "message"): "`origin.json`", ("run", "message"): "`run.json`"}
+_TYPES = {int: "integer", float: "number"}
+_WORDS = {"--jobs": "integer or `auto`", "--threads-per-trial": "integer or `auto`",
+          "--gpus-per-trial": "number", "--max-retries": "integer or `none`",
+          "--target": "number or `none`", "--trials": "integer"}  # fmt: skip
+_WELL = "it did what you asked for"
+_CODES = {
+    "run": [
+        ("0 to 127", "the exit code of your script"),
+        ("128 + n", "signal n ended your script, e.g. 143 after TERM"),
+        ("2", "wrong use: nothing was run"),
+    ],
+    "search": [("0", "every trial completed or was pruned"), ("1", "some trial failed")],
+    "worker": [("0", "no trial failed, or `modeldir stop` asked it to stop"),
+               ("1", "some trial failed")],
+    "confirm": [("0", "every run completed"), ("1", "some run failed")],
+    "demo": [("0", _WELL), ("1", "some trial failed")],
+    "best": [("0", "a path was printed"), ("1", "no experiment has the metric")],
+    "results": [("0", "a table was printed"), ("1", "there is nothing to show")],
+    "plot": [("0", "a figure was written"), ("1", "there is nothing to draw")],
+    "import": [("0", _WELL), ("1", "no run was found")],
+    "stop": [("0", _WELL), ("1", "something that should stop still runs")],
+}  # fmt: skip
+_INTERRUPTED = ("130", "you pressed Ctrl-C")
+_WRONG = ("2", "wrong use: a message says what is wrong")
+_SEE = {
+    "init": ["tutorial/1-logging.md"],
+    "new": ["how-to/change-a-search.md"],
+    "run": ["how-to/watch-and-inspect.md", "how-to/resume-training.md"],
+    "search": ["tutorial/5-command.md", "how-to/choose-a-sampler.md", "how-to/early-stopping.md",
+               "how-to/several-gpus.md", "reference/search-json.md"],
+    "worker": ["how-to/other-job-managers.md", "how-to/slurm.md"],
+    "show": ["how-to/watch-and-inspect.md"],
+    "watch": ["how-to/watch-and-inspect.md", "reference/piped-output.md"],
+    "log": ["how-to/watch-and-inspect.md", "concepts/logging.md"],
+    "results": ["reference/tables.md", "how-to/share-results.md"],
+    "diff": ["how-to/watch-and-inspect.md"],
+    "plot": ["how-to/paper-figures.md"],
+    "confirm": ["how-to/several-seeds.md", "concepts/statistics.md"],
+    "retry": ["how-to/rerun-failed-trials.md"],
+    "remove": ["how-to/change-a-search.md"],
+    "export": ["how-to/import-export.md"],
+    "import": ["how-to/import-export.md"],
+}  # fmt: skip
+
+
+def page_of(name: str) -> str:
+    """Return the page of a command."""
+    parser = commands.parser_of(name)
+    description, epilog = parser.description or "", parser.epilog or ""
+    lines = [f"# modeldir {name}", "", _MADE, "", description.strip(), ""]
+    lines += ["```text", parser.usage or parser.prog, "```", ""]
+    for group in parser._action_groups:
+        rows = [_row(name, action) for action in group._group_actions]
+        told = group.description or ""
+        forms = re.findall(r"^  (\S.*?) {2,}(.+)$", told, re.MULTILINE)
+        if not rows and not forms:
+            continue
+        lines += [f"## {(group.title or 'Options').capitalize()}", ""]
+        if forms:
+            lines += ["| value | meaning |", "|---|---|"]
+            lines += [f"| `{form}` | {_safe(meaning)} |" for form, meaning in forms]
+        else:
+            lines += [
+                "| option | what it does | type | default | saved in |",
+                "|---|---|---|---|---|",
+            ]
+            lines += rows
+        lines.append("")
+    lines += ["## Exit codes", "", "| code | meaning |", "|---|---|"]
+    lines += [f"| {code} | {_safe(words)} |" for code, words in exit_codes(name)]
+    title, *examples = epilog.splitlines()
+    lines += ["", f"## {title.rstrip(':').capitalize()}", "", "```text"]
+    lines += [f"$ {example.strip()}" for example in examples]
+    lines += ["```", ""]
+    if name in _SEE:
+        lines += [
+            "## See also",
+            "",
+            *(f"- [{_title(path)}](../../{path})" for path in _SEE[name]),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def index() -> str:
+    """Return the page that lists all commands."""
+    lines = ["# The command line", "", _MADE, ""]
+    lines += [
+        "Each command has a page with all its options. `modeldir COMMAND --help` prints the same.",
+        "",
+    ]
+    for group, listed in commands.GROUPS:
+        lines += [f"## {group}", "", "| command | what it does |", "|---|---|"]
+        lines += [f"| [`modeldir {name}`]({name}.md) | {_safe(words)} |" for name, words in listed]
+        lines.append("")
+    codes = "[Statuses and exit codes](../status-and-exit-codes.md)"
+    lines += [f"{codes} says what the exit codes mean.", ""]
+    return "\n".join(lines)
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of each page by its path."""
+    names = [name for _, listed in commands.GROUPS for name, _ in listed]
+    return {FOLDER / "index.md": index()} | {FOLDER / f"{n}.md": page_of(n) for n in names}
+
+
+def exit_codes(name: str) -> list[tuple[str, str]]:
+    """Return the exit codes of a command and what each means."""
+    special = _CODES.get(name, [("0", _WELL)])
+    codes = [code for code, _ in special]
+    return special + [each for each in (_WRONG, _INTERRUPTED) if each[0] not in codes]
+
+
+def _row(name: str, action: argparse.Action) -> str:
+    text = (action.help or "") % {**vars(action), "prog": ""}
+    found = re.search(r" *\(default: ([^()]*(?:\([^()]*\)[^()]*)*)\)$", text)
+    default = found[1] if found else ""
+    text = text[: found.start()] if found else text
+    typed = ", ".join(f"`{option}`" for option in action.option_strings)
+    value = "" if action.nargs == 0 else str(action.metavar or action.dest)
+    typed = f"{typed} `{value}`" if typed and value else typed or f"`{value}`"
+    cells = [typed, text, _type(action), default, _saved(name, action)]
+    return f"| {' | '.join(map(_safe, cells))} |"
+
+
+def _type(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return "flag"
+    known = _WORDS.get((action.option_strings or [""])[-1]) or _TYPES.get(action.type, "string")  # type: ignore[call-overload] # any callable
+    return f"{known}, repeatable" if isinstance(action.default, list) or _repeats(action) else known
+
+
+def _repeats(action: argparse.Action) -> bool:
+    return type(action).__name__ == "_AppendAction" or action.nargs in {"+", "*"}
+
+
+def _saved(name: str, action: argparse.Action) -> str:
+    if (name, action.dest) in _SAVED:
+        return _SAVED[name, action.dest]
+    key = _KEYS.get(action.dest, action.dest)
+    return f"`search.json`, `{key}`" if name == "search" and key in KEYS else ""
+
+
+def _safe(text: str) -> str:
+    return text.removeprefix("* ").replace("|", r"\|")  # another column says what the star says
+
+
+def _title(path: str) -> str:
+    page = FOLDER.parents[1] / path
+    return page.read_text(encoding="utf-8").partition("# ")[2].partition("\n")[0]
+
+
+def main(words: list[str]) -> int:
+    """Write the pages, or with `--check` print those that are out of date."""
+    made = pages()
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
+    stale += [path for path in FOLDER.glob("*.md") if path not in made]
+    if words == ["--check"]:
+        for path in stale:
+            print(f"out of date: {path}")
+        return 1 if stale else 0
+    FOLDER.mkdir(exist_ok=True)
+    for path in stale:
+        if path in made:
+            path.write_text(made[path], encoding="utf-8")
+        else:
+            path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
