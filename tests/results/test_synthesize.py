@@ -678,15 +678,16 @@ def test_a_folder_that_cannot_be_written_is_one_warning() -> None:
 SCRIPT = "from modeldir.results.synthesize import synthesize; print(synthesize('x'))"
 
 
-def test_every_digit_in_a_pipe() -> None:
-    """What a script prints into a file has all columns and digits, however narrow the terminal."""
+def test_every_column_and_six_digits_in_a_pipe() -> None:
+    """A pipe gets all columns, however narrow the terminal; CSV and JSON have every digit."""
     cs230_tree(Path("x"))
     environment = {**os.environ, "COLUMNS": "30"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
     )
-    assert "0.9711111111111111" in done.stdout
+    assert "0.971111 " in done.stdout
     assert "loss" in done.stdout
+    assert "0.9711111111111111" in Path("x/results.csv").read_text()
 
 
 def test_a_terminal_is_kept_to(snapshot: SnapshotAssertion) -> None:

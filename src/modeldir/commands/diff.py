@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir._system.terminal import decimals_here, width_here
+from modeldir._system.terminal import width_of_lines
 from modeldir._system.text import cell_text, text_width, value_cell
 from modeldir.commands.folders import Read, experiments_among, headers, number_of, read_tree
 from modeldir.errors import FolderError, ParamsError
@@ -27,7 +27,7 @@ from modeldir.params import plain_values
 from modeldir.params.equality import ABSENT, same
 from modeldir.results import table_text
 from modeldir.results.table import Column, Table
-from modeldir.results.table_cells import Kind
+from modeldir.results.table_cells import SIX, Kind
 
 if TYPE_CHECKING:
     from modeldir.results.experiments import ExperimentRow
@@ -192,8 +192,7 @@ def compared(sides: Sequence[_Side]) -> str:
 
     If the terminal is too narrow for the names of trials, their numbers are the headers.
     """
-    digits = decimals_here()
-    width = None if digits is None else width_here()
+    digits, width = SIX, width_of_lines()
     tables, legend = list(_tables(sides)), ""
     shorter = [replace(each, header=each.short) for each in sides]
     wide = width is not None and any(_width(_text(each, digits)) > width for each in tables)

@@ -15,14 +15,13 @@ from typing import Any
 from modeldir._system import disks, escaping, files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
-from modeldir._system.terminal import decimals_here
 from modeldir.commands import messages
 from modeldir.commands.folders import Read, experiments_among, read_tree
 from modeldir.commands.messages import Entry, value_text
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment, reader
 from modeldir.params import plain_values
-from modeldir.results import table_text
+from modeldir.results import table_cells, table_text
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.table import Column, Table
 
@@ -134,7 +133,7 @@ def _metrics(scores: experiment.Scores) -> str:
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
-    text = table_text.to_text(Table(columns, rows), digits=decimals_here())
+    text = table_text.to_text(Table(columns, rows), digits=table_cells.SIX)
     return text.rstrip("\n") if rows else ""
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from modeldir._system import disks, escaping, text
 from modeldir._system.shell import quoted
-from modeldir._system.terminal import decimals_here
 from modeldir.commands.messages import (
     Entry,
     assignments_text,
@@ -192,7 +191,7 @@ def _score(best: ExperimentRow, tree: Tree) -> str:
     # For a configuration with repeats, the mean is shown, as in the table.
     row = next((row for row in tree.rows() if best in row.members), best)
     value = row.value(name)
-    words = "" if value is None else table_cells.metric_text(value, decimals_here())
+    words = "" if value is None else table_cells.metric_text(value, table_cells.SIX)
     return f"{_title(best)}  {name} {words}{' (the mean of its repeats)' if row.members else ''}"
 
 

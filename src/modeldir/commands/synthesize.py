@@ -15,6 +15,7 @@ from modeldir._system.terminal import width_here
 from modeldir._system.text import wrapped
 from modeldir.commands.messages import after_best, print_stderr, report_text
 from modeldir.errors import ModeldirError
+from modeldir.results.table_cells import SIX
 from modeldir.results.table_formats import ENDINGS, FORMS
 from modeldir.results.table_text import to_text
 
@@ -166,8 +167,8 @@ def _form(arguments: argparse.Namespace) -> str:
 
 
 def _written(results: Results, form: str, path: str) -> str:
-    write = to_text if form == "table" else FORMS[form]
-    text = write(results.table)
+    is_text = form == "table"
+    text = to_text(results.table, digits=SIX) if is_text else FORMS[form](results.table)
     try:
         files.write_bytes(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:

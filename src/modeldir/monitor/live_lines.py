@@ -16,7 +16,7 @@ from pathlib import Path
 from modeldir._system.durations import duration_text
 from modeldir._system.escaping import visible
 from modeldir._system.text import cell_text, text_width, value_cell
-from modeldir.experiment import experiment
+from modeldir.experiment import attempts, experiment
 from modeldir.launchers.worker_counts import worker_lines
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
@@ -38,8 +38,10 @@ WIDEST = 24
 
 _GAP = 2
 _STATUS = 13
-_WORDS = 26
-"""Columns reserved for the result of a trial: a metric and a time."""
+_WORDS = 24
+"""Columns reserved for an error."""
+_DIGITS = 8
+"""The usual width of a metric's value: six significant digits."""
 _LEVELS = "▁▂▃▄▅▆▇█"
 _LEAST_PRINTED = 12
 _LEAST_NAME = 9
@@ -315,18 +317,38 @@ def _progress(search: SearchSnapshot, shape: Shape, elsewhere: int) -> str:
 def fitted_end_line(name: str, status: str, words: str, shape: Shape, widest: int = 0) -> str:
     """Return the line about an ended trial, its results aligned after the `widest` name so far.
 
-    If there is no room, the middle of the name and the end of the result are cut.
+    If there is no room, the time is left out, then the middle of the name is cut: the metric is
+    what a reader looks for. A long error is cut at its end.
 
     >>> fitted_end_line("lr_0.1", "completed", "accuracy 0.97  1m 02s", Shape(80), 8)
     'completed    lr_0.1    accuracy 0.97  1m 02s'
+    >>> fitted_end_line("learning_rate_0.1", "completed", "accuracy 0.916667  0.4s", Shape(46), 19)
+    'completed    learni…ate_0.1  accuracy 0.916667'
     """
     room = max(0, shape.columns - _STATUS)
     named, words = shape.escaped(name), shape.escaped(words)
-    width = min(max(widest, text_width(named)), max(room - _WORDS, room // 2))
+    width = max(widest, text_width(named))
+    if width + _GAP + text_width(words) > room:
+        words = words.rpartition("  ")[0] or words
+    metric, _, number = words.rpartition(" ")
+    if status in attempts.WITH_METRICS and _is_number(number):  # as wide in each line
+        least = _LEAST_NAME
+        needed = text_width(metric) + 1 + max(_DIGITS, len(number))
+    else:
+        least, needed = room // 2, _WORDS
+    width = min(width, max(room - _GAP - needed, least))
     shown = shape.fitted(named, width)
     line = f"{status:<{_STATUS}}{shown}{' ' * (width - text_width(shown) + _GAP)}"
     left = shape.columns - text_width(line)
     return shape.cut(f"{line}{shape.cut(words, left) if left > 0 else ''}".rstrip())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def step_text(step: object, values: Mapping[str, object]) -> str:

@@ -45,6 +45,7 @@ class Tree:
     objectives: Objectives
     warnings: tuple[str, ...]
     folders: tuple[Path, ...] = ()
+    metrics_file: str | None = None
 
     @property
     def metric(self) -> tuple[str, objective.Direction] | None:
@@ -178,7 +179,8 @@ def read_trees(
         experiments = Experiments.by_name(rows)
         objectives = _objectives(experiments, reading.planned, tops[0], reading.warnings)
     folder = Path(tops[0]) if len(tops) == 1 else Path()
-    return Tree(folder, experiments, objectives, tuple(reading.warnings), tuple(map(Path, tops)))
+    paths, warnings = tuple(map(Path, tops)), tuple(reading.warnings)
+    return Tree(folder, experiments, objectives, warnings, paths, metrics_file)
 
 
 @contextlib.contextmanager

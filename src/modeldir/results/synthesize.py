@@ -33,6 +33,7 @@ from modeldir.results.experiment_tree import (
 )
 from modeldir.results.experiments import Experiments
 from modeldir.results.table import Table, header_named, select
+from modeldir.results.table_cells import SIX
 from modeldir.results.table_columns import ALL_NOTED, NOTE
 from modeldir.results.table_formats import to_csv, to_markdown
 from modeldir.results.table_text import signs_in, to_text
@@ -171,18 +172,18 @@ class Results:
         """Return the table for standard output.
 
         In a terminal it fits the width, and only the first rows are shown if there are many.
-        Elsewhere no row, no column and no digit is lost.
+        Elsewhere no row and no column is lost. Metrics have six significant digits.
         """
         signs = signs_in(getattr(sys.stdout, "encoding", None))
         if decimals_here() is None:
-            return to_text(self.table, signs=signs)
+            return to_text(self.table, digits=SIX, signs=signs)
         width = None if self.all_columns else width_here()
         table, most = self.table, self.most
         if most is not None and len(table.rows) > most:
             note = f"+{len(table.rows) - most:,} experiments (--top {len(table.rows)}, or {CSV})"
             note = note if table.note is None else f"{note}\n{table.note}"
             table = replace(table, rows=table.rows[:most], note=note)
-        return to_text(table, width=width, digits=DECIMALS, signs=signs, colour=_is_coloured())
+        return to_text(table, width=width, digits=SIX, signs=signs, colour=_is_coloured())
 
     def nothing(self) -> str:
         """Return the message for a table without experiments."""

@@ -18,6 +18,13 @@ from modeldir._system.text import LONGEST, MARK, NULL, Best, Marked, bare_value,
 Kind: TypeAlias = Literal["name", "hyperparameter", "metric", "status", "time", "text"]
 
 
+class Significant(int):
+    """A number of significant digits, where an `int` is a number of decimals."""
+
+
+SIX = Significant(6)
+"""The digits of metrics in text, in a terminal and in a pipe. CSV and JSON have all of them."""
+
 NUMBERS = frozenset({float, int, type(None)})
 _SIMPLE = NUMBERS | {str, bool}
 
@@ -190,6 +197,8 @@ def metric_text(number: float, digits: int | None) -> str:
 
 def _rounded(number: float, digits: int) -> str:
     """Write `digits` decimals, or significant digits for very small and very large numbers."""
+    if isinstance(digits, Significant):
+        return f"{number:.{digits}g}"
     plain = number == 0 or 10.0**-digits <= abs(number) < 1e9  # noqa: PLR2004 - longer is unreadable
     return f"{number:.{digits}f}" if plain else f"{number:.{max(1, digits)}g}"
 

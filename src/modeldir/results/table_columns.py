@@ -231,13 +231,24 @@ def in_order(
         order = sorted(range(len(ranks)), key=ranks.__getitem__)
         table = table.at(order)  # equal rows stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
-    words = f" by {by}, {'highest' if descending else 'lowest'} first"
+    words = f" by {_in_full(tree, by)}, {'highest' if descending else 'lowest'} first"
     table = sort(table, by, descending=descending)
     if wanted or reverse:
         return table, words
     if len(tree.objectives) > 1:
         words = f" by {objective.describe(tree.objectives)}, the Pareto front first"
     return _front_first(_ended_well_first(table)), words
+
+
+def _in_full(tree: Tree, column: str) -> str:
+    """Return a column's name; for a validation metric also its split, and at which moment it is.
+
+    Metrics of a file that the user named have no known split.
+    """
+    if tree.metrics_file is not None or column not in tree.experiments.scores("validation"):
+        return column
+    is_best = any(value is not None for value in tree.experiments.scores("best").get(column, ()))
+    return f"validation {column} ({'best' if is_best else 'last'} epoch)"
 
 
 def _front_first(table: Table) -> Table:
