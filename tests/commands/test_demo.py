@@ -47,8 +47,8 @@ def test_the_demo_shows_all_and_goes_on(here: Path, snapshot: SnapshotAssertion)
     assert first.returncode == 0, first.stdout[-2000:] + first.stderr
     typed = [line for line in first.stdout.splitlines() if line.startswith("$ ")]
     assert typed == snapshot(name="typed")
-    assert "3 experiments by accuracy" in first.stdout
-    assert "30 experiments by accuracy" in first.stdout
+    assert "3 experiments by validation accuracy" in first.stdout
+    assert "30 experiments by validation accuracy" in first.stdout
     found = re.search(r"Best: experiments/random/\S+ \(highest accuracy ([0-9.]+)", first.stdout)
     assert found is not None
     assert float(found[1]) > 0.95
