@@ -123,7 +123,7 @@ def test_a_reached_metric_ends_the_search(project: Project) -> None:
     assert "limits   target 0.75" in shown
     assert "trials   3 completed, 3 not started: target 0.75 is reached" in shown
     watched = project.modeldir("watch", "experiments/search").lines[0]
-    assert watched == "experiments/search: 3 of 6; 3 not started: target 0.75 is reached"
+    assert watched == "experiments/search: 3 of 6 done; 3 not started: target 0.75 is reached"
     assert len(project.ended) == 3
     done = project.modeldir(*again.split()[1:])
     assert done.lines[0] == "plan: target: 0.75 -> none"
@@ -239,16 +239,15 @@ def test_stop_of_a_complete_search_does_not_say_that_it_goes_on(project: Project
     assert (said.code, said.lines) == (
         0,
         [
-            "nobody works on experiments/search: it is complete (6 completed)",
-            "next: modeldir results experiments/search",
+            "No worker is running: the search is complete (6 completed).",
+            "Compare them: modeldir results experiments/search",
         ],
     )
     project.modeldir("retry", "experiments/search/learning_rate_0.1")
     said = project.modeldir("stop", "experiments/search")
-    assert said.lines[0] == "nobody works on experiments/search"
-    assert said.lines[1].endswith("   resumes")
+    assert said.lines[0].startswith("No worker is running. To resume: modeldir search")
     watched = project.modeldir("watch", "experiments/search")
-    assert watched.lines[0] == "experiments/search: 6 of 6; nobody works on it, 1 remaining"
+    assert watched.lines[0] == "experiments/search: 6 of 6 done, 1 remaining, no worker running"
     assert watched.lines[-1].startswith("next: modeldir search experiments/search")
 
 
@@ -273,7 +272,7 @@ def test_stop_now_ends_what_no_worker_minds(project: Project) -> None:
         worker.kill()
         worker.wait()
     waited = project.modeldir("stop", "experiments/search")
-    assert waited.lines[0] == "nobody works on experiments/search"
+    assert waited.lines[0].startswith("No worker is running. To resume: modeldir search")
     assert project.trials() == {"learning_rate_0.1": "running"}
     said = project.modeldir("stop", "experiments/search", "--now")
     assert said.lines[0] == "stopped: learning_rate_0.1 (its worker had already exited)"
@@ -366,9 +365,9 @@ def test_an_experiment_that_runs_is_interrupted(project: Project, now: bool) -> 
     assert said.lines == [
         f"asked: attempt 1 of {base}, process {keeper}",
         f"{base}: interrupted",
-        f"next: modeldir run {base} --resume   or afresh, without --resume",
+        f"To resume: modeldir run {base} --resume   (without --resume it starts again)",
     ]
-    assert project.modeldir("stop", base).lines[0] == f"{base} does not run: interrupted"
+    assert project.modeldir("stop", base).lines[0] == f"{base} is not running: interrupted"
 
 
 def test_a_training_without_a_supervisor_is_interrupted_too(project: Project) -> None:
@@ -472,7 +471,7 @@ def test_retry_runs_failed_trials_again(project: Project) -> None:
         project.write(f"fail.learning_rate_{value}", "")
     project.searches("learning_rate=0.1,0.01,0.001", "--no-check")
     assert project.modeldir("retry", "experiments/search", "--only", "out-of-memory").lines == [
-        "no trial of experiments/search has failed by out-of-memory: there is nothing to run again"
+        "No trial failed with out-of-memory."
     ]
     for path in list(project.path.glob("fail.*")):
         path.unlink()
@@ -601,7 +600,7 @@ def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> No
     assert sorted(project.trials()) == ["learning_rate_0.1", "learning_rate_0.3"]
     assert len(project.started) == 3
     watched = project.modeldir("watch", "experiments/search").lines
-    assert watched[0] == "experiments/search: 2 of 2"
+    assert watched[0] == "experiments/search: 2 of 2 done"
     assert watched[-1] == "next: modeldir results experiments/search"
 
 

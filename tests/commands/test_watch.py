@@ -156,7 +156,7 @@ def test_in_a_pipe_each_event_is_a_line(project: Project, snapshot: SnapshotAsse
         assert search.wait(LIMIT) == 0
     # Two that end between two looks are told by number.
     assert times_away("".join(sorted(said[1:3]) + sorted(said[3:]))) == snapshot
-    assert said[0] == f"{SEARCH}: 0 of 3, 2 running\n"
+    assert said[0] == f"{SEARCH}: 0 of 3 done, 2 running\n"
     assert said[-1] == f"next: modeldir results {SEARCH}\n"
 
 
@@ -175,7 +175,7 @@ def test_a_search_that_nobody_works_on_is_told_as_such(project: Project) -> None
             said = watch.stdout.read()
             assert watch.wait(LIMIT) == 0
     assert "interrupted  learning_rate_0.1" in said
-    assert f"{SEARCH}: 0 of 3, 1 interrupted; nobody works on it, 3 remaining\n" in said
+    assert f"{SEARCH}: 0 of 3 done, 1 interrupted, 3 remaining, no worker running\n" in said
     assert said.endswith(f"next: modeldir search {SEARCH}\n")
 
 
@@ -185,7 +185,7 @@ def test_a_search_that_is_over(project: Project) -> None:
     said = project.modeldir("watch", SEARCH)
     assert said.code == 0
     assert said.lines == [
-        f"{SEARCH}: 3 of 3",
+        f"{SEARCH}: 3 of 3 done",
         "best: trial 1 (learning_rate_0.1)  accuracy 0.75",
         f"next: modeldir results {SEARCH}",
     ]
@@ -242,7 +242,7 @@ def test_ctrl_c_ends_it_and_is_no_failure(project: Project) -> None:
     with project.started_as("watch", SEARCH) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == f"{SEARCH}: nothing of 1 has started yet\n"
-        nobody = f"nobody works on it yet: modeldir search {SEARCH}\n"
+        nobody = f"No worker is running yet. To start: modeldir search {SEARCH}\n"
         assert watch.stdout.readline() == nobody
         watch.send_signal(signal.SIGINT)
         assert watch.wait(LIMIT) == 0
@@ -311,7 +311,7 @@ def test_in_a_terminal_it_is_the_view_of_the_search(
         left = terminal.close()
         assert search.wait(LIMIT) == 0
     assert terminal.process.returncode == 0
-    assert "completed    learni…_0.001  accuracy" in left
+    assert "completed    lear….001  accuracy 0.75" in left
     assert left.replace("\n", "").endswith(f"next: modeldir results {SEARCH}")
     assert "running" not in left
     assert not terminal.screen.cursor.hidden
@@ -328,7 +328,7 @@ def test_ctrl_c_in_a_terminal_leaves_how_it_stood(
         terminal = terminals(project, "watch", SEARCH, columns=90)
         terminal.read_until(lambda text: "2 running" in text and text.count("0.7500") == 2)
         terminal.process.send_signal(signal.SIGINT)
-        assert terminal.close() == f"{SEARCH}: 0 of 3, 2 running"
+        assert terminal.close() == f"{SEARCH}: 0 of 3 done, 2 running"
         assert terminal.process.returncode == 0
         project.release()
         assert search.wait(LIMIT) == 0
@@ -338,7 +338,7 @@ def test_a_dumb_terminal_gets_lines(project: Project, terminals: Callable[..., T
     """An editor's shell, that cannot move its cursor."""
     project.searches("learning_rate=0.1")
     terminal = terminals(project, "watch", SEARCH, term="dumb")
-    assert terminal.close().startswith(f"{SEARCH}: 1 of 1\nbest: ")
+    assert terminal.close().startswith(f"{SEARCH}: 1 of 1 done\nbest: ")
     assert b"\x1b" not in terminal.seen
 
 

@@ -437,7 +437,9 @@ def test_jobs_in_a_copy_of_a_search_are_the_originals(queue: Queue) -> None:
     shutil.copytree(queue.project.search, copy)
     assert read_jobs(copy) == []
     stopped = queue.project.modeldir("stop", "experiments/copy")
-    assert stopped.out.startswith("nobody works on experiments/copy"), stopped.out
+    assert stopped.out.startswith(
+        "No worker is running. To resume: modeldir search experiments/copy"
+    ), stopped.out
     assert len(queue.jobs) == 2
 
 

@@ -87,7 +87,7 @@ def test_a_search_in_terminals_of_few_rows(rows: int) -> None:
     """How far it is stays; of the rows as many as fit are shown, and how many are not."""
     lines = search_lines(SEARCH, Shape(80, rows))
     assert len(lines) <= rows
-    assert lines[-1].text.startswith("9 of 60 (1 failed), 3 running")
+    assert lines[-1].text.startswith("9 of 60 done (1 failed), 3 running")
     shown = sum(line.text.lstrip()[:1] in "123" for line in lines[:-1] if line.text.strip())
     told = [line.text for line in lines if "more run" in line.text]
     assert told == ([f"  and {3 - shown} more run"] if 3 - shown > 0 and len(lines) > 2 else [])
@@ -261,20 +261,20 @@ def test_several_searches(snapshot: SnapshotAssertion) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "9 of 60 (1 failed), 3 running, about 1 h 10 min left"),
+        ({}, "9 of 60 done (1 failed), 3 running, about 1 h 10 min left"),
         ({"time_left": TimeLeft(4100, sure=False)},
-         "9 of 60 (1 failed), 3 running, at least 1 h 10 min left"),
-        ({"time_left": TimeLeft(20, sure=False)}, "9 of 60 (1 failed), 3 running"),
+         "9 of 60 done (1 failed), 3 running, at least 1 h 10 min left"),
+        ({"time_left": TimeLeft(20, sure=False)}, "9 of 60 done (1 failed), 3 running"),
         ({"time_left": TimeLeft(20, sure=True)},
-         "9 of 60 (1 failed), 3 running, less than a minute left"),
-        ({"time_left": None, "remaining": None}, "9 ended (1 failed), 3 running"),
+         "9 of 60 done (1 failed), 3 running, less than a minute left"),
+        ({"time_left": None, "remaining": None}, "9 done (1 failed), 3 running"),
         ({"time_left": None, "states": {}, "remaining": 60}, "nothing of 60 has started yet"),
         ({"time_left": None, "states": {}, "remaining": None}, "nothing has started yet"),
         ({"time_left": None, "states": {"completed": 2, "interrupted": 1, "pending": 1},
-          "remaining": 0, "worker": False}, "2 of 4, 1 interrupted, 1 pending"),
+          "remaining": 0, "worker": False}, "2 of 4 done, 1 interrupted, 1 pending"),
         ({"time_left": None, "states": {"completed": 2, "running": 1, "pending": 1},
           "remaining": 1},
-         "2 of 5, 1 running"),
+         "2 of 5 done, 1 running"),
     ],
 )  # fmt: skip
 def test_how_far_a_search_is(changes: dict[str, Any], words: str) -> None:
@@ -284,7 +284,7 @@ def test_how_far_a_search_is(changes: dict[str, Any], words: str) -> None:
 
 def test_trials_of_other_workers_are_told() -> None:
     """The view of a worker shows its own; the others are counted."""
-    assert progress_text(SEARCH, 2).startswith("9 of 60 (1 failed), 3 running (2 elsewhere)")
+    assert progress_text(SEARCH, 2).startswith("9 of 60 done (1 failed), 3 running (2 elsewhere)")
 
 
 @pytest.mark.parametrize(

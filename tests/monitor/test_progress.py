@@ -197,7 +197,7 @@ def test_a_worker_that_knows_only_its_trials_shows_the_whole_table(tmp_path: Pat
     assert [line.split()[:5] for line in lines[1:3]] == [
         ["1", "0.1", "1", "0.7500", "▁█"], ["2", "0.01", "1", "0.7500", "▁█"]
     ]  # fmt: skip
-    assert lines[3] == "0 of 3, 3 running (1 elsewhere)"
+    assert lines[3] == "0 of 3 done, 3 running (1 elsewhere)"
     show.close()
     assert screen.shown == ""
 
@@ -225,9 +225,9 @@ def test_an_ended_trial_is_counted_as_ended_at_once(tmp_path: Path) -> None:
     show = live(screen, now)
     show.tick(trials)
     show.ended(trials[0], "completed", "accuracy 0.75  5.0s")
-    assert screen.shown.splitlines()[-1] == "1 of 2, 1 running"
+    assert screen.shown.splitlines()[-1] == "1 of 2 done, 1 running"
     show.ended(trials[1], "failed", "error: it broke")
-    assert screen.shown.splitlines()[-1] == "2 of 2 (1 failed)"
+    assert screen.shown.splitlines()[-1] == "2 of 2 done (1 failed)"
 
 
 def test_a_trial_whose_end_was_seen_by_the_last_look_is_counted_once(tmp_path: Path) -> None:
@@ -238,9 +238,9 @@ def test_a_trial_whose_end_was_seen_by_the_last_look_is_counted_once(tmp_path: P
     screen, now = Screen(), [5.0]
     show = live(screen, now)
     show.tick(trials)
-    assert screen.shown.splitlines()[-1] == "1 of 2, 1 running"
+    assert screen.shown.splitlines()[-1] == "1 of 2 done, 1 running"
     show.ended(trials[0], "completed", "accuracy 0.75  5.0s")
-    assert screen.shown.splitlines()[-1] == "1 of 2, 1 running"
+    assert screen.shown.splitlines()[-1] == "1 of 2 done, 1 running"
 
 
 def test_a_trial_that_has_just_been_started_has_its_number_and_values(tmp_path: Path) -> None:

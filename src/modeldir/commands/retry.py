@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pruned:
         return _continue(search, _best(search, wanted, arguments.top), _values(arguments.set))
     if not wanted:
-        which = f" by {arguments.only}" if arguments.only else ""
-        print(f"no trial of {search.path} has failed{which}: there is nothing to run again")
+        which = f" with {arguments.only}" if arguments.only else ""
+        print(f"No trial failed{which}.")
         return 0
     values = _values(arguments.set)
     for record in wanted:
@@ -127,7 +127,7 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
 def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]) -> int:
     """Continue pruned trials; with other values, make new trials that start from their weights."""
     if not records:
-        print(f"no trial of {search.path} was pruned: there is nothing to continue")
+        print("No trial was pruned.")
         return 0
     for record in records:
         folder = search.trials.path(record)

@@ -123,7 +123,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
             state="Nothing was stopped.",
         )
     if last is None or last.end is not None or (life := liveness.is_alive(last)) is False:
-        print(f"{folder} does not run: {experiment.status(folder).state}")
+        print(f"{folder} is not running: {experiment.status(folder).state}")
         print(f"next: modeldir show {path}")
         return 0
     record = last.record
@@ -148,7 +148,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
     print(f"asked: attempt {last.number} of {folder}, process {supervisor.pid}", flush=True)
     _wait_for(supervisor)
     print(f"{folder}: {experiment.status(folder).state}")
-    print(f"next: modeldir run {path} --resume   or afresh, without --resume")
+    print(f"To resume: modeldir run {path} --resume   (without --resume it starts again)")
     return 0
 
 
@@ -170,13 +170,13 @@ def _idle(folder: Path) -> list[str]:
         search = SearchMonitor(folder).update()
         if search.is_complete:
             counts = ", ".join(f"{count} {state}" for state, count in search.states.items())
-            what = f"nobody works on {folder}: it is complete ({counts})"
-            return [what, f"next: modeldir results {quoted(folder)}"]
-    return [f"nobody works on {folder}", *_resume(folder)]
+            what = f"No worker is running: the search is complete ({counts})."
+            return [what, f"Compare them: modeldir results {quoted(folder)}"]
+    return [f"No worker is running. To resume: {worker_registry.resume_command(folder)}"]
 
 
 def _resume(folder: Path) -> list[str]:
-    return [f"next: {worker_registry.resume_command(folder)}   resumes"]
+    return [f"To resume: {worker_registry.resume_command(folder)}"]
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:

@@ -215,7 +215,8 @@ class Watch:
                 continue
             there = each.workers is not None and each.workers.are_there
             if not (there or any(each.states.values()) or each.problem):
-                yield f"nobody works on it yet: {worker_registry.resume_command(each.folder)}"
+                again = worker_registry.resume_command(each.folder)
+                yield f"No worker is running yet. To start: {again}"
 
     def foot(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         searches = [each for each in snapshots if isinstance(each, SearchSnapshot)]
@@ -248,7 +249,7 @@ def _has_failed(search: SearchSnapshot) -> bool:
 def _end_text(search: SearchSnapshot) -> str:
     text, left = progress_text(search), search.to_run
     if left:
-        return f"{text}; nobody works on it, {left} remaining"
+        return f"{text}, {left} remaining, no worker running"
     return f"{text}; {remaining_text(search)}" if search.remaining else text
 
 

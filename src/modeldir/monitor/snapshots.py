@@ -232,14 +232,14 @@ def progress_text(search: SearchSnapshot, elsewhere: int = 0) -> str:
     >>> from pathlib import Path
     >>> states, left = {"completed": 11, "failed": 1, "running": 2}, TimeLeft(4100, sure=True)
     >>> progress_text(SearchSnapshot(Path("s"), states=states, remaining=46, time_left=left))
-    '12 of 60 (1 failed), 2 running, about 1 h 10 min left'
+    '12 of 60 done (1 failed), 2 running, about 1 h 10 min left'
     """
     ended, running = search.ended, search.states.get(attempts.RUNNING, 0)
     if not sum(search.states.values()):
         words = "" if search.remaining is None else f" of {search.remaining}"
         return f"nothing{words} has started yet"
     failed = search.states.get(attempts.FAILED, 0)
-    parts = [f"{ended} ended" if search.total is None else f"{ended} of {search.total}"]
+    parts = [f"{ended} done" if search.total is None else f"{ended} of {search.total} done"]
     if failed:
         parts[0] += f" ({failed} failed)"
     if running:
