@@ -310,7 +310,7 @@ class Arena:
             if text.splitlines()[-1].startswith("KeyboardInterrupt") and "in run\n" not in text:
                 findings.counts["Ctrl-C while Python was starting"] += 1
                 continue
-            findings.counts["tracebacks of ours"] += 1
+            findings.counts["tracebacks from modeldir"] += 1
             findings.problems.append(text)
         return findings
 
@@ -520,11 +520,11 @@ def chaos(where: Path, seed: int, kills: int, indices: int, tell: Callable[[str]
 
 SHOULD_BE_NONE = (
     "completed and run again", "completed without one end", "attempts run twice",
-    "started without a record", "lost though nobody harmed it", "went on wrongly",
-    "trainings that complained", "wrong statuses",
+    "started without a record", "lost though nobody harmed it", "resumed wrongly",
+    "runs that complained", "wrong statuses",
     "output lost or mixed", "wrong metrics", "torn files", "gaps in attempts",
     "claims without a folder", "names or numbers wrong", "points wrong",
-    "supervisors that failed", "workers that seem alive", "tracebacks of ours",
+    "supervisors that failed", "workers that seem alive", "tracebacks from modeldir",
     "processes left over", WRONG_WHILE_IT_RAN,
     *(f"{name}, at a start" for name in chaos_starts.MUST_BE_NONE),
 )  # fmt: skip

@@ -211,7 +211,7 @@ class Audit:
             wrong = "it went on" if run.record.get("resumes") and not cut_off else ""
             wrong = "it did not go on" if cut_off and saved and not run.record["resumes"] else wrong
             if wrong:
-                self._wrong("went on wrongly", f"{run.folder.name}/{run.path.name}: {wrong}")
+                self._wrong("resumed wrongly", f"{run.folder.name}/{run.path.name}: {wrong}")
             before = run if run.record.get("process") is not None else before
 
     def _outputs(self, folder: Path, runs: list[attempts.Attempt]) -> None:
@@ -288,7 +288,7 @@ class Audit:
                 self._wrong("attempts run twice", f"{token}: {times}")
         for line in self.told:
             if line["what"] in ("overlap", "shared", "mangled", "leavings", "mixed", "spared"):
-                self._wrong("trainings that complained", json.dumps(line))
+                self._wrong("runs that complained", json.dumps(line))
         self._count("starts", sum(self.starts.values()))
         self._count("regular ends", sum(self.ends.values()))
         well = [line for line in self.told if line["what"] == "end" and line["kind"] in GOOD]

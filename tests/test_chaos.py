@@ -320,7 +320,7 @@ def test_the_audit_sees_what_is_wrong(arena: chaos.Arena) -> None:
     assert not any("nobody harmed" in problem for problem in audited(arena).problems)
     one.write_text(text)
     two.write_text(text.replace('"resumes": false', '"resumes": true'))
-    is_found("went on wrongly")
+    is_found("resumed wrongly")
     two.unlink()
     log.write_bytes(log.read_bytes().replace(b"end", b"and"))
     is_found("output lost or mixed")
@@ -369,7 +369,7 @@ def test_the_audit_sees_weights_that_were_not_gone_on_from(arena: chaos.Arena) -
     text = (saver / "run.json").read_text()
     (saver / "run.2.json").write_text(text)
     (saver / "run.json").write_text(text.replace('"completed"', '"interrupted"'))
-    assert any(p.startswith("went on wrongly") for p in audited(arena).problems)
+    assert any(p.startswith("resumed wrongly") for p in audited(arena).problems)
     (saver / "console.log").rename(saver / "gone")
     assert any("its last line is there 0 times" in p for p in audited(arena).problems)
 
@@ -396,7 +396,7 @@ def test_searches_of_one_machine_never_have_one_gpu_at_once(tmp_path: Path) -> N
         fcntl.flock(held, fcntl.LOCK_EX)
         third = chaos.Arena(tmp_path / "three", indices=1, kinds=("plain",), machine=machine)
         third.finish()
-    assert any(p.startswith("trainings that complained") for p in third.audit().problems)
+    assert any(p.startswith("runs that complained") for p in third.audit().problems)
 
 
 def test_a_ledger_excuses_only_what_was_torn(tmp_path: Path) -> None:

@@ -46,17 +46,6 @@ PLACES = {
     ],
 }
 CEILINGS = {
-    "contributing": {
-        "name who prints": 4,
-        "no fronted genitive": 2,
-        "no fronted Where/Who/What/That clause": 12,
-        "who is for people": 1,
-        "no 'so many', 'so often'": 1,
-        "write 'custom X'": 2,
-        "write 'continues'": 3,
-        "write 'training run'": 15,
-        "write 'string', 'integer'": 2,
-    },
     "user docs": {
         "write 'run it again'": 22,
         "name who prints": 52,
