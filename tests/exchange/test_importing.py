@@ -390,7 +390,7 @@ def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[st
     assert best is not None
     assert commands.main(["diff", search]) == 2
     assert capsys.readouterr().err == (
-        f"{search} has no params.json: no base to compare its best trial with\n"
+        f"error: {search} has no params.json: no base to compare its best trial with\n"
         f"  with another trial: modeldir diff {best.path} OTHER\n"
     )
     assert commands.main(["confirm", search]) == 2
@@ -534,7 +534,7 @@ def test_a_full_disk_is_told_and_the_import_goes_on() -> None:
     done = subprocess.run(limited, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "out: File too large: the import was cut short.\n"
+        "error: out: File too large: the import was cut short.\n"
         "  run it again to continue\nImported so far, each as a whole: 1.\n"
     )
     again = import_runs("runs", "out")
