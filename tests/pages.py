@@ -209,7 +209,7 @@ _CHANGING = [
     ),
     (r"\b\d+(\.\d+)? ?([kMG]i?B|bytes)\b", "SIZE"),
     (r"\b\d+(\.\d+)?/s\b", "RATE"),
-    (r"\bpid \d+|\bprocess \d+", "PID"),
+    (r"\b(pid|worker|process)[ =]\d+", "PID"),
     (r"\b[0-9a-f]{7,40}\b(?<![0-9]{7})", "HASH"),
     (r"\bPython 3\.\d+\.\d+|\bpython3?\.\d+", "PYTHON"),
     (r"-{3,}|─{2,}|━{2,}", "RULE"),
