@@ -622,7 +622,8 @@ def test_a_removed_trial_comes_back_by_the_line_that_is_said(project: Project) -
     line = said.lines[1].removeprefix("  to take it back: ")
     subprocess.run(["sh", "-c", line], cwd=project.path, check=True)
     assert set(project.trials().values()) == {"completed"}
-    assert project.modeldir("watch", "experiments/search").lines[0] == "experiments/search: 2 of 2 done"
+    watched = project.modeldir("watch", "experiments/search")
+    assert watched.lines[0] == "experiments/search: 2 of 2 done"
     assert (
         "Nothing left to run: 2 completed" in project.modeldir("search", "experiments/search").out
     )
