@@ -198,7 +198,7 @@ def _with_omissions(shown: list[str], real: list[str]) -> list[str]:
 # -- Comparing ------------------------------------------------------------------------------------
 
 _CHANGING = [
-    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "DATE"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:\d\d)?", "DATE"),
     (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "TIME"),
     (
         (
