@@ -69,6 +69,83 @@ _SEE = {
     "import": ["how-to/import-export.md"],
 }  # fmt: skip
 
+_DETAILS = {
+    "run": """\
+modeldir adds `--model_dir DIR` to the command, unless the command has `{model_dir}` or another
+placeholder. Without a command it runs the one in `modeldir.toml`, or that of the latest attempt.
+
+A second run moves the files of the first one to `attempts/1/`. It leaves them in place with
+`--resume`, and if the command itself has an option that begins with `--restore` or `--resume`.
+
+Ctrl-C reaches the script as Ctrl-C. A second one is sent as TERM, a third one as KILL.
+
+An evaluation is recorded in a file of its own, e.g. `evaluate.run.json`, and never changes the
+status. modeldir takes a script for an evaluation if its name begins with `eval`, `valid`, `test`,
+`predict`, `infer`, `sample`, `generat`, `plot`, `visual`, `analy`, `inspect`, `export`, `convert`,
+`synth` or `search`. It does the same with every other script, unless it is the script of the latest
+attempt, the latest attempt failed, or the name begins with `train`.
+""",
+    "search": """\
+Trials start in this order: interrupted trials and those that were made and never started; failed
+trials, if the code, the command, `--metrics` or the environment has changed; new trials. A trial
+whose last three attempts nobody ended comes last, because it may take its machine down.
+
+A second command joins the values that you give with those in `search.json`. To remove a value or a
+name, edit `search.json`. `--try none`, `--zip none`, `--constraint none` and `--condition
+NAME:none` remove these parts.
+
+A command that only submits a job (`sbatch`, `qsub`) is refused as the command of a trial.
+""",
+    "worker": """\
+A worker runs on any machine that sees the folder. Its trials end when it does.
+
+Before it ends, it finds out for each trial without an end whether it still runs. A trial on a host
+without a heartbeat for two minutes counts as dead, and is taken over.
+
+On TERM a worker interrupts its trials and ends. On USR1 it does the same, and then runs the command
+of `--requeue` if trials are left. It does not if nothing ended in the whole job and no interrupted
+trial has saved weights, because the job would start for ever.
+""",
+    "stop": """\
+`stop` writes a request file into `DIR/.modeldir/`, so you need write permission there. The request
+names the workers running now; workers started later ignore it.
+
+If no worker is running, `stop` prints the command that resumes the search.
+
+An experiment on this machine is interrupted as by Ctrl-C, with `--now` by TERM.
+""",
+    "retry": """\
+With `--set` modeldir makes new trials, because a folder's values never change. Their `trial.json`
+says which trial they come from, in `retry_of`.
+
+A pruned trial continues from its last weights if its script calls `run.restore()`, or if the search
+has `--resume`. Else it begins again, and modeldir prints that.
+""",
+    "remove": """\
+The search does not make the configuration of a removed trial again, and no sampler learns from it.
+modeldir prints how to take the trial back. If you delete a folder yourself, a grid search makes
+that trial again.
+""",
+    "best": """\
+It prints nothing else, so that a script can use it. A trial that failed, was pruned or has NaN is
+never the best. Of equal trials it prints the one with the lower number.
+
+In a search with repeats it prints the best repeat of the configuration with the best mean. In a
+search with several metrics, say which one with `--maximize`, `--minimize` or `--metric`.
+""",
+    "diff": """\
+A trial alone is compared with the base config of its search and with its best trial. An experiment
+alone is compared with the one that it was made from. A search is compared as its base config with
+its best trial. With two experiments the last column is the change.
+""",
+    "log": """\
+`-f` waits for a run that has not begun, and continues with the log of the next attempt. Several
+logs are printed one after the other; with `-f` all at once, with the experiment's name before each
+line.
+""",
+}
+"""What the explanations of the options leave out."""
+
 
 def page_of(name: str) -> str:
     """Return the page of a command."""
@@ -93,6 +170,8 @@ def page_of(name: str) -> str:
             ]
             lines += rows
         lines.append("")
+    if name in _DETAILS:
+        lines += ["## Details", "", _DETAILS[name]]
     lines += ["## Exit codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {_safe(words)} |" for code, words in exit_codes(name)]
     title, *examples = epilog.splitlines()

@@ -18,7 +18,6 @@ import pytest
 import tomlkit
 
 import modeldir
-from modeldir.commands import GROUPS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -86,13 +85,6 @@ def test_the_readme_s_python_works_as_written(
 def test_docstring_examples_hold(name: str) -> None:
     """Each example in a docstring gives what it says."""
     assert doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
-
-
-def test_every_command_has_its_section() -> None:
-    """docs/commands.md has a section for each command of `modeldir --help`."""
-    page = (ROOT / "docs/commands.md").read_text()
-    commands = [name for _, group in GROUPS for name, _ in group]
-    assert [name for name in commands if f"### `modeldir {name}" not in page] == []
 
 
 @pytest.mark.parametrize("name", MODULES)
