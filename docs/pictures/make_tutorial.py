@@ -1,10 +1,11 @@
 # ruff: noqa: INP001, E402, I001, PLR0913, PLR2004 - a script, not the package, with the tests' own helpers
 """Draw all pictures of the tutorial, and `search.svg` for the README, from the tutorial's own runs.
 
-    python docs/pictures/make_tutorial.py
+    python docs/pictures/make_tutorial.py             all pictures, in about three minutes
+    python docs/pictures/make_tutorial.py command     the pictures of one chapter
 
 It makes the tutorial's project in a temporary folder, runs the commands of the chapters there and
-draws what they show and leave. Nothing in the pictures is made up. It takes about three minutes.
+draws what they show and leave. Nothing in the pictures is made up.
 """
 
 from __future__ import annotations
@@ -47,30 +48,40 @@ THEME = {
 BASE = "experiments/base_model"
 
 
-def main() -> None:
-    """Make the project, run the chapters, draw."""
+def main(names: list[str]) -> None:
+    """Make the project, run the chapters with these names (or all), draw."""
+    chapters = {
+        "spirals": draw_spirals,
+        "logging": logging_chapter,
+        "params": params_chapter,
+        "experiment": experiment_chapter,
+        "loop": loop_chapter,
+        "command": command_chapter,
+        "readme": readme,
+        "space": space_chapter,
+        "results": results_chapter,
+        "trust": trust_chapter,
+        "own": own_project_chapter,
+    }
+    needs = {"results": {"command", "space"}, "trust": {"space"}}
+    wanted = set(names or chapters).union(*(needs.get(name, set()) for name in names))
     style()
     with tempfile.TemporaryDirectory() as place:
         project = Path(place, "spirals")
-        project.mkdir()
+        Path(project, BASE).mkdir(parents=True)
+        shutil.copy(SOURCES / "params.json", project / BASE)
         shutil.copy(SOURCES / "spirals.py", project)
-        draw_spirals()
-        logging_chapter(project)
-        params_chapter(project)
-        experiment_chapter(project)
-        loop_chapter(project)
-        command_chapter(project)
-        readme(project)
-        space_chapter(project)
-        results_chapter(project)
-        trust_chapter(project)
-        own_project_chapter(project)
+        use(project, "train_4.py")
+        quietly(project, f"python train.py --model_dir {BASE}")
+        for name, chapter in chapters.items():
+            if name in wanted:
+                chapter(project)
 
 
 # -- The chapters ----------------------------------------------------------------------------------
 
 
-def draw_spirals() -> None:
+def draw_spirals(_: Path) -> None:
     """The data, and what a trained network makes of it."""
     data = spirals.load_data()
     rng = np.random.default_rng(230)
@@ -108,8 +119,6 @@ def logging_chapter(project: Path) -> None:
 def params_chapter(project: Path) -> None:
     """Mistakes, and how they are reported."""
     use(project, "train_3.py")
-    Path(project, BASE).mkdir()
-    shutil.copy(SOURCES / "params.json", project / BASE)
     recording = Recording(project, 92, 40)
     session = [
         "import sys; sys.tracebacklimit = 0  # only the last line of an error",
@@ -126,7 +135,6 @@ def params_chapter(project: Path) -> None:
 def experiment_chapter(project: Path) -> None:
     """Two experiments."""
     use(project, "train_4.py")
-    quietly(project, f"python train.py --model_dir {BASE}")
     quietly(project, f"modeldir new experiments/faster --from {BASE} learning_rate=0.01")
     quietly(project, "python train.py --model_dir experiments/faster")
     recording = Recording(project, 80, 20)
@@ -147,6 +155,7 @@ def loop_chapter(project: Path) -> None:
 
 def command_chapter(project: Path) -> None:
     """A search as it runs, and one that was interrupted."""
+    use(project, "train_4.py")
     quietly(project, f"modeldir new experiments/learning_rate --from {BASE}")
     command = "learning_rate=0.1,1,0.01,0.001 -j 2 -- python train.py"
     recording = Recording(project, 98, 16)
@@ -163,7 +172,6 @@ def command_chapter(project: Path) -> None:
 
 def readme(project: Path) -> None:
     """A search and its table, in 12 seconds."""
-    use(project, "train_4.py")
     quietly(project, "rm -rf experiments/learning_rate")
     quietly(project, f"modeldir new experiments/learning_rate --from {BASE}")
     command = "learning_rate=0.1,0.01,0.001 -j 2 -- python train.py"
@@ -408,4 +416,4 @@ def save(name: str, description: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
