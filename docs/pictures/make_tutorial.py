@@ -158,16 +158,16 @@ def command_chapter(project: Path) -> None:
     use(project, "train_4.py")
     quietly(project, f"modeldir new experiments/learning_rate --from {BASE}")
     command = "learning_rate=0.1,1,0.01,0.001 -j 2 -- python train.py"
-    recording = Recording(project, 98, 16)
+    recording = Recording(project, 98, 21)
     recording.run(f"modeldir search experiments/learning_rate {command}", slowly=True)
-    animate("tutorial_5_search", recording, "modeldir search", 98, 16, seconds=14)
+    animate("tutorial_5_search", recording, "modeldir search", 98, 21, seconds=14)
     quietly(project, f"modeldir new experiments/again --from {BASE}")
     command = "learning_rate=0.1,0.03,0.01,0.003,0.001"
-    recording = Recording(project, 100, 20)
+    recording = Recording(project, 100, 26)
     line = f"modeldir search experiments/again {command} -j 2 -- python train.py"
     recording.run(line, slowly=True, interrupts=["completed.*completed", 0.8])
     recording.run("modeldir search experiments/again -j 2", slowly=True)
-    animate("tutorial_5_resume", recording, "Ctrl-C twice, and resumed", 100, 20, seconds=16)
+    animate("tutorial_5_resume", recording, "Ctrl-C twice, and resumed", 100, 26, seconds=16)
 
 
 def readme(project: Path) -> None:
@@ -175,10 +175,10 @@ def readme(project: Path) -> None:
     quietly(project, "rm -rf experiments/learning_rate")
     quietly(project, f"modeldir new experiments/learning_rate --from {BASE}")
     command = "learning_rate=0.1,0.01,0.001 -j 2 -- python train.py"
-    recording = Recording(project, 98, 22)
+    recording = Recording(project, 98, 25)
     recording.run(f"modeldir search experiments/learning_rate {command}", slowly=True)
     recording.run("modeldir results experiments/learning_rate", slowly=True)
-    animate("search", recording, "one folder per trial", 98, 22, seconds=12)
+    animate("search", recording, "one folder per trial", 98, 25, seconds=12)
 
 
 def space_chapter(project: Path) -> None:
@@ -331,9 +331,9 @@ def own_project_chapter(project: Path) -> None:
     quietly(project, "modeldir new experiments/printed learning_rate=0.001")
     recording = Recording(project, 92, 20)
     line = (
-        "modeldir search experiments/printed learning_rate=0.1,0.01 -j 2"
-        ' --metrics "best val accuracy: {accuracy}"'
-        " -- python train_flags.py --learning_rate {learning_rate}"
+        "modeldir search experiments/printed learning_rate=0.1,0.01 -j 2 \\\n"
+        '    --metrics "best val accuracy: {accuracy}" \\\n'
+        "    -- python train_flags.py --learning_rate {learning_rate}"
     )
     recording.run(line)
     draw("tutorial_9_printed", recording, "a script that only prints")

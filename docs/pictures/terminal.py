@@ -70,7 +70,7 @@ class Recording:
         """Show a command line as if it were typed."""
         self._feed(b"\x1b[32m$\x1b[0m ")
         for letter in line:
-            self._feed(letter.encode())
+            self._feed(b"\r\n> " if letter == "\n" else letter.encode())
             if slowly:
                 self._wait(0.03)
         self._wait(0.4 if slowly else 0)
