@@ -6,7 +6,6 @@ import ast
 import doctest
 import functools
 import json
-import os
 import pkgutil
 import re
 import subprocess
@@ -39,28 +38,6 @@ def recipe(name: str) -> dict[str, str]:
         if block.startswith(f"# {name}\n"):
             return {key: str(value) for key, value in tomlkit.parse(block)["submit"].items()}
     raise LookupError(name)
-
-
-@pytest.mark.slow
-def test_the_readme_s_commands_work_as_written(tmp_path: Path) -> None:
-    """All bash blocks of the README, in order, in one shell, from a folder as a clone is."""
-    clone = tmp_path / "modeldir"
-    clone.mkdir()
-    lines = "\n".join(blocks(README, "bash")).splitlines()
-    script = "\n".join(line for line in lines if not line.startswith("pip install"))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=clone,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    made = {path.name for path in (tmp_path / "digits/experiments/width").iterdir()}
-    assert {"hidden_units_16", "hidden_units_512", "results.md", "origin.json"} <= made
-    assert (tmp_path / "digits/experiments/width/hidden_units_512/metrics_test_best.json").exists()
 
 
 def test_the_readme_s_python_works_as_written(

@@ -110,8 +110,8 @@ def _steps(project: Path, template: str) -> Iterator[Step]:
     wide = ("--trials", "30", "--seed", "230", "-j", "2")
     search = ("modeldir", "search", _RANDOM, *_DOMAINS[template], *wide, *_TRAIN)
     yield Step("30 trials at random, over learning rate, width and batch size:", search)
-    yield Step("The three learning rates, compared:", ("modeldir", "synthesize", _GRID))
-    yield Step("The 30 random trials, compared:", ("modeldir", "synthesize", _RANDOM))
+    yield Step("The three learning rates, compared:", ("modeldir", "results", _GRID))
+    yield Step("The 30 random trials, compared:", ("modeldir", "results", _RANDOM))
 
 
 def _do(steps: Iterator[Step], folder: Path) -> int:
