@@ -242,7 +242,7 @@ def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
         said = capsys.readouterr()
         assert said.out == ""
         assert said.err == (
-            f"{out}: No space left on device: the export was cut short.\n"
+            f"error: {out}: No space left on device: the export was cut short.\n"
             f"  run it again once there is room\n{state}\n"
         )
         assert out.exists() == (blocks > 1)
