@@ -16,6 +16,8 @@ from modeldir.launchers.command import CommandLauncher
 from test_docs import ROOT, blocks, recipe
 
 PAGE = (ROOT / "docs/how-to/custom-launcher.md").read_text()
+EXAMPLES = ROOT / "docs_src/how_to"
+LAUNCHER = (EXAMPLES / "lab_launcher.py").read_text()
 
 # What the laboratory of the page has, on one machine.
 LABORATORY = {
@@ -56,11 +58,6 @@ def programs(folder: Path, **scripts: str) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-def the(language: str, begins: str) -> str:
-    """The block of the page that begins so."""
-    return next(text for text in blocks(PAGE, language) if text.startswith(f"# {begins}"))
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project in whose environment the page's package is installed, and its laboratory."""
@@ -68,13 +65,13 @@ def project(tmp_path: Path) -> Project:
     folder.mkdir()
     found = Project(folder)
     found.write("installed/lab/__init__.py", "")
-    found.write("installed/lab/launcher.py", the("python", "lab/launcher.py"))
+    found.write("installed/lab/launcher.py", LAUNCHER)
     found.write("installed/lab-1.0.dist-info/METADATA", "Name: lab\nVersion: 1.0\n")
     found.write(
         "installed/lab-1.0.dist-info/entry_points.txt",
         "[modeldir.launchers]\nlab = lab.launcher:LabLauncher\n",
     )
-    found.write("test_launcher.py", the("python", "test_launcher.py"))
+    found.write("test_launcher.py", (EXAMPLES / "lab_launcher_test.py").read_text())
     path = programs(tmp_path / "bin", **LABORATORY)
     found.environment["PATH"] = path.replace(os.environ["PATH"], found.environment["PATH"])
     found.environment["PYTHONPATH"] = str(folder / "installed")
@@ -83,7 +80,7 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_launcher_of_one_s_own_keeps_the_contract(project: Project) -> None:
     """The page's 40 lines pass the tests that the page inherits."""
-    assert 30 <= len(the("python", "lab/launcher.py").splitlines()) <= 45
+    assert 30 <= len(LAUNCHER.splitlines()) <= 48
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_launcher.py"],
         cwd=project.path,
@@ -102,7 +99,8 @@ def test_a_launcher_of_one_s_own_runs_a_search(project: Project) -> None:
     refused = project.searches(*words)
     assert refused.code == 2
     assert "hosts: which machines?" in refused.err
-    project.write("modeldir.toml", the("toml", "modeldir.toml"))
+    settings = next(text for text in blocks(PAGE, "toml") if text.startswith("# modeldir.toml"))
+    project.write("modeldir.toml", settings)
     said = project.searches(*words, limit=110)
     assert said.code == 0, said.err
     assert set(project.trials().values()) == {"completed"}
