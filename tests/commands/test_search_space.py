@@ -267,13 +267,13 @@ def test_a_trial_made_after_another_has_the_point_that_counts_then(project: Proj
     trial = "experiments/search/optimizer_sgd__momentum_0.5"
     done = project.modeldir("retry", trial, "--set", "optimizer=adam")
     assert done.code == 0
-    assert done.out.startswith("optimizer_adam__2 will run")
+    assert done.out.startswith("trial 4 (optimizer_adam__2) will run")
     assert read(project.search / "optimizer_adam__2" / "trial.json")["point"] == {
         "optimizer": "adam"
     }
     other = "experiments/search/optimizer_adam"
     done = project.modeldir("retry", other, "--set", "optimizer=sgd", "--set", "batch_size=8")
-    assert done.out.startswith("optimizer_sgd__momentum_0.9__batch_size_8 will run")
+    assert done.out.startswith("trial 5 (optimizer_sgd__momentum_0.9__batch_size_8) will run")
     assert project.searches().code == 0
     assert set(project.trials().values()) == {"completed"}
 

@@ -340,7 +340,7 @@ def test_show_says_the_mean_by_which_a_repeat_is_the_best(
     assert main(["show", "experiments/search"]) == 0
     (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("best")]
     assert best.path.name in line
-    assert f"accuracy {best.value} (the mean of its repeats)" in line
+    assert f"accuracy {best.value:.6g} (the mean of its repeats)" in line
 
 
 def test_repeats_need_a_seed_to_vary(project: Project, snapshot: SnapshotAssertion) -> None:
@@ -548,7 +548,7 @@ def test_several_metrics_have_a_front_and_no_best(
     assert said.err == snapshot(name="best")
     shown = project.modeldir("show", "experiments/search").out
     assert "accuracy, highest first; size, lowest first" in shown
-    assert "front   learning_rate_0.01__batch_size_16" in shown
+    assert "front   trial 3 (learning_rate_0.01__batch_size_16)" in shown
     by_one = project.modeldir("best", "experiments/search", "--minimize", "size")
     assert by_one.out.strip() == "experiments/search/learning_rate_0.1__batch_size_16"
 
