@@ -17,6 +17,7 @@ import pytest
 import tomlkit
 
 import modeldir
+from laboratory import Project, read
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -127,6 +128,24 @@ def test_modules_that_contributors_are_sent_to_are_there() -> None:
             if top in packages and not (package / top / rest).is_file()
         ]
         assert missing == [], page
+
+
+def test_the_page_on_files_has_every_key_of_what_a_search_leaves(tmp_path: Path) -> None:
+    """Each key of run files, trials and claims, and each name in .modeldir, is on the page."""
+    project = Project(tmp_path)
+    project.params("experiments/search", learning_rate=0.5, batch_size=16)
+    assert project.searches("learning_rate=0.5,0.1", "--seed", "3", "-m", "wider?").code == 0
+    page = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    folder = project.path / "experiments/search"
+    trials = [folder / name for name in project.trials()]
+    records = [read(trial / name) for trial in trials for name in ("run.json", "trial.json")]
+    records += [read(path) for path in (folder / ".modeldir/trials").glob("*.json")]
+    keys = {key for record in records for key in record} - {"format"}
+    assert len(keys) > 30
+    assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
+    names = [each.name for each in (folder / ".modeldir").iterdir()]
+    assert len(names) > 2
+    assert [name for name in names if f".modeldir/{name}" not in page] == []
 
 
 # -- Troubleshooting -------------------------------------------------------------------------------
