@@ -108,8 +108,8 @@ def _trials(count: int) -> str:
 def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
     """Return the failures and what to do about them, then the result and the next command."""
     failed = [*_failures(search, outcome)]
-    result = [_result(search, outcome), *_used_up(search, outcome)]
     results = search.results()
+    result = [_result(search, outcome, results), *_used_up(search, outcome)]
     result += _front(search, results)
     suspicion = _suspicion(search, outcome, results)
     result += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
@@ -120,7 +120,7 @@ def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
     return [*failed, *([""] if failed and len(result) > 1 else []), *result]
 
 
-def _result(search: Search, outcome: WorkerOutcome) -> str:
+def _result(search: Search, outcome: WorkerOutcome, results: Results) -> str:
     """Return how many trials ended in which way, and the best."""
     counts = [counted(outcome.ended) or _nothing_ran(search)]
     if outcome.ended and (left := _not_started(search, outcome)):
@@ -128,7 +128,7 @@ def _result(search: Search, outcome: WorkerOutcome) -> str:
     if outcome.elsewhere:
         counts.append(f"{outcome.elsewhere} still running in other workers")
     head = ", ".join(counts)
-    best = search.results().best()
+    best = results.best()
     if best is None:
         return head
     better = dict(search.plan.objectives).get(best.metric) or objective.direction(best.metric)
