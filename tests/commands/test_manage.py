@@ -593,7 +593,7 @@ def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> No
     """Its folder lies aside; the grid counts it as done; one removed by hand is made again."""
     project.searches("learning_rate=0.1,0.2,0.3", "--no-check")
     said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
-    aside = project.path / said.lines[0].rpartition(" lies in ")[2]
+    aside = project.path / said.lines[0].rpartition(" is now in ")[2]
     assert (aside / "metrics_eval_best_weights.json").exists()
     assert "learning_rate_0.2" not in project.modeldir("synthesize", "experiments/search").out
     assert project.modeldir("search", "experiments/search").code == 0

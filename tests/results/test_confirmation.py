@@ -19,7 +19,7 @@ from modeldir.errors import ModeldirError, SearchError
 from modeldir.experiment import experiment
 from modeldir.results import confirmation, finalists
 from modeldir.results.confirmation import Confirmation, Measured
-from modeldir.results.finalists import Finalists, Point
+from modeldir.results.finalists import Finalist, Finalists
 from modeldir.results.report.page_data import page_data
 from modeldir.results.synthesize import read_tree
 from modeldir.results.table_columns import advised
@@ -228,13 +228,16 @@ def test_a_search_with_repeats_is_confirmed_by_points(project: Project) -> None:
     project.searches(RATES, "--repeats", "2")
     confirm(project, "--top", "1", "--repeats", "2")
     told = read(project.search / "confirm/confirm.json")
-    assert [point["name"] for point in told["named"]] == ["learning_rate_0.01", "base"]
+    assert [finalist["name"] for finalist in told["named"]] == [
+        "learning_rate_0.01",
+        "base",
+    ]
     seeds = {read(path)["seed"] for path in project.search.glob("confirm/*/params.json")}
     assert seeds == {1231, 1232}
 
 
 def test_failures_are_told_and_not_passed_over(project: Project) -> None:
-    """A point that fails with some seeds is worse than the mean of the others."""
+    """A configuration that fails with some seeds is worse than the mean of the others."""
     project.searches(RATES)
     project.write("fail", "")
     said = confirm(project, "--top", "2", "--repeats", "4")
@@ -311,7 +314,7 @@ def test_several_metrics_need_one_that_is_named(
     assert said.code == 2
     assert said.err == snapshot
     assert confirm(project, "--minimize", "loss", "--top", "1", "--repeats", "2").code == 0
-    assert "by loss (low is good)" in confirm(project).out
+    assert "by lowest loss" in confirm(project).out
 
 
 def test_a_changed_base_is_another_question(project: Project, snapshot: SnapshotAssertion) -> None:
@@ -359,14 +362,14 @@ def test_trials_of_a_script_of_one_s_own_are_confirmed_by_a_command(project: Pro
 def measured(
     values: Mapping[str, list[float]], way: Any = "maximize", base: str = "base"
 ) -> Confirmation:
-    points = [
-        Point(name, {"lr": place}, 0.9, place, name == base) for place, name in enumerate(values)
+    members = [
+        Finalist(name, {"lr": place}, 0.9, place, name == base) for place, name in enumerate(values)
     ]
     seeds = tuple(range(max(map(len, values.values()))))
-    named = Finalists(Path("experiments/x"), ("accuracy", way), tuple(points), seeds)
+    named = Finalists(Path("experiments/x"), ("accuracy", way), tuple(members), seeds)
     each = (
-        Measured(point, dict(enumerate(found)))
-        for point, found in zip(points, values.values(), strict=True)
+        Measured(finalist, dict(enumerate(found)))
+        for finalist, found in zip(members, values.values(), strict=True)
     )
     return Confirmation(named, tuple(each))
 

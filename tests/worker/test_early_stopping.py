@@ -382,7 +382,7 @@ def test_a_pruned_trial_goes_on_from_its_last_weights(project: Project) -> None:
     project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy")
     said = project.modeldir("retry", "experiments/search", "--pruned", "--top", "1")
     assert said.lines == [
-        "learning_rate_0.15 will run on, from its last weights",
+        "trial 3 (learning_rate_0.15) will continue from its last weights",
         "next: modeldir search experiments/search",
     ]
     before = values(project, 1)
@@ -427,8 +427,8 @@ def test_with_other_values_it_is_a_new_trial_with_the_weights(project: Project) 
     project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy")
     said = project.modeldir("retry", "experiments/search", "--pruned", "--set", "num_epochs=12")
     assert said.lines[0] == (
-        "learning_rate_0.15__num_epochs_12 will run: learning_rate_0.15 with num_epochs 12, "
-        "from its last weights"
+        "trial 7 (learning_rate_0.15__num_epochs_12) will run: "
+        "trial 3 (learning_rate_0.15) with num_epochs 12, from its last weights"
     )
     assert project.modeldir("search", "experiments/search").code == 0
     folder = project.search / "learning_rate_0.15__num_epochs_12"
@@ -448,7 +448,7 @@ def test_a_script_that_cannot_go_on_begins_afresh_and_that_is_said(project: Proj
     project.write("train.py", untouched(REWRITES))
     project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-check")
     said = project.modeldir("retry", "experiments/search/learning_rate_0.3", "--pruned")
-    assert said.lines[0] == "learning_rate_0.3 will run on, afresh: it left no weights"
+    assert said.lines[0] == "trial 5 (learning_rate_0.3) will start again: it left no weights"
     assert project.modeldir("search", "experiments/search").code == 0
     assert project.trials()["learning_rate_0.3"] == "completed"
     assert (project.search / "learning_rate_0.3" / "attempts" / "1").is_dir()
@@ -465,7 +465,7 @@ def test_who_was_pruned_before_its_first_weights_begins_afresh(project: Project)
     project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy")
     one = "experiments/search/learning_rate_0.3"
     said = project.modeldir("retry", one, "--pruned")
-    assert said.lines[0] == "learning_rate_0.3 will run on, afresh: it left no weights"
+    assert said.lines[0] == "trial 5 (learning_rate_0.3) will start again: it left no weights"
     said = project.modeldir("retry", one, "--pruned", "--set", "num_epochs=8")
     assert said.lines[0].endswith("afresh: it left no weights")
     assert project.modeldir("search", "experiments/search").code == 0
@@ -492,7 +492,7 @@ def test_mistakes_with_pruned_trials_are_said(project: Project) -> None:
         assert done.code == 2
         assert told in done.err
     done = project.modeldir("retry", "experiments/search", "--pruned")
-    assert "no trial of experiments/search was pruned" in done.out
+    assert "No trial was pruned." in done.out
     assert not list(project.search.glob(".modeldir/trials/*.unpruned"))
 
 

@@ -367,13 +367,6 @@ def has_executed(pid: int) -> bool:
     return flags != 0 and not flags & _FORKED_ONLY
 
 
-def leads_a_session(pid: int) -> bool:
-    """Whether a process leads a session; False if there is no such process."""
-    with contextlib.suppress(OSError):
-        return os.getsid(pid) == pid
-    return False
-
-
 def session_left(leader: Process) -> list[int]:
     """Return the pids that are left in the session of a dead process (Linux; elsewhere none).
 

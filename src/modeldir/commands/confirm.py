@@ -84,9 +84,9 @@ def _dry_run(chosen: Finalists, arguments: argparse.Namespace) -> int:
 
     if arguments.estimate:
         raise refused("--estimate: the search shows how long a training run takes")
-    print(announcement(chosen, width_of_lines()))
-    for point in chosen.points:
-        print(f"  {point.title}")
+    print(announcement(chosen, width_of_lines(), dry_run=True))
+    for finalist in chosen.members:
+        print(f"  {finalist.title}")
     print("Nothing was started.")
     return 0
 

@@ -58,5 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         aside = search.trials.put_aside(record)
         pruner_orders.note_removed(search.plan_file, search.trials)
         move, unmark = quoted_line(["mv", aside, folder]), quoted_line(["rm", mark])
-        print(f"{record.title} now lies in {aside}\n  to take it back: {move} && {unmark}")
+        print(
+            f"removed {record.title}: it is now in {aside}\n  to take it back: {move} && {unmark}"
+        )
     return 0

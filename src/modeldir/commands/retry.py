@@ -135,8 +135,12 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         if not values:
             search.trials.claims.spare(record.number)
             search.trials.want_again(record)
-            how = "from its last weights" if can_continue else f"afresh: {_why_afresh(folder)}"
-            print(f"{record.title} will run on, {how}")
+            how = (
+                "continue from its last weights"
+                if can_continue
+                else f"start again: {_why_afresh(folder)}"
+            )
+            print(f"{record.title} will {how}")
             continue
         inherits = can_continue and bool(attempts.last_weights(folder))
         made, is_new = search.make_retry(record, values, continues=inherits)

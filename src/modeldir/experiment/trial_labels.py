@@ -25,12 +25,3 @@ def title(number: int | None, name: str) -> str:
     if number is None:
         return name
     return f"trial {number}" if name == numbered_name(number) else f"trial {number} ({name})"
-
-
-def label(number: int | None, name: str) -> str:
-    """Return a trial's name in a list: its number, padded so that names are aligned, and its name.
-
-    >>> label(3, "learning_rate_0.1"), label(12, "trial_0012"), label(None, "base_model")
-    ('3   learning_rate_0.1', '12  trial_0012', 'base_model')
-    """
-    return name if number is None else f"{number:<3} {name}"

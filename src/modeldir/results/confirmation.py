@@ -20,7 +20,7 @@ from modeldir.params.plain_values import SEED
 from modeldir.results import finalists
 from modeldir.results.experiment_tree import read_tree
 from modeldir.results.experiments import ExperimentRow
-from modeldir.results.finalists import Finalists, Point
+from modeldir.results.finalists import Finalist, Finalists
 from modeldir.results.table import Column, Table, select
 from modeldir.results.table_text import to_text
 from modeldir.search import statistics
@@ -36,7 +36,7 @@ _OPEN = frozenset({attempts.RUNNING, attempts.PENDING, attempts.INTERRUPTED})
 class Measured:
     """A configuration with the values of its new runs by seed; some failed or have not ended."""
 
-    point: Point
+    finalist: Finalist
     values: Mapping[int, float]
     failed: tuple[int, ...] = ()
     open: tuple[int, ...] = ()
@@ -93,11 +93,13 @@ def measure(chosen: Finalists) -> Confirmation:
         seed = flat.get(SEED)
         if isinstance(seed, int):
             by_key.setdefault(finalists.key_of(flat), {})[seed] = found
-    measured = (_measured(point, chosen, by_key.get(point.key, {})) for point in chosen.points)
+    measured = (
+        _measured(finalist, chosen, by_key.get(finalist.key, {})) for finalist in chosen.members
+    )
     return Confirmation(chosen, tuple(measured))
 
 
-def _measured(point: Point, chosen: Finalists, runs: Mapping[int, ExperimentRow]) -> Measured:
+def _measured(finalist: Finalist, chosen: Finalists, runs: Mapping[int, ExperimentRow]) -> Measured:
     values, failed, still = {}, [], []
     for seed in chosen.seeds:
         found = runs.get(seed)
@@ -108,7 +110,7 @@ def _measured(point: Point, chosen: Finalists, runs: Mapping[int, ExperimentRow]
             failed.append(seed)
         else:
             values[seed] = value
-    return Measured(point, values, tuple(failed), tuple(still))
+    return Measured(finalist, values, tuple(failed), tuple(still))
 
 
 def to_words(found: Confirmation, width: int | None = None) -> str:
@@ -128,26 +130,34 @@ def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
     return to_text(table, width=width).splitlines()
 
 
-def announcement(chosen: Finalists, width: int | None = None) -> str:
-    """Return the line that says what `confirm` is going to run."""
-    count = len(chosen.points) * chosen.repeats
-    return "\n".join(wrapped(f"{_head(chosen)}: {count} training runs in {chosen.folder}", width))
+def announcement(chosen: Finalists, width: int | None = None, *, dry_run: bool = False) -> str:
+    """Return the line that says what `confirm` runs, or with `dry_run` what it would run."""
+    count = len(chosen.members)
+    text = (
+        f"{'Would train' if dry_run else 'Training'} {count} configurations "
+        f"{chosen.repeats} times each, with new seeds {_seeds(chosen)}: "
+        f"{count * chosen.repeats} runs in {chosen.folder}"
+    )
+    return "\n".join(wrapped(text, width))
+
+
+def _seeds(chosen: Finalists) -> str:
+    return f"{chosen.seeds[0]} to {chosen.seeds[-1]}"
 
 
 def _head(chosen: Finalists) -> str:
     name, direction = chosen.metric
-    high = "high" if direction == "maximize" else "low"
-    seeds = f"{chosen.seeds[0]} to {chosen.seeds[-1]}"
+    extreme = "highest" if direction == "maximize" else "lowest"
     return (
-        f"{len(chosen.points)} points of {chosen.search} by {name} ({high} is good), "
-        f"each with {chosen.repeats} new seeds ({seeds})"
+        f"{len(chosen.members)} configurations of {chosen.search} by {extreme} {name}, "
+        f"each with {chosen.repeats} new seeds ({_seeds(chosen)})"
     )
 
 
 def _table(found: Confirmation) -> Table:
     name = found.finalists.metric[0]
     columns = (
-        Column("point", "name"),
+        Column("configuration", "name"),
         Column("in the search", "metric"),
         Column(f"mean {name}", "metric"),
         Column("std", "metric"),
@@ -156,8 +166,8 @@ def _table(found: Confirmation) -> Table:
     )
     rows = tuple(
         (
-            each.point.title,
-            _rounded(each.point.value),
+            each.finalist.title,
+            _rounded(each.finalist.value),
             _rounded(each.mean),
             _rounded(repeats.standard_deviation([*each.values.values()])),
             len(each.values),
@@ -195,10 +205,10 @@ def answer(found: Confirmation) -> list[str]:
     if not found.is_seed_used:
         return list(_without_noise(found))
     lines = [*_failures(found)]
-    ranked = sorted(found.others, key=lambda each: not each.point.is_base)
+    ranked = sorted(found.others, key=lambda each: not each.finalist.is_base)
     shown = [(each, lead) for each in ranked if (lead := found.lead(each)) is not None]
     lines += [_comparison(found, each, lead) for each, lead in shown]
-    missing = [each.point.title for each in ranked if found.lead(each) is None]
+    missing = [each.finalist.title for each in ranked if found.lead(each) is None]
     if missing:
         lines.append(f"Not compared, for want of two seeds with a value: {', '.join(missing)}.")
     lines += _better(found, shown)
@@ -211,8 +221,8 @@ def answer(found: Confirmation) -> list[str]:
 def _without_noise(found: Confirmation) -> Iterator[str]:
     name = found.finalists.metric[0]
     yield (
-        f"The {found.finalists.repeats} seeds of each point gave the same {name}: the script does "
-        "not use the seed, or nothing in it is random."
+        f"The {found.finalists.repeats} seeds of each configuration gave the same {name}: the "
+        "script does not use the seed, or nothing in it is random."
     )
     yield "So there is no noise to compare with, and no test; the values are as they stand above."
 
@@ -222,7 +232,7 @@ def _failures(found: Confirmation) -> Iterator[str]:
         if each.failed:
             count = len(each.failed) + len(each.values)
             yield (
-                f"{each.point.title} failed with {len(each.failed)} of {count} seeds, which are "
+                f"{each.finalist.title} failed with {len(each.failed)} of {count} seeds, which are "
                 "not in its mean: it is worse than its numbers say."
             )
 
@@ -251,15 +261,15 @@ def _comparison(found: Confirmation, other: Measured, lead: Interval) -> str:
 
 
 def _first(found: Confirmation) -> str:
-    is_base = found.first.point.is_base
+    is_base = found.first.finalist.is_base
     return "The base, the best of the search," if is_base else "The best of the search"
 
 
 def _called(found: Confirmation, other: Measured) -> str:
-    if other.point.is_base:
+    if other.finalist.is_base:
         return "the base"
-    is_next = other is next((each for each in found.others if not each.point.is_base), None)
-    return f"the runner-up {other.point.name}" if is_next else other.point.name
+    is_next = other is next((each for each in found.others if not each.finalist.is_base), None)
+    return f"the runner-up {other.finalist.name}" if is_next else other.finalist.name
 
 
 def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iterator[str]:
@@ -267,7 +277,7 @@ def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iter
     sign = -1.0 if found.finalists.metric[1] == "maximize" else 1.0
     if beats:
         best = min(beats, key=lambda each: sign * (each.mean or 0.0))
-        yield f"So take {best.point.title}: it was not the best of the search, but it is better."
+        yield f"So take {best.finalist.title}: it was not the best of the search, but it is better."
 
 
 def _test(found: Confirmation, count: int) -> Iterator[str]:

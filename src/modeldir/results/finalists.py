@@ -40,7 +40,7 @@ _KEPT = ("command", "metrics", "resume", "trial_time_limit", "max_retries")
 
 
 @dataclass(frozen=True)
-class Point:
+class Finalist:
     """A configuration that is compared; a base config that was never tried has no value."""
 
     name: str
@@ -64,7 +64,7 @@ class Finalists:
 
     search: Path
     metric: tuple[str, objective.Direction]
-    points: tuple[Point, ...]
+    members: tuple[Finalist, ...]
     seeds: tuple[int, ...]
 
     @property
@@ -100,10 +100,12 @@ def choose(
     base = base_config.load_base(search)
     before = reading.read_object(search / FOLDER / CONFIRM)
     chosen = _metric(tree, metric, before)
-    points = _points(tree, plain_values.flatten(base), chosen, top or _number(before, "top") or TOP)
+    members = _members(
+        tree, plain_values.flatten(base), chosen, top or _number(before, "top") or TOP
+    )
     seeds = _seeds(tree, base, repeats)
-    _refuse_heirs(tree, points)
-    return Finalists(search, chosen, points, seeds)
+    _refuse_heirs(tree, members)
+    return Finalists(search, chosen, members, seeds)
 
 
 def _refuse_numbers(search: Path, top: int | None, repeats: int | None) -> None:
@@ -160,20 +162,20 @@ def _metric(
     raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
 
 
-def _points(
+def _members(
     tree: Tree, base: Mapping[str, Any], metric: tuple[str, objective.Direction], top: int
-) -> tuple[Point, ...]:
+) -> tuple[Finalist, ...]:
     """Return the best configurations, each once, and the base config."""
     name, direction = metric
     sign = -1.0 if direction == "maximize" else 1.0
     own = (each for each in tree.rows() if os.path.samefile(each.path.parent, tree.folder))
     scored = [(value, each) for each in own if (value := each.value(name)) is not None]
     scored.sort(key=lambda each: (sign * each[0], objective.trial_order(each[1].number)))
-    best: dict[str, Point] = {}
+    best: dict[str, Finalist] = {}
     for value, found in scored:
-        point = _point(found, value, base)
-        if point is not None:
-            best.setdefault(point.key, point)
+        finalist = _finalist(found, value, base)
+        if finalist is not None:
+            best.setdefault(finalist.key, finalist)
     if not best:
         folder = quoted(tree.folder)
         problem = f"none that is completed has the metric {name!r}"
@@ -183,8 +185,10 @@ def _points(
             hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001 -- python train.py"
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     first = list(best.values())[:top]
-    if not any(point.is_base for point in first):
-        first.append(next((p for p in best.values() if p.is_base), Point(BASE, base, is_base=True)))
+    if not any(finalist.is_base for finalist in first):
+        first.append(
+            next((p for p in best.values() if p.is_base), Finalist(BASE, base, is_base=True))
+        )
     if len(first) == 1:
         problem = "the best is the base itself: there is nothing to compare it with"
         hint = "--top 3 compares it with those that come next"
@@ -192,7 +196,7 @@ def _points(
     return tuple(first)
 
 
-def _point(found: ExperimentRow, value: float, base: Mapping[str, Any]) -> Point | None:
+def _finalist(found: ExperimentRow, value: float, base: Mapping[str, Any]) -> Finalist | None:
     """Return the configuration of a row. The base config fills the gaps."""
     if found.hyperparameters is None:
         return None
@@ -201,12 +205,12 @@ def _point(found: ExperimentRow, value: float, base: Mapping[str, Any]) -> Point
     if unknown:  # made from another base config, so this one cannot make it again
         return None
     whole = {**base, **flat, SEED: base.get(SEED)}
-    return Point(found.name, whole, value, found.number, key_of(whole) == key_of(base))
+    return Finalist(found.name, whole, value, found.number, key_of(whole) == key_of(base))
 
 
-def _refuse_heirs(tree: Tree, points: Sequence[Point]) -> None:
+def _refuse_heirs(tree: Tree, members: Sequence[Finalist]) -> None:
     """Raise an error for trials that began with another trial's weights: they differ by more."""
-    numbers = {point.number for point in points} - {None}
+    numbers = {finalist.number for finalist in members} - {None}
     problems: list[tuple[str, str | None]] = []
     for each in tree.experiments:
         trial = reading.read_object(each.path / "trial.json") if each.number in numbers else {}
@@ -257,8 +261,8 @@ def prepare(found: Finalists, cwd: Path | None = None) -> Path:
     record = {
         "format": _FORMAT,
         direction: name,
-        "top": sum(not each.is_base or each.name != BASE for each in found.points),
-        "named": [_written(point) for point in found.points],
+        "top": sum(not each.is_base or each.name != BASE for each in found.members),
+        "named": [_written(finalist) for finalist in found.members],
         "created": timestamps.utc_now(),
     }
     base = {**base_config.load_base(found.search), SEED: found.seeds[0]}
@@ -271,19 +275,23 @@ def prepare(found: Finalists, cwd: Path | None = None) -> Path:
 
 
 def _space(found: Finalists) -> dict[str, Any]:
-    first = found.points[0].flat
+    first = found.members[0].flat
     names = [
         name
         for name in first
-        if name != SEED and not all_same([point.flat[name] for point in found.points])
+        if name != SEED and not all_same([finalist.flat[name] for finalist in found.members])
     ]
-    rows = [{name: point.flat[name] for name in names} for point in found.points]
+    rows = [{name: finalist.flat[name] for name in names} for finalist in found.members]
     return {key: value for key, value in exact_plan(rows, {}).items() if value}
 
 
-def _written(point: Point) -> dict[str, Any]:
-    result = {"name": point.name, "value": point.value, "number": point.number}
-    return {**result, "base": point.is_base, "hyperparameters": dict(point.flat)}
+def _written(finalist: Finalist) -> dict[str, Any]:
+    result = {
+        "name": finalist.name,
+        "value": finalist.value,
+        "number": finalist.number,
+    }
+    return {**result, "base": finalist.is_base, "hyperparameters": dict(finalist.flat)}
 
 
 def _kept(there: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,18 +358,18 @@ def read(search: Path) -> Finalists:
             f"{search}: nothing of it was confirmed\n  modeldir confirm {quoted(search)}"
         )
     entries, ranked = record.get("named"), objective.objectives(record)
-    points = [point for each in entries or () if (point := _read(each))] if ranked else []
+    members = [finalist for each in entries or () if (finalist := _read(each))] if ranked else []
     repeats, first = (
         _number(plan.read_plan(folder), "repeats"),
         base_config.load_base(folder).get(SEED),
     )
-    if not points or repeats is None or not isinstance(first, int):
-        raise SearchError(f"{search}: what {folder} says of its points cannot be read")
-    return Finalists(search, ranked[0], tuple(points), tuple(range(first, first + repeats)))
+    if not members or repeats is None or not isinstance(first, int):
+        raise SearchError(f"{search}: what {folder} says of its configurations cannot be read")
+    return Finalists(search, ranked[0], tuple(members), tuple(range(first, first + repeats)))
 
 
-def _read(entry: object) -> Point | None:
+def _read(entry: object) -> Finalist | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("hyperparameters"), dict):
         return None
     name, flat = str(entry.get("name")), entry["hyperparameters"]
-    return Point(name, flat, entry.get("value"), entry.get("number"), bool(entry.get("base")))
+    return Finalist(name, flat, entry.get("value"), entry.get("number"), bool(entry.get("base")))
