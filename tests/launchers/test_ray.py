@@ -391,7 +391,7 @@ def supervisor_of(job: str) -> int:
             words = (path / "cmdline").read_bytes().split(b"\0")
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
             title = Path(f"/proc/{parent}/cmdline").read_bytes()
-            if b"work" in words and token in words and title.startswith(b"ray::JobSupervisor"):
+            if b"worker" in words and token in words and title.startswith(b"ray::JobSupervisor"):
                 return parent
     raise AssertionError(f"no process of Ray's minds {job}")
 
