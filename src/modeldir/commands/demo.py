@@ -107,7 +107,7 @@ def _steps(project: Path, template: str) -> Iterator[Step]:
     if experiment.params_file(project / _RANDOM) is None:
         new = ("modeldir", "new", _RANDOM, "--from", _BASE, "-m", "what matters most?")
         yield Step("A folder for a wider search, with the base model's hyperparameters:", new)
-    wide = ("--trials", "30", "--seed", "230", "-j", "2")
+    wide = ("--sampler", "random", "--trials", "30", "--seed", "230", "-j", "2")
     search = ("modeldir", "search", _RANDOM, *_DOMAINS[template], *wide, *_TRAIN)
     yield Step("30 trials at random, over learning rate, width and batch size:", search)
     yield Step("The three learning rates, compared:", ("modeldir", "results", _GRID))
