@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from laboratory import Clock
+from laboratory import Clock, wait_until
 from modeldir._system import heartbeat, processes, reading
 from modeldir.errors import FolderBusy
 from modeldir.experiment import attempts, liveness
@@ -81,7 +81,8 @@ def test_a_command_that_nobody_has_recorded_yet_is_found_by_its_token(folder: Pa
         ["sh", "-c", "sleep 60 & wait"], env={**os.environ, **told}, start_new_session=True
     ) as command:
         known = processes.process(command.pid)
-        assert liveness.command_process(attempt) == known
+        # The kernel shows a new program's environment a moment after `Popen` returns.
+        wait_until(lambda: liveness.command_process(attempt) == known, "its environment")
         liveness.kill_leftover_processes(attempt)
     assert liveness.command_process(attempt) is None
 
