@@ -128,7 +128,7 @@ that trial again.
 """,
     "best": """\
 It prints nothing else, so that a script can use it. A trial that failed, was pruned or has NaN is
-never the best. Of equal trials it prints the one with the lower number.
+never the best. If two trials are equal, it prints the one with the lower number.
 
 In a search with repeats it prints the best repeat of the configuration with the best mean. In a
 search with several metrics, say which one with `--maximize`, `--minimize` or `--metric`.

@@ -1,7 +1,7 @@
 """Search hyperparameters: python search_hyperparams.py --data_dir data
 
 Each set of hyperparameters is trained in a folder of its own inside --parent_dir. Interrupt it
-whenever you like: the same command goes on where it stopped.
+whenever you like: the same command continues where it stopped.
 """
 
 import argparse
@@ -42,7 +42,7 @@ if __name__ == "__main__":
 
     if args.loop:
         # One way: a loop in Python, one trial after the other. A trial that fails is recorded as
-        # failed, and the loop goes on.
+        # failed, and the loop continues.
         for trial in search:
             print(trial.name)
             with trial:

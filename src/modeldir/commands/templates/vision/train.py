@@ -15,13 +15,15 @@ from evaluate import evaluate
 from model import data_loader, net
 
 # The batches here are small: several threads would only wait for each other, most of all when
-# several trainings run side by side. Take this out when your model is a large one.
+# several training runs share a machine. Take this out when your model is a large one.
 torch.set_num_threads(1)
 
 parser = argparse.ArgumentParser(description="Train a model.")
 parser.add_argument("--data_dir", default="data", help="folder with the data")
 parser.add_argument("--model_dir", default="experiments/base_model", help="folder with params.json")
-parser.add_argument("--restore_file", help="go on from these weights in --model_dir: best or last")
+parser.add_argument(
+    "--restore_file", help="continue from these weights in --model_dir: best or last"
+)
 
 
 def train(model, optimizer, dataloader, params):
@@ -46,11 +48,11 @@ def train(model, optimizer, dataloader, params):
 
 def train_and_evaluate(model_dir, data_dir, restore_file=None):
     """Train in `model_dir` for params.num_epochs, and measure on the validation data after each."""
-    # Weights to go on from, if they were asked for. A wrong name stops here, with nothing changed.
+    # The weights to continue from, if any. A wrong name stops here, with nothing changed.
     state = modeldir.load_checkpoint(model_dir, restore_file) if restore_file else None
 
     # This line makes train.log, records the command, the code and how the training ends, and sets
-    # aside what an earlier training left here (unless we go on from its weights).
+    # aside what an earlier training left here (unless we continue from its weights).
     with modeldir.start(model_dir, resume=True if restore_file else None) as run:
         params = run.params
         params.cuda = torch.cuda.is_available()  # no hyperparameter: what this machine has
@@ -64,7 +66,7 @@ def train_and_evaluate(model_dir, data_dir, restore_file=None):
         optimizer = torch.optim.Adam(model.parameters(), lr=params.learning_rate)
         first_epoch = 0
 
-        # If something interrupted this very training, it goes on where it was.
+        # If this training run was interrupted, it continues where it was.
         state = state or run.restore()
         if state:
             model.load_state_dict(state["state_dict"])
@@ -73,7 +75,7 @@ def train_and_evaluate(model_dir, data_dir, restore_file=None):
             logging.info("Going on after epoch %d", first_epoch)
 
         for epoch in range(first_epoch, params.num_epochs):
-            # Each epoch has its own random numbers, so going on after epoch 5 gives exactly what
+            # Each epoch has its own random numbers, so continuing after epoch 5 gives exactly what
             # an uninterrupted training would have given.
             torch.manual_seed(1000 * params.seed + epoch)
             train_loss = train(model, optimizer, dataloaders["train"], params)

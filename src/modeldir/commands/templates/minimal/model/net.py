@@ -93,7 +93,7 @@ def loss(scores, labels):
     return cross_entropy(scores, labels)[0]
 
 
-# What evaluate.py measures. Add yours here: it then appears in the logs and in the tables.
+# evaluate.py measures these. Add yours here: it then appears in the logs and in the tables.
 metrics = {"accuracy": accuracy, "loss": loss}
 
 

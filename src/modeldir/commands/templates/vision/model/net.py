@@ -62,5 +62,5 @@ def loss(scores, labels):
     return loss_fn(scores, labels).item()
 
 
-# What evaluate.py measures. Add yours here: it then appears in the logs and in the tables.
+# evaluate.py measures these. Add yours here: it then appears in the logs and in the tables.
 metrics = {"accuracy": accuracy, "loss": loss}
