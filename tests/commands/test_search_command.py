@@ -325,6 +325,16 @@ def test_a_search_cannot_learn_from_itself(project: Project) -> None:
         assert "is the search's own folder" in done.err
 
 
+def test_a_dry_run_names_trials_that_run_again(project: Project) -> None:
+    """A trial that `retry` has marked counts, although the search has made all its trials."""
+    project.searches("learning_rate=0.1")
+    project.modeldir("retry", "experiments/search", "1")
+    said = project.modeldir("search", "experiments/search", "--dry-run")
+    assert "Would run these trials again: learning_rate_0.1" in said.out
+    assert "for 1 trial, 1 at a time" in said.out
+    assert "Nothing is left" not in said.out
+
+
 def test_a_dry_run_of_a_search_that_has_begun_counts_what_is_there(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

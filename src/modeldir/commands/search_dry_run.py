@@ -40,8 +40,10 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     new = search.look_ahead(command, typed=typed, most=MOST)
     remaining = search.scheduler.remaining() if len(new) == MOST else len(new)
     waiting = search.scheduler.pending()
+    again = [record.name for record in search.scheduler.retries.due()]
     lines = [*search.plan_file.chosen_by_auto(), *search.scheduler.earlier()]
-    lines += [f"there, and would run: {', '.join(waiting)}"] if waiting else []
+    lines += [f"Would run these trials, which are made: {', '.join(waiting)}"] if waiting else []
+    lines += [f"Would run these trials again: {', '.join(again)}"] if again else []
     if new:
         names = list(search.plan.space.domains)
         columns = [Column("trial", "name", 0), *(Column(n, "hyperparameter", 1) for n in names)]
@@ -57,11 +59,11 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
         if remaining is None or remaining > len(new):
             lines.append("and more" if remaining is None else f"and {remaining - len(new)} more")
         lines += ["", f"each by, {jobs} at a time:", f"  {quoted_line(new[0][2])}"]
-    elif not waiting:
+    elif not waiting and not again:
         lines.append(f"Nothing is left to run in {search.path}.")
-    if new or waiting:
+    if new or waiting or again:
         words, cwd = tuple(trial_command.words_of(command)), str(search.working_folder())
-        left = None if remaining is None else remaining + len(waiting)
+        left = None if remaining is None else remaining + len(waiting) + len(again)
         preloading = preview(search.path, words, cwd, search.code(), left) if preload else None
         for line in [
             *([] if preloading is None else [preloading]),
