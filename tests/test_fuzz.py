@@ -120,7 +120,7 @@ def test_a_fault_of_a_command_is_found(
 
 
 def test_make_fuzz_runs_it() -> None:
-    """As CONTRIBUTING.md says."""
+    """As the page on testing says."""
     root = Path(__file__).parents[1]
     assert "tests/fuzz.py $(ARGS)" in (root / "Makefile").read_text()
-    assert "make fuzz" in (root / "CONTRIBUTING.md").read_text()
+    assert "make fuzz" in (root / "docs/contributing/testing.md").read_text()

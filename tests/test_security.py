@@ -429,7 +429,7 @@ def test_a_trial_is_made_in_its_search(guest: Guest, name: object) -> None:
 def test_points_are_read_from_the_search(guest: Guest, name: str) -> None:
     """The file of points that a plan names lies in its folder; another one is not opened."""
     (guest.path / "secret.csv").write_text("password\nhunter2\n")
-    guest.plan(points=name)
+    guest.plan(**{"try": name})
     said = guest.says("show", "theirs")
     assert "is no file in this folder" in said.out + said.err, said
     assert "password" not in said.out + said.err

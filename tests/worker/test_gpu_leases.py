@@ -274,11 +274,11 @@ def test_one_that_was_killed_while_waiting_is_forgotten(environment: dict[str, s
     mine = shared.take(Claim(("gpu-0",), 1, WHOLE))
     waiting = Holder(environment, WHOLE, "gpu-0")
     assert waiting.got == "none"
-    assert any(name.startswith("pending") for name in files_of(shared))
+    assert any(name.startswith("waiting") for name in files_of(shared))
     waiting.kill()
     close(mine)
     close(shared.take(Claim(("gpu-0",), 1, WHOLE)))
-    assert not any(name.startswith("pending") for name in files_of(shared))
+    assert not any(name.startswith("waiting") for name in files_of(shared))
 
 
 # -- Other users -----------------------------------------------------------------------------------

@@ -304,12 +304,12 @@ def test_what_must_not_be_forked_runs_cold_and_why_is_told_once(
 ) -> None:
     """A library known for it, one that starts a thread; the next command knows it at once."""
     project.write("train.py", f"import {library}\n{HEAVY}")
-    done = project.modeldir(*SEARCH, *TRAIN)
+    done = project.modeldir(*SEARCH, "--verbose", *TRAIN)
     assert done.code == 0, done.out
     assert warm(project) == []
-    assert [line for line in done.lines if "cold" in line] == snapshot
-    again = project.modeldir("search", "experiments/search", "learning_rate=0.5")
-    assert [line for line in again.lines if "cold" in line] == snapshot
+    assert [line for line in done.lines if "preload" in line] == snapshot
+    again = project.modeldir("search", "experiments/search", "learning_rate=0.5", "--verbose")
+    assert [line for line in again.lines if "preload" in line] == snapshot
     assert warm(project) == []
 
 
@@ -340,12 +340,12 @@ def test_the_first_warm_trial_may_die_of_the_fork(
     """Then it has not failed: it runs again, cold as all others, and why is told."""
     dying = f"import crashing, os\nif crashing.IS_FORKED:\n    {death}\n"
     project.write("train.py", f"import heavy\n{dying}{PLAIN}")
-    done = project.modeldir(*SEARCH, "-j", jobs, *TRAIN)
+    done = project.modeldir(*SEARCH, "-j", jobs, "--verbose", *TRAIN)
     assert done.code == 0, done.out
     assert list(project.trials().values()) == ["completed"] * 4
     assert warm(project) == []
     if jobs == "1":
-        told = [line for line in done.lines if "cold" in line]
+        told = [line for line in done.lines if "preload" in line or "forked" in line]
         assert [plain(line) for line in told] == snapshot
 
 
