@@ -110,10 +110,10 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     yield from messages.origin_entries(folder)
     attempt = attempts.latest(folder)
     record = attempt.record if attempt else {}
-    words, warm = record.get("command"), record.get("preloaded")
+    words, preloaded = record.get("command"), record.get("preloaded")
     yield "command", quoted_line(map(str, words)) if isinstance(words, list) else None
-    count = warm.get("modules") if isinstance(warm, dict) else None
-    yield "", f"(warm: with {count} modules that were imported once for all)" if count else None
+    count = preloaded.get("modules") if isinstance(preloaded, dict) else None
+    yield "", f"({count} modules were preloaded)" if count else None
     log = messages.main_log(folder)
     yield "log", log
     console = folder / "console.log"

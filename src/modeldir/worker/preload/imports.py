@@ -233,7 +233,7 @@ class PreloadedModules:
 
     def add(self, learned: ImportList) -> None:
         """Import the modules of a (perhaps longer) list that are not imported yet."""
-        import gc  # noqa: PLC0415 - only in a process for warm trials
+        import gc  # noqa: PLC0415 - only in a process for preloaded trials
         import importlib.util  # noqa: PLC0415 - before any module is hidden
         import random  # noqa: F401, PLC0415 - its state is looked at
 
@@ -272,7 +272,7 @@ class PreloadedModules:
             self._import(module)
 
     def _import(self, module: ListedModule) -> None:
-        import importlib.util  # noqa: PLC0415 - only in a process for warm trials
+        import importlib.util  # noqa: PLC0415 - only in a process for preloaded trials
 
         if module.name in sys.modules:
             return
@@ -323,6 +323,6 @@ def _is_ours(name: str) -> bool:
 
 
 def _signal_handlers() -> list[Any]:
-    import signal  # noqa: PLC0415 - only in a process for warm trials
+    import signal  # noqa: PLC0415 - only in a process for preloaded trials
 
     return [signal.getsignal(number) for number in sorted(signal.valid_signals())]
