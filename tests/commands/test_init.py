@@ -50,7 +50,7 @@ def test_a_project_is_made(
 def test_the_template_is_minimal_unless_said() -> None:
     """The default needs nothing but NumPy and a progress bar."""
     assert commands.main(["init", "p"]) == 0
-    assert Path("p/requirements.txt").read_text().split() == ["modeldir", "numpy", "tqdm"]
+    assert Path("p/requirements.txt").read_text().split() == ["numpy", "tqdm"]
 
 
 def test_a_project_in_this_folder_needs_no_cd(capsys: pytest.CaptureFixture[str]) -> None:
