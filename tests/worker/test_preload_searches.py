@@ -378,8 +378,9 @@ os.environ["MKL_NUM_THREADS"] = "1" if rate != 0.3 else "2"
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 0, done.out
     assert warm(project) == names(0.2, 0.4)
-    assert "(warm: " in project.modeldir("show", str(project.search / names(0.2)[0])).out
-    assert "(warm: " not in project.modeldir("show", str(project.search / names(0.3)[0])).out
+    line = "modules were preloaded)"
+    assert line in project.modeldir("show", str(project.search / names(0.2)[0])).out
+    assert line not in project.modeldir("show", str(project.search / names(0.3)[0])).out
 
 
 # -- kill -9, in turn ------------------------------------------------------------------------------
