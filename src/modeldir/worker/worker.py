@@ -440,9 +440,11 @@ class Worker:
         record, folder = trial.record, trial.shown.folder
         status = self.search.trials.status(record)
         has_ended = status.state in attempts.FINAL and status.attempt == trial.attempt
-        if not has_ended and (command := trial.command_to_wait_for()) is not None:
-            self._running[command.pid] = command
-            return
+        if not has_ended:
+            if (command := trial.command_to_wait_for()) is not None:
+                self._running[command.pid] = command
+                return
+            status = self.search.trials.status(record)  # its processes may have died since
         self._is_exhausted = False  # it may be its turn again, or the plan may have grown
         self._stop_if_misused(self._check.trial_ended(record))
         if status.attempt < trial.attempt:  # it could not begin: the record is an earlier one's
