@@ -217,7 +217,10 @@ class Observations:
         if is_open and not (self._follows and state == attempts.RUNNING):
             return _STATUS_OF.get(state, state), {}, {}
         folder = self._trials.path(record)
-        scores = experiment.scores(folder).last if is_open else self._trials.validation(record)
+        if is_open:
+            scores = experiment.scores(folder).last
+        else:
+            scores = self._trials.validation(record, keep=True)
         values = self._of_plan(scores)
         step: Mapping[str, Any] = {}
         if state == attempts.PRUNED or self._follows:

@@ -336,7 +336,7 @@ class Scheduler:
         for record in [*left, *ended]:
             if statuses.status(record).state not in attempts.RANKED:
                 continue
-            value = self.trials.validation(record).get(metric[0])
+            value = self.trials.validation(record, keep=True).get(metric[0])
             if value is not None and objective.reaches(value, goal, metric[1]):
                 self._reached = value
         return self._reached

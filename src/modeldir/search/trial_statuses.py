@@ -36,6 +36,7 @@ class TrialStatuses:
         self.failed_numbers: set[int] = set()
         self._ends: list[int] = []  # in the order in which they came to be known
         self._listed: dict[int, tuple[float, tuple[str, ...]]] = {}  # when, and the files' names
+        self._kept: dict[int, Mapping[str, float]] = {}  # metrics, valid as long as the names are
 
     def status(self, record: TrialRecord) -> experiment.Status:
         """Return a trial's status; a recorded end is final until `forget`."""
@@ -56,16 +57,21 @@ class TrialStatuses:
                 self.know_end(record.number, status)
         return status
 
-    def validation(self, record: TrialRecord) -> Mapping[str, float]:
+    def validation(self, record: TrialRecord, *, keep: bool = False) -> Mapping[str, float]:
         """Return a trial's validation metrics.
 
         Its folder is not listed again if that was just done: each listing of a folder on a file
-        server is a wait.
+        server is a wait. For the same reason, a worker that joins can `keep` what its sampler has
+        read, for the summary that it may print at once.
         """
         when, names = self._listed.get(record.number, (-math.inf, ()))
         if time.monotonic() - when < _JUST_LISTED:
-            found = experiment.validation_metrics(self._folders.path(record), names)
+            found = self._kept.get(record.number)
+            if found is None:
+                found = experiment.validation_metrics(self._folders.path(record), names)
             if found is not None:
+                if keep:
+                    self._kept[record.number] = found
                 return found
         return experiment.scores(self._folders.path(record)).validation
 
@@ -97,6 +103,7 @@ class TrialStatuses:
         """
         known = self.final.pop(record.number, None)
         self._listed.pop(record.number, None)
+        self._kept.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
         self.failed_numbers.discard(record.number)

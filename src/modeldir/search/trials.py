@@ -372,9 +372,9 @@ class Trials:
         """Return a trial's status; a recorded end is final until `statuses.forget`."""
         return self.statuses.status(record)
 
-    def validation(self, record: TrialRecord) -> Mapping[str, float]:
-        """Return a trial's validation metrics."""
-        return self.statuses.validation(record)
+    def validation(self, record: TrialRecord, *, keep: bool = False) -> Mapping[str, float]:
+        """Return a trial's validation metrics; see `TrialStatuses.validation`."""
+        return self.statuses.validation(record, keep=keep)
 
     def knows(self, record: TrialRecord) -> bool:
         """Whether a trial is there still, as far as is known."""
