@@ -24,7 +24,7 @@ ALLOWED = {
     "commands/init.py": "files of this package",
     "commands/demo.py": "files of this package",
     "commands/templates/__init__.py": "files of this package",
-    "worker/gpu_leases.py": "locks: opened for flock, and not read",
+    "worker/leases.py": "locks: opened for flock, and not read",
     "_system/files.py": "folders and locks: opened for fsync and flock, and not read",
     "testing/launchers.py": "files that the contract's own jobs have written",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import cli_pages
 import modeldir
 from modeldir import errors
-from modeldir.experiment import attempts, error_lines, project_settings
+from modeldir.experiment import attempts, failure_classes, project_settings
 from modeldir.search import plan
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference"
@@ -58,4 +58,4 @@ def test_statuses_and_classes_of_failures_have_their_rows() -> None:
     page = (REFERENCE / "status-and-exit-codes.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)
     statuses = [attempts.PENDING, attempts.RUNNING, *attempts.ENDS, attempts.UNTRACKED]
-    assert named == [*statuses, *error_lines.CLASSES]
+    assert named == [*statuses, *failure_classes.CLASSES]

@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time, _HOMES says whe
     from modeldir.results.report import write_report as write_report
     from modeldir.results.synthesize import synthesize as synthesize
     from modeldir.search.loop import Trial as Trial
-    from modeldir.worker.search import Search as Search
+    from modeldir.worker.runnable_search import Search as Search
 
 _HOMES = {
     "modeldir.errors": (
@@ -71,7 +71,7 @@ _HOMES = {
     "modeldir.results.report": ("write_report",),
     "modeldir.results.synthesize": ("synthesize",),
     "modeldir.search.loop": ("Trial",),
-    "modeldir.worker.search": ("Search",),
+    "modeldir.worker.runnable_search": ("Search",),
 }  # fmt: skip
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - from _HOMES

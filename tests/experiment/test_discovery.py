@@ -13,7 +13,7 @@ import pytest
 from modeldir.commands.watch import Watch
 from modeldir.experiment.discovery import THREADS, TIMED, list_folder, threaded_map, walk
 from modeldir.results.synthesize import synthesize
-from modeldir.search import reused_experiments
+from modeldir.search import finished_experiments
 
 
 def plant(folder: Path) -> Path:
@@ -59,7 +59,7 @@ def test_tables_samplers_and_watch_see_the_same_experiments(top: Path, tmp_path:
     expected = ["A", "B"]
     table = synthesize(top, write=False).table
     assert sorted(map(str, table.column("experiment"))) == expected
-    rows = reused_experiments.read(top, tmp_path / "search")
+    rows = finished_experiments.read(top, tmp_path / "search")
     assert [row.path.name for row in rows] == expected
     assert sorted(each.folder.name for each in Watch(top).update()) == expected
 
@@ -69,7 +69,7 @@ def test_a_search_does_not_learn_from_a_link_to_its_own_trial(tmp_path: Path) ->
     plant(tmp_path / "search" / "trial")
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "mine").symlink_to(tmp_path / "search" / "trial")
-    assert reused_experiments.read(tmp_path / "tree", tmp_path / "search") == []
+    assert finished_experiments.read(tmp_path / "tree", tmp_path / "search") == []
 
 
 def test_watch_shows_a_linked_search_once_at_each_look(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from modeldir._system import reading
 from modeldir.errors import SearchError, TrialPruned
 from modeldir.pruners.rungs import RungFiles
 from modeldir.search.loop import Trial
-from modeldir.worker.search import Search
+from modeldir.worker.runnable_search import Search
 
 SIX = ("learning_rate=0.1,0.2,0.15,0.05,0.3,0.01",)
 """By asha, one after the other, the third and the fifth end at step 1."""

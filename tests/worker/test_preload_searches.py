@@ -18,7 +18,7 @@ from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.monitor.progress import PlainProgress
 from modeldir.worker.preload import import_cache, policy, process
-from modeldir.worker.search import Search
+from modeldir.worker.runnable_search import Search
 from modeldir.worker.worker import Worker
 
 HEAVY = f"import heavy\n{PLAIN}"

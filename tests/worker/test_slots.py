@@ -20,7 +20,7 @@ from laboratory import LIMIT, kill, supervisor_of
 from modeldir._system import cpus, processes
 from modeldir.errors import SearchError
 from modeldir.worker import slots
-from modeldir.worker.gpu_leases import FOLDER_VARIABLE, Leases
+from modeldir.worker.leases import FOLDER_VARIABLE, Leases
 from modeldir.worker.slots import Seat, Slots
 
 TWO = """\

@@ -25,7 +25,7 @@ from modeldir.experiment.experiment import status
 from modeldir.monitor.progress import PlainProgress, ShownTrial
 from modeldir.search.trial_record import Turn
 from modeldir.worker.end_reports import EndReports
-from modeldir.worker.search import Search
+from modeldir.worker.runnable_search import Search
 from modeldir.worker.spawner import Spawner
 from modeldir.worker.worker import Worker
 from modeldir.worker.worker_limits import Limits, StopRules

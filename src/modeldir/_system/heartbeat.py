@@ -7,7 +7,7 @@ owner dead after it has seen the file unchanged for 120 s of its own clock, at s
 owner that cannot touch its file for 90 s must stop its work before that.
 
 For a process that can be seen from here, ask `processes.alive` instead. Modules that act on a dead
-process: `search.worker_registry` and `experiment.attempts`.
+process: `search.worker_registry` and `experiment.liveness`.
 """
 
 from __future__ import annotations

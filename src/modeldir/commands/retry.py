@@ -12,7 +12,7 @@ from typing import Any
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import assignments_text
 from modeldir.errors import FolderError, SearchError, did_you_mean
-from modeldir.experiment import attempts, error_lines, experiment
+from modeldir.experiment import attempts, experiment, failure_classes
 from modeldir.experiment.experiment import no_folder_message
 from modeldir.metrics import objective
 from modeldir.params import plain_values
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
         metavar="CLASS",
-        help="retry only trials that failed with one of: " + ", ".join(error_lines.CLASSES),
+        help="retry only trials that failed with one of: " + ", ".join(failure_classes.CLASSES),
     )
     parser.add_argument(
         "--set",
@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Mark the trials, or make new ones, and print what to type next."""
-    known = error_lines.CLASSES
+    known = failure_classes.CLASSES
     if arguments.only is not None and arguments.only not in known:
         hint = did_you_mean(arguments.only, known) or "known: " + ", ".join(known)
         raise SearchError(f"--only {arguments.only}: no such class of failure\n  {hint}")

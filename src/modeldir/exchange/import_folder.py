@@ -22,7 +22,7 @@ from modeldir._system import files, reading
 from modeldir._system.timestamps import utc_text
 from modeldir.exchange.foreign_files import size_of
 from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy, by_split, to_json_value
-from modeldir.experiment import attempts, error_lines
+from modeldir.experiment import attempts, failure_classes
 from modeldir.metrics import metric_files, objective
 from modeldir.search import plan
 from modeldir.space.trial_names import LONGEST_NAME, safe
@@ -250,7 +250,7 @@ def _run_file(folder: Path, run: ForeignRun) -> dict[str, Any]:
         "duration": run.duration,
         "intent": None,
         "status": run.status,
-        "failure": error_lines.failure_class(run.last_line) if failed else None,
+        "failure": failure_classes.failure_class(run.last_line) if failed else None,
         "reason": run.reason,
         "last_line": run.last_line,
     }

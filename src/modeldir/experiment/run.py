@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import distributed, files, processes, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
-from modeldir.experiment import attempts, error_lines, liveness, provenance
+from modeldir.experiment import attempts, failure_classes, liveness, provenance
 from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.logs.logger import Log, set_logger
@@ -287,7 +287,7 @@ def end_of(error: BaseException | None) -> dict[str, Any]:
     line = f"{type(error).__name__}: {error}".partition("\n")[0]
     return {
         "status": attempts.FAILED,
-        "failure": error_lines.failure_class(line),
+        "failure": failure_classes.failure_class(line),
         "last_line": line,
     }
 

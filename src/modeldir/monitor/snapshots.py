@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
-from modeldir.experiment import attempts, error_lines, experiment
+from modeldir.experiment import attempts, experiment, failure_classes
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 
@@ -193,7 +193,8 @@ def result_text(
         words.append(why)
     elif status.state == attempts.FAILED:
         error = status.last_line or status.reason or "no output"
-        words.append(error if status.failure == error_lines.ERROR else f"{status.failure}: {error}")
+        is_plain = status.failure == failure_classes.ERROR
+        words.append(error if is_plain else f"{status.failure}: {error}")
     elif status.state == attempts.INTERRUPTED:
         words.append(status.reason or "")
     else:

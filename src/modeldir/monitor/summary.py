@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from modeldir import samplers
 from modeldir._system.shell import quoted
-from modeldir.experiment import attempts, error_lines, experiment, repeats
+from modeldir.experiment import attempts, experiment, failure_classes, repeats
 from modeldir.metrics import objective
 from modeldir.search import plan, worker_registry
 
@@ -216,7 +216,7 @@ def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     else:
         for (failure, _), records in same.items():
             name = records[0].name if len(records) == 1 else f"{len(records)} trials"
-            of = "" if failure == error_lines.ERROR else f" ({failure})"
+            of = "" if failure == failure_classes.ERROR else f" ({failure})"
             yield f"{name} failed{of}: {_error_of(search, records)}"
     older = [record for record in failed if record.name not in outcome.failed]
     if older:  # they change the exit code
@@ -235,11 +235,11 @@ def _hints(search: Search, examples: Sequence[TrialRecord]) -> Iterator[str]:
         ("see the log:" if index == 0 else "", f"modeldir log {quoted(search.trials.path(record))}")
         for index, record in enumerate(examples[:_SHOWN])
     ]
-    if not classes.isdisjoint(error_lines.FIXED_BY_CODE):
+    if not classes.isdisjoint(failure_classes.FIXED_BY_CODE):
         hints.append(("after a fix:", f"{again}   (failed trials run again)"))
     hints.append(("to run them as is:", f"modeldir retry {quoted(search.path)}"))
     limit = search.plan.trial_time_limit
-    if error_lines.TIME_LIMIT in classes and limit is not None:
+    if failure_classes.TIME_LIMIT in classes and limit is not None:
         hints.append(
             ("with more time:", f"{again} --trial-time-limit {2 * limit:g}s   (after `retry`)")
         )
@@ -255,7 +255,7 @@ def _error_of(search: Search, records: Sequence[TrialRecord]) -> str:
 def how_failed(search: Search, record: TrialRecord) -> tuple[str, str]:
     """Return the class of a trial's failure, and its error without the trial's own name."""
     status = search.trials.status(record)
-    return str(status.failure), error_lines.masked(_words(status), record.name)
+    return str(status.failure), failure_classes.masked(_words(status), record.name)
 
 
 def _words(status: experiment.Status) -> str:

@@ -262,10 +262,10 @@ def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRow]:
-    from modeldir.search import reused_experiments  # noqa: PLC0415 - only for a plan that reuses
+    from modeldir.search import finished_experiments  # noqa: PLC0415 - only for a plan that reuses
 
     try:
-        rows = reused_experiments.reused(Path(search))
+        rows = finished_experiments.reused(Path(search))
     except ParamsError:  # `_read_plan` has warned about it
         return
     except ModeldirError as error:

@@ -1,14 +1,12 @@
 """Properties of a dimension that a model needs: an order, a log scale, integers, a step.
 
-Samplers that fit a model call these functions. `point_key` compares configurations.
+Samplers that fit a model call these functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from typing import Any
 
-from modeldir.params import equality
 from modeldir.space import Choice, Dim
 
 
@@ -25,8 +23,3 @@ def is_log(dim: Dim) -> bool:
 
 def is_integer(dim: Dim) -> bool:
     return getattr(dim.domain, "word", "").endswith("int")
-
-
-def point_key(point: Mapping[str, Any]) -> Hashable:
-    """Return a key that is equal for equal configurations, faster than their canonical hash."""
-    return frozenset([(name, equality.key(value)) for name, value in point.items()])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.dimensions import point_key
+from modeldir.samplers.used_configurations import point_key
 from modeldir.space import Space, grid
 
 

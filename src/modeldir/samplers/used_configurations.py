@@ -1,6 +1,7 @@
 """The configurations that trials already have, and random draws among the others.
 
-Samplers use `Taken` so that no configuration runs twice in one search. `rng_for` makes the random
+Samplers use `Taken` so that no configuration runs twice in one search. `point_key` says which
+configurations are equal. `rng_for` makes the random
 numbers for a trial.
 """
 
@@ -11,12 +12,17 @@ from collections.abc import Hashable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from modeldir.params import equality
 from modeldir.samplers import Observation
-from modeldir.samplers.dimensions import point_key
 from modeldir.space import Space, draw, grid, size
 
 TRIES = 100
 """The number of draws for a new configuration before listing the remaining ones."""
+
+
+def point_key(point: Mapping[str, Any]) -> Hashable:
+    """Return a key that is equal for equal configurations, faster than their canonical hash."""
+    return frozenset([(name, equality.key(value)) for name, value in point.items()])
 
 
 class Taken:

@@ -1,6 +1,7 @@
 """A search: its `search.json`, its trials, and the choice of the next one.
 
-Start reading at `search.py` (`Search`). `modeldir.Search` adds `run` to it, in `worker/search.py`.
+Start reading at `search.py` (`Search`). `worker/runnable_search.py` adds `run` to it, for
+`modeldir.Search`.
 """
 
 from __future__ import annotations

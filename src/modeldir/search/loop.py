@@ -18,7 +18,7 @@ from typing import Any
 
 from modeldir._system import files, processes, timestamps
 from modeldir.errors import SearchError, TrialPruned, did_you_mean
-from modeldir.experiment import attempts, error_lines, experiment, provenance
+from modeldir.experiment import attempts, experiment, failure_classes, provenance
 from modeldir.experiment.run import end_of
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.recorder import Recorder
@@ -128,7 +128,7 @@ class Trial:
         """Record its end without a body, or in the middle of one: see `Search.tell`."""
         if status == attempts.FAILED:
             self._reported_failure = _failed(
-                error_lines.ERROR, reason or "the loop reported that it failed"
+                failure_classes.ERROR, reason or "the loop reported that it failed"
             )
         pruned = TrialPruned(reason or "") if status == attempts.PRUNED else None
         self.__exit__(TrialPruned if pruned else None, pruned, None)
@@ -182,10 +182,10 @@ class Trial:
                 meant = did_you_mean(name, sorted(found))
                 hint = f"; {meant}" if meant else ""
                 return _failed(
-                    error_lines.MISSING_METRIC, f"it ended well but wrote no {name!r}{hint}"
+                    failure_classes.MISSING_METRIC, f"it ended well but wrote no {name!r}{hint}"
                 )
             if math.isnan(value):
-                return _failed(error_lines.NAN, f"{name} is NaN")
+                return _failed(failure_classes.NAN, f"{name} is NaN")
         return end
 
     def _set(self, variables: Mapping[str, str | None]) -> None:

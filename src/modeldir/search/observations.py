@@ -17,9 +17,9 @@ from modeldir.experiment import attempts, experiment
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.samplers import Observation, Sampler
+from modeldir.search.finished_experiments import FinishedExperiment
 from modeldir.search.plan import Plan
 from modeldir.search.plan_trials import point_of
-from modeldir.search.reused_experiments import FinishedExperiment
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 from modeldir.space import Queue

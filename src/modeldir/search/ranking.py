@@ -22,7 +22,7 @@ from modeldir.search.trials import Trials
 
 if TYPE_CHECKING:
     from modeldir.search.advice import Tried
-    from modeldir.search.reused_experiments import FinishedExperiment
+    from modeldir.search.finished_experiments import FinishedExperiment
 
 
 @dataclass(frozen=True)

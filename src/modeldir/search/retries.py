@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modeldir.experiment import attempts, error_lines, experiment
+from modeldir.experiment import attempts, experiment, failure_classes
 from modeldir.search.plan import Plan
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.search.trials import Trials
@@ -73,7 +73,7 @@ class Retries:
     def _code_changed(self, record: TrialRecord) -> bool:
         """Whether a trial failed with code, a command or an environment that are not today's."""
         status = self._trials.status(record)
-        if status.state != attempts.FAILED or status.failure not in error_lines.FIXED_BY_CODE:
+        if status.state != attempts.FAILED or status.failure not in failure_classes.FIXED_BY_CODE:
             return False
         now = self._setting()
         attempt, then = self._settings.get(record.number, (0, {}))

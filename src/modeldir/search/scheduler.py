@@ -21,7 +21,7 @@ from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
-from modeldir.search import earlier_experiments, inherited_weights, plan, proposals, pruner_orders
+from modeldir.search import inherited_weights, plan, proposals, pruner_orders, warm_start
 from modeldir.search.observations import Observations
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.retries import Retries
@@ -254,7 +254,7 @@ class Scheduler:
     def tell_sampler(self) -> None:
         """Tell the sampler what has changed: first earlier experiments, then each trial."""
         if self._earlier is None:
-            self._earlier = earlier_experiments.tell_of_all(
+            self._earlier = warm_start.tell_of_all(
                 self._plan, self._plan_file.folder, self.observations
             )
         self.observations.tell()

@@ -19,10 +19,10 @@ from modeldir.metrics import metric_files, objective
 from modeldir.pruners.pruning_decision import Orders
 from modeldir.search import (
     code_state,
+    finished_experiments,
     inherited_weights,
     plan,
     pruner_orders,
-    reused_experiments,
     start_checks,
 )
 from modeldir.search.plan_file import PlanFile
@@ -299,9 +299,9 @@ class Search:
         """Return at most three sentences on what the search has shown; none without evidence."""
         return self.results().advice()
 
-    def _reused(self) -> list[reused_experiments.FinishedExperiment]:
+    def _reused(self) -> list[finished_experiments.FinishedExperiment]:
         """Return the experiments of other folders that count as done here."""
-        return reused_experiments.reused_by(self.plan, self.plan_file.flat_base, self.path)
+        return finished_experiments.reused_by(self.plan, self.plan_file.flat_base, self.path)
 
     # -- From Python -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
-from modeldir.experiment import attempts, error_lines, experiment
+from modeldir.experiment import attempts, experiment, failure_classes
 from modeldir.params import plain_values
 from modeldir.search import plan_trials
 
@@ -67,7 +67,7 @@ def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
     names = [name for name, _ in plan.objectives]
     count = 0
     for record in trials if names else ():
-        if trials.status(record).failure == error_lines.MISSING_METRIC:
+        if trials.status(record).failure == failure_classes.MISSING_METRIC:
             found = trials.validation(record)
             count += all(name in found for name in names)
     if not count:

@@ -146,9 +146,9 @@ class Inventory:
         flat = plain_values.flatten(base)
         ranked = (checked.metric, checked.target)
         if checked.reuse and checked.trials is None and total is not None:
-            from modeldir.search import reused_experiments  # noqa: PLC0415 - only for `reuse`
+            from modeldir.search import finished_experiments  # noqa: PLC0415 - only for `reuse`
 
-            total -= len(reused_experiments.reused(self.folder))
+            total -= len(finished_experiments.reused(self.folder))
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
     def _begin_again(self) -> None:

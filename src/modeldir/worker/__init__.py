@@ -1,10 +1,10 @@
 """Run the trials of a search: worker, slots, leases, spawner and supervisor.
 
-Commands make a `Worker` (`worker.py`, start reading there); `search.py` adds `run` to the public
-`Search`. From the loop to the process of one trial:
+Commands make a `Worker` (`worker.py`, start reading there); `runnable_search.py` adds `run` to the
+public `Search`. From the loop to the process of one trial:
 
     worker.py        the loop: take a slot, take the next trial, start it, wait for what happens
-    slots.py         what one trial gets: GPUs, threads, a port (visible_gpus.py, gpu_leases.py)
+    slots.py         what one trial gets: GPUs, threads, a port (visible_gpus.py, leases.py)
     start_builder.py the command and environment of an attempt, as a `Start` (start_order.py)
     spawner.py       the small process that forks supervisors
     supervisor.py    keeps one attempt, and records its end (end_status.py, early_stopping.py)

@@ -4,7 +4,7 @@
 run file. Evidence counts in this order: first the intent (modeldir itself stopped the command, and
 recorded why), then what the script reported through `Run`, then how the command ended and what it
 left. Nothing here stops or starts anything; the only file written holds metrics that a script has
-printed. Which errors count as the same: `experiment/error_lines.py`.
+printed. Which errors count as the same: `experiment/failure_classes.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from modeldir._system import reading
 from modeldir._system.file_stamps import Stamp, stamp
 from modeldir.errors import MetricsError, did_you_mean
-from modeldir.experiment import attempts, error_lines
+from modeldir.experiment import attempts, failure_classes
 from modeldir.metrics import metric_files, objective, printed_lines
 
 _TAIL = 65536
@@ -105,8 +105,8 @@ def _judged(evidence: Evidence, events: _Events) -> dict[str, Any]:
 
 
 def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
-    if intent["intent"] == error_lines.TIME_LIMIT:
-        return _failed(error_lines.TIME_LIMIT, intent["reason"])
+    if intent["intent"] == failure_classes.TIME_LIMIT:
+        return _failed(failure_classes.TIME_LIMIT, intent["reason"])
     status = attempts.PRUNED if intent["intent"] == attempts.PRUNED else attempts.INTERRUPTED
     return {"status": status, "reason": str(intent["reason"])}
 
@@ -145,8 +145,8 @@ def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
 
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
-    line = error_lines.last_line(_printed(evidence))
-    if evidence.is_unproven and (-evidence.code in _CRASHES or error_lines.is_fork_error(line)):
+    line = failure_classes.last_line(_printed(evidence))
+    if evidence.is_unproven and (-evidence.code in _CRASHES or failure_classes.is_fork_error(line)):
         reason = (
             f"{_died(evidence.code)} as the first that was forked: it runs again without preloading"
         )
@@ -154,10 +154,10 @@ def _ended_badly(evidence: Evidence) -> dict[str, Any]:
             "status": attempts.INTERRUPTED,
             "reason": reason,
             "last_line": line or reason,
-            error_lines.FORK_FAILED: True,
+            failure_classes.FORK_FAILED: True,
         }
     killed = evidence.code == -signal.SIGKILL
-    failure = error_lines.KILLED if killed else error_lines.failure_class(line)
+    failure = failure_classes.KILLED if killed else failure_classes.failure_class(line)
     return _failed(failure, _died(evidence.code), line)
 
 
@@ -180,7 +180,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     if evidence.metrics_source is not None and not _keep_printed(evidence, evidence.metrics_source):
         reason = f"it ended well but printed no line like {evidence.metrics_source!r}"
-        return _failed(error_lines.MISSING_METRIC, reason)
+        return _failed(failure_classes.MISSING_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
     if name is None:
@@ -191,9 +191,9 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
         meant = did_you_mean(name, sorted(fresh))
         reason += f"; {meant}" if meant else ""
-        return _failed(error_lines.MISSING_METRIC, reason)
+        return _failed(failure_classes.MISSING_METRIC, reason)
     if math.isnan(value):
-        return _failed(error_lines.NAN, f"{name} is NaN")
+        return _failed(failure_classes.NAN, f"{name} is NaN")
     return {"status": attempts.COMPLETED}
 
 

@@ -1,7 +1,7 @@
 """Slots: how many trials run in parallel, and which GPUs, threads and port each of them gets.
 
 `worker.py` takes a `Seat` before it asks for a trial; the trial's supervisor holds it. GPUs and
-ports are leases (`gpu_leases.py`), so that independent searches share a machine. By default nothing
+ports are leases (`leases.py`), so that independent searches share a machine. By default nothing
 is taken: the script sees the same environment as without modeldir.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from modeldir._system import cpus
 from modeldir.errors import NOTHING_STARTED, SearchError
 from modeldir.worker import visible_gpus
-from modeldir.worker.gpu_leases import WHOLE, Claim, Leases, units
+from modeldir.worker.leases import WHOLE, Claim, Leases, units
 
 ASK_AGAIN = 0.25
 """Seconds after which to ask again for a seat that was not free."""

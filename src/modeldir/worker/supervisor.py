@@ -40,10 +40,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import start_program
-from modeldir.experiment import attempts, error_lines, liveness
+from modeldir.experiment import attempts, failure_classes, liveness
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
-from modeldir.worker import end_status, gpu_leases
+from modeldir.worker import end_status, leases
 from modeldir.worker.start_order import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class _Attempt:
         try:
             has_begun = self._claim() is not None
         except OSError as error:
-            gpu_leases.let_go(self.leases)
+            leases.let_go(self.leases)
             self._report("refused", why=error)
             return False
         try:
@@ -301,7 +301,7 @@ class _Attempt:
             self._run_to_the_end()
             became = "ended"
         else:
-            gpu_leases.let_go(self.leases)
+            leases.let_go(self.leases)
             became = "taken"
         if self.is_superseded:
             self._report("lost")
@@ -337,7 +337,7 @@ class _Attempt:
         status, usage = self._run_command(tether)
         self._end_descendants()
         tether.close()
-        gpu_leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
+        leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
         if self._owns_folder():
             self.rendering.finish(exit_text(status))
             self._finish(status, usage)
@@ -535,13 +535,13 @@ class _Attempt:
     def _keep_time(self) -> None:
         now, limit = self.awake.now, self.start.time_limit
         if limit is not None and self.intent is None and now >= limit:
-            self._stop(error_lines.TIME_LIMIT, f"ran longer than {limit:g} s")
+            self._stop(failure_classes.TIME_LIMIT, f"ran longer than {limit:g} s")
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = None
             _signal_group(self.child, signal.SIGKILL)
         if self.leases and now >= self.freshened + _FRESHEN_EVERY:
             self.freshened = now
-            gpu_leases.freshen(self.leases)
+            leases.freshen(self.leases)
 
     def _owns_folder(self) -> bool:
         """Whether the folder is still ours, as far as can be known.

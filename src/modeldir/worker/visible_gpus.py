@@ -2,7 +2,7 @@
 
 `slots.py` calls `visible` once per worker. A GPU has a name, which is what the variable calls it,
 and an identity, which is the same for all processes of this machine, however they number the GPUs.
-Which trial holds which GPU: `gpu_leases.py`.
+Which GPU a trial gets: `slots.py`; which process holds which GPU: `leases.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modeldir.errors import NOTHING_STARTED, SearchError
-from modeldir.worker.gpu_leases import safe_name
+from modeldir.worker.leases import safe_name
 
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 ORDER = "CUDA_DEVICE_ORDER"

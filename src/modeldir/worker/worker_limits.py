@@ -1,7 +1,8 @@
 """Why a worker starts no more trials: a limit, a reached target, failures, or an error.
 
 `worker.py` asks before each start, and calls `trial_ended` for each end. Requests to stop that come
-from outside are in `signals.py`. A rule only stops new trials: those that run are never ended here.
+from outside are in `signals.py`. A rule only stops new trials: those that run are never ended here
+(a trial that exceeds its own time limit: `supervisor.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modeldir.errors import ModeldirError, SearchError
-from modeldir.experiment import attempts, error_lines
+from modeldir.experiment import attempts, failure_classes
 from modeldir.experiment.experiment import Status
 from modeldir.worker import worker_messages
 
@@ -137,7 +138,7 @@ class StopRules:
         """Whether all trials that ended here failed with one error, and no trial ever went well."""
         found = {r.name: self._search.trials.status(r) for r in self._search.trials}
         alike = {
-            error_lines.error_key(found[name].failure, found[name].last_line)
+            failure_classes.error_key(found[name].failure, found[name].last_line)
             for name, state in self.ended.items()
             if state == attempts.FAILED and name in found
         }

@@ -1,7 +1,7 @@
 """Group the failed experiments by error, with the last lines that they printed.
 
 `page_data` calls `failed` and `reasons`, and `modeldir show` calls `last_lines`. The class of an
-error was recorded when the run ended: `experiment.error_lines`.
+error was recorded when the run ended: `experiment.failure_classes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import reading
-from modeldir.experiment import attempts, error_lines
+from modeldir.experiment import attempts, failure_classes
 from modeldir.logs.screen import rendered
 from modeldir.results.report import encoding
 
@@ -47,7 +47,8 @@ def failed(found: Sequence[ExperimentRow]) -> list[Json]:
 def _error(found: ExperimentRow) -> tuple[str, str]:
     status = found.status
     words = status.last_line or status.reason or ""
-    return status.failure or error_lines.ERROR, error_lines.masked(words[:2000], found.path.name)
+    masked = failure_classes.masked(words[:2000], found.path.name)
+    return status.failure or failure_classes.ERROR, masked
 
 
 def last_lines(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import cpus
-from modeldir.experiment import attempts, error_lines
+from modeldir.experiment import attempts, failure_classes
 from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import guards, import_cache
 from modeldir.worker.preload.command_line import interpreter_of, parse, script_of
@@ -109,7 +109,7 @@ def _are_too_few(left: int | None, imports: ImportList) -> bool:
 
 def _fork_failed(folder: Path, attempt: int) -> bool:
     """Whether the record of an attempt says that it may have died because it was forked."""
-    return attempts.read(folder, attempt).record.get(error_lines.FORK_FAILED) is True
+    return attempts.read(folder, attempt).record.get(failure_classes.FORK_FAILED) is True
 
 
 class Preloading:
@@ -232,7 +232,7 @@ class Preloading:
             self._check_brevity(self._candidate, status.duration)
         was_on_probation = self._probation.remove(path)
         if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
-            printed = status.last_line if error_lines.is_fork_error(status.last_line) else None
+            printed = status.last_line if failure_classes.is_fork_error(status.last_line) else None
             why = f" {status.reason}" if printed is None else f" says: {printed}"
             self._give_up(folder.name + why, tell=self._warn)
         elif was_on_probation and status.state not in attempts.UNFINISHED:

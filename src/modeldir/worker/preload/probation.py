@@ -2,7 +2,7 @@
 
 A fork may hang on a lock that was held when it was forked, and then does nothing at all.
 `policy.py` asks for such trials once a second, and ends them. A trial that is only slow is never
-ended. Forks that crash are recognized by their last line: `experiment/error_lines.py`.
+ended. Forks that crash are recognized by their last line: `experiment/failure_classes.py`.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 from laboratory import LIMIT, wait_until
 from modeldir.errors import SearchError
-from modeldir.worker import gpu_leases
-from modeldir.worker.gpu_leases import FOLDER_VARIABLE, WHOLE, Claim, Leases, units
+from modeldir.worker import leases
+from modeldir.worker.leases import FOLDER_VARIABLE, WHOLE, Claim, Leases, units
 
 TWO = ("gpu-0", "gpu-1")
 
 HOLDER = """
 import sys, time
-from modeldir.worker.gpu_leases import Claim, Leases
+from modeldir.worker.leases import Claim, Leases
 found = Leases().take(Claim(tuple(sys.argv[2:]), 1, int(sys.argv[1])))
 print(",".join(found) if found else "none", flush=True)
 sys.stdin.read()
@@ -178,7 +178,7 @@ def test_what_is_let_go_is_free_though_a_copy_leaked(shared: Leases) -> None:
     taken = shared.take(Claim(("gpu-0",), 1, WHOLE))
     assert taken is not None
     copy = os.dup(next(iter(taken.values())))
-    gpu_leases.let_go(tuple(taken.values()))
+    leases.let_go(tuple(taken.values()))
     assert shared.held() == {}
     os.close(copy)
 
@@ -261,7 +261,7 @@ def test_one_that_stopped_asking_keeps_nobody_waiting(
     mine = rich.take(wanted)
     assert poor.take(wanted) is None
     close(mine)
-    monkeypatch.setattr(gpu_leases, "_FRESH", 0.0)
+    monkeypatch.setattr(leases, "_FRESH", 0.0)
     mine = rich.take(wanted)
     assert mine is not None
     monkeypatch.undo()
@@ -294,7 +294,7 @@ def test_two_users_may_share_by_a_folder_that_both_can_write(mode: int) -> None:
     code = f"""
         import fcntl, json, os, sys
         sys.path[:0] = {sys.path!r}
-        from modeldir.worker.gpu_leases import Claim, Leases
+        from modeldir.worker.leases import Claim, Leases
         whole, half = Claim(("gpu-0",), 1, 1), Claim(("gpu-1",), 1, 500000)
         os.setuid(65534)  # who may not read Python's own files here any more
         shared = Leases({environment!r})
@@ -399,7 +399,7 @@ def test_a_file_system_without_locks_is_refused(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that lets everybody have the lock would have every GPU shared."""
-    monkeypatch.setattr(gpu_leases, "_is_held", lambda _: False)
+    monkeypatch.setattr(leases, "_is_held", lambda _: False)
     assert refusal(environment).endswith("file locks do not work there")
 
 
@@ -459,7 +459,7 @@ def test_a_lock_that_was_removed_while_held_lets_nobody_in_twice(
     shared: Leases, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waited for the removed file looks again, and sees the new one."""
-    monkeypatch.setattr(gpu_leases, "_PATIENCE", 0.05)
+    monkeypatch.setattr(leases, "_PATIENCE", 0.05)
     lock = Path(shared.folder) / "lock"
     with shared._locked() as fine:
         assert fine
@@ -473,10 +473,10 @@ def test_a_lock_that_was_removed_while_held_lets_nobody_in_twice(
 def test_a_stopped_process_that_has_the_folder_makes_us_wait_and_no_more(
     shared: Leases, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_leases, "_PATIENCE", 0.05)
+    monkeypatch.setattr(leases, "_PATIENCE", 0.05)
     code = """
         import sys
-        from modeldir.worker.gpu_leases import Leases
+        from modeldir.worker.leases import Leases
         with Leases()._locked():
             print("locked", flush=True)
             sys.stdin.read()
@@ -504,6 +504,6 @@ def test_a_touched_lease_is_young(shared: Leases) -> None:
     assert taken is not None
     path = Path(shared.folder, files_of(shared)[0])
     os.utime(path, (1, 1))
-    gpu_leases.freshen(tuple(taken.values()))
+    leases.freshen(tuple(taken.values()))
     assert time.time() - path.stat().st_mtime < 60
     close(taken)

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from modeldir.experiment.error_lines import (
+from modeldir.experiment.failure_classes import (
     ERROR,
     OUT_OF_MEMORY,
     failure_class,

@@ -1,7 +1,7 @@
-"""Reads the experiments of other folders that a search learns from or counts as done.
+"""Read the finished experiments of other folders that a search learns from or counts as done.
 
-`earlier_experiments` tells the sampler about them, and tables list the reused ones. Only folders
-that the plan names are read, and nothing is written.
+Tables list the reused ones; `warm_start.py` tells the sampler about all. Only folders that the plan
+names are read, and nothing is written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Earlier experiments that the plan names: a warm start for the sampler, and trials done elsewhere.
+"""Warm start: tell a sampler about the finished experiments of other folders.
 
-The scheduler calls `tell_of_all` once, before its sampler proposes anything. `warm_start_from` only
-teaches the sampler; experiments of `reuse` also count as done. Reading: `reused_experiments.py`.
+The scheduler calls `tell_of_all` once, before its sampler proposes anything. Experiments of
+`warm_start_from` only teach the sampler; those of `reuse` also count as done. Which experiments a
+folder has: `finished_experiments.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from modeldir import samplers
 from modeldir.errors import FolderError, Problem, SearchError
-from modeldir.search import reused_experiments
+from modeldir.search import finished_experiments
 from modeldir.search.observations import Observations
 from modeldir.search.plan import Plan
 
@@ -39,7 +40,7 @@ def _warm_start(
         return
     for written in plan.warm_start_from:
         rows = _rows("warm_start_from", written, search, problems)
-        wrong = reused_experiments.missing_metrics(rows, ranked)
+        wrong = finished_experiments.missing_metrics(rows, ranked)
         if wrong is not None:
             problems.append(
                 Problem(f"warm_start_from {written}: {wrong}", "name a metric that it has")
@@ -63,9 +64,9 @@ def _reuse(
 
 def _rows(
     key: str, written: str, search: Path, problems: _Problems
-) -> Sequence[reused_experiments.FinishedExperiment]:
+) -> Sequence[finished_experiments.FinishedExperiment]:
     try:
-        return reused_experiments.read(reused_experiments.resolved(written, search), search)
+        return finished_experiments.read(finished_experiments.resolved(written, search), search)
     except FolderError as error:
         problems += [Problem(f"{key}: {what}", hint) for what, hint in error.causes]
         return []
