@@ -1,12 +1,17 @@
-"""Find out why a training run failed, and the class of the failure, from its last lines.
+"""The classes of failures: out of memory, an error, NaN, a missing metric, and so on.
 
-The worker and the supervisor call `last_line`, and tables `failure_class`. Only text is read here;
-exit codes and signals: `worker/end_status`.
+Their evidence is what a training run printed last (`last_line`, `failure_class`) and its metrics
+(`metric_failure`). `worker/end_status.py` asks for commands, and also judges exit codes and
+signals; `search/loop.py` asks for loops in Python.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
+
+from modeldir.errors import did_you_mean
 
 ERROR = "error"
 OUT_OF_MEMORY = "out-of-memory"
@@ -109,6 +114,19 @@ def error_key(failure: str | None, line: str | None) -> str:
 
 def failure_class(line: str | None) -> str:
     return OUT_OF_MEMORY if line and re.search(_OUT_OF_MEMORY, line) else ERROR
+
+
+def metric_failure(name: str, found: Mapping[str, float]) -> tuple[str, str] | None:
+    """Return the class and the reason of the failure if a metric that is needed is missing or NaN.
+
+    >>> metric_failure("loss", {"loss": math.nan}), metric_failure("loss", {"loss": 0.5})
+    (('nan', 'loss is NaN'), None)
+    """
+    if name not in found:
+        there, meant = ", ".join(sorted(found)) or "none", did_you_mean(name, sorted(found))
+        reason = f"it ended well but wrote no {name!r}; metrics found: {there}"
+        return MISSING_METRIC, f"{reason}; {meant}" if meant else reason
+    return (NAN, f"{name} is NaN") if math.isnan(found[name]) else None
 
 
 def is_fork_error(line: str | None) -> bool:

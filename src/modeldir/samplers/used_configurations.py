@@ -1,8 +1,7 @@
 """The configurations that trials already have, and random draws among the others.
 
 Samplers use `Taken` so that no configuration runs twice in one search. `point_key` says which
-configurations are equal. `rng_for` makes the random
-numbers for a trial.
+configurations are equal. `rng_for` makes the random numbers for a trial.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ trial's record on disk: `trial_record.py`.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -175,17 +174,9 @@ class Trial:
             return {k: v for k, v in ends[-1].items() if k not in {"attempt", "event", "time"}}
         end = end_of(error)
         if end["status"] == attempts.COMPLETED and self._metric is not None:
-            name, _ = self._metric
             found = experiment.scores(self.model_dir).validation
-            value = found.get(name)
-            if value is None:
-                meant = did_you_mean(name, sorted(found))
-                hint = f"; {meant}" if meant else ""
-                return _failed(
-                    failure_classes.MISSING_METRIC, f"it ended well but wrote no {name!r}{hint}"
-                )
-            if math.isnan(value):
-                return _failed(failure_classes.NAN, f"{name} is NaN")
+            failure = failure_classes.metric_failure(self._metric[0], found)
+            return end if failure is None else _failed(*failure)
         return end
 
     def _set(self, variables: Mapping[str, str | None]) -> None:

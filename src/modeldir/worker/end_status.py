@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import math
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from typing import Any
 
 from modeldir._system import reading
 from modeldir._system.file_stamps import Stamp, stamp
-from modeldir.errors import MetricsError, did_you_mean
+from modeldir.errors import MetricsError
 from modeldir.experiment import attempts, failure_classes
 from modeldir.metrics import metric_files, objective, printed_lines
 
@@ -185,16 +184,8 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
     if name is None:
         return {"status": attempts.COMPLETED}
-    value = fresh.get(name)
-    if value is None:
-        found = ", ".join(sorted(fresh)) or "none"
-        reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
-        meant = did_you_mean(name, sorted(fresh))
-        reason += f"; {meant}" if meant else ""
-        return _failed(failure_classes.MISSING_METRIC, reason)
-    if math.isnan(value):
-        return _failed(failure_classes.NAN, f"{name} is NaN")
-    return {"status": attempts.COMPLETED}
+    failure = failure_classes.metric_failure(name, fresh)
+    return {"status": attempts.COMPLETED} if failure is None else _failed(*failure)
 
 
 def _has_trained(evidence: Evidence) -> bool:
