@@ -398,10 +398,14 @@ KILLED = """
 import os, signal, sys
 from modeldir._system import files
 
-def kill(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
+rename = os.rename
 
-os.rename = kill
+def kill_at_last(source, target):
+    if target == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    rename(source, target)
+
+os.rename = kill_at_last
 files.publish(sys.argv[1], b"the dead one's")
 """
 
@@ -425,6 +429,43 @@ def test_a_process_killed_with_the_lock_keeps_no_name(
     assert not files.publish(path, b"two")
     assert path.read_bytes() == b"one"
     assert not any((tmp_path / name).is_dir() for name in leftovers(tmp_path))
+
+
+STOPPED = """
+import os, signal, sys
+from modeldir._system import files
+
+rename = os.rename
+
+def stop_first(source, target):
+    if target == sys.argv[1] and not stopped:
+        stopped.append(1)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    rename(source, target)
+
+stopped = []
+os.rename = stop_first
+print(files.publish(sys.argv[1], b"the slow one's"))
+"""
+
+
+def test_a_process_stopped_with_the_lock_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped at its rename for longer than others wait: it has lost, and says so."""
+    path = tmp_path / "run.json"
+    monkeypatch.setattr(files, "_LOCK_PATIENCE", 0.3)
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(files, "_rename_if_free", lambda *_: False)
+    slow = python(NO_RENAME + STOPPED, str(path), stdout=subprocess.PIPE, text=True)
+    try:
+        assert os.waitid(os.P_PID, slow.pid, os.WSTOPPED | os.WNOWAIT) is not None
+        assert files.publish(path, b"the quick one's")
+    finally:
+        slow.send_signal(signal.SIGCONT)
+    assert slow.communicate()[0] == "False\n"
+    assert path.read_bytes() == b"the quick one's"
+    assert leftovers(tmp_path) == []
 
 
 def test_a_name_once_published_is_taken(tmp_path: Path) -> None:

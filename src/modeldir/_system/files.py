@@ -180,7 +180,7 @@ def publish(path: str | os.PathLike[str], data: bytes) -> bool:
     try:
         create(temporary, data)
         try:
-            _link(temporary, name)
+            _link(temporary, name, data)
         except FileExistsError:
             return reading.read_bytes(name) == data  # NFS may repeat a link that had worked
         except OSError:
@@ -192,7 +192,7 @@ def publish(path: str | os.PathLike[str], data: bytes) -> bool:
             os.unlink(temporary)
 
 
-def _link(temporary: str, name: str) -> None:
+def _link(temporary: str, name: str, data: bytes) -> None:
     """Give a complete file its name, in the first way that the file system has.
 
     Raises:
@@ -207,7 +207,7 @@ def _link(temporary: str, name: str) -> None:
         if error.errno not in NO_LINKS:
             raise
         if not _rename_if_free(temporary, name):
-            _rename_locked(temporary, name)
+            _rename_locked(data, name)
 
 
 _NOREPLACE = 1
@@ -239,70 +239,93 @@ def _rename_if_free(temporary: str, name: str) -> bool:
 
 _LOCK = ".tmp-lock"
 _LOCK_PATIENCE = 10.0
-"""A lock that one process has seen unchanged for this many seconds belongs to a killed process."""
+"""Seconds for which a process watches a lock that does not change before it breaks it."""
 
 
-def _rename_locked(temporary: str, name: str) -> None:
-    """Rename a file to a free name under a lock, a folder: to make one fails where one exists.
+def _rename_locked(data: bytes, name: str) -> None:
+    """Write a file and rename it to a free name under a lock.
 
-    A process that is killed with the lock leaves no name or a complete file, and the lock, which
-    another process removes after `_LOCK_PATIENCE`. A process that was stopped meanwhile gives up.
+    The lock is a folder that holds the file to be renamed: it gets its place with the file in it,
+    by a rename, which fails while another's is there. A process that is killed or stopped with the
+    lock is waited for, and then its lock is renamed away. If it was only slow, its own rename finds
+    no file any more, so it cannot replace the file of the next holder.
 
     Raises:
         FileExistsError: the name is taken.
         OSError: as for `mkdir` and `rename`.
     """
-    lock = os.path.join(os.path.dirname(name), _LOCK)
+    folder = os.path.dirname(name)
+    lock = os.path.join(folder, _LOCK)
     while True:
-        asked = time.monotonic()
-        if not _lock(lock):
-            continue
+        mine = os.path.basename(temporary_beside(lock))
+        _lock(lock, mine, data)
         try:
-            is_taken = os.path.lexists(name)
-            if not is_taken and time.monotonic() - asked < _LOCK_PATIENCE / 2:
-                os.rename(temporary, name)
+            # The list is asked too: a network file system may remember that a name was free.
+            if os.path.lexists(name) or os.path.basename(name) in os.listdir(folder or "."):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+            with contextlib.suppress(FileNotFoundError):  # we were slow, and lost the lock
+                os.rename(os.path.join(lock, mine), name)
                 return
         finally:
             with contextlib.suppress(OSError):
+                os.unlink(os.path.join(lock, mine))
+            with contextlib.suppress(OSError):
                 os.rmdir(lock)
-        if is_taken:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
 
 
-def _lock(lock: str) -> bool:
-    """Make the folder that is the lock, or wait until it is gone. Returns whether we made it."""
+def _lock(lock: str, mine: str, data: bytes) -> None:
+    """Wait until nobody has the lock, and make it ours: a folder that holds our file."""
+    made = temporary_beside(lock)
+    os.mkdir(made)
     try:
-        os.mkdir(lock)
-    except FileExistsError:
-        pass
-    else:
-        return True
-    seen, since = _lock_state(lock), time.monotonic()
-    while seen is not None and _lock_state(lock) == seen:
+        create(os.path.join(made, mine), data)
+        while not _moved(made, lock):
+            _wait_for_change(lock)
+    except BaseException:
+        _remove_lock(made)
+        raise
+
+
+def _moved(made: str, lock: str) -> bool:
+    """Rename a folder to the lock's name. False where another process has the lock."""
+    with contextlib.suppress(OSError):
+        os.rmdir(lock)  # its holder has just published
+    try:
+        os.rename(made, lock)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        return False
+    return True
+
+
+def _wait_for_change(lock: str) -> None:
+    """Wait until the lock has another holder or none; break it if that takes too long."""
+    seen, since = _holder(lock), time.monotonic()
+    while seen and _holder(lock) == seen:
         if time.monotonic() - since >= _LOCK_PATIENCE:
-            _remove_lock(lock, seen)
-            break
+            broken = temporary_beside(lock)
+            with contextlib.suppress(OSError):
+                os.rename(lock, broken)
+            _remove_lock(broken)
+            return
         time.sleep(0.005)
-    return False
 
 
-def _remove_lock(lock: str, seen: tuple[int, int] | None) -> None:
-    """Remove the lock of a killed process, unless another waiting process has just done so."""
-    moved = temporary_beside(lock)
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(lock, moved)
-        if _lock_state(moved) == seen:
-            os.rmdir(moved)
-        else:  # the next holder's
-            os.rename(moved, lock)
-
-
-def _lock_state(lock: str) -> tuple[int, int] | None:
+def _holder(lock: str) -> list[str]:
+    """Return the names in the lock: that of its holder's file, or none."""
     try:
-        status = os.stat(lock)
+        return os.listdir(lock)
     except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+        return []
+
+
+def _remove_lock(folder: str) -> None:
+    """Remove a folder that is or was a lock, with the file in it."""
+    with contextlib.suppress(OSError):
+        for each in os.listdir(folder):
+            os.unlink(os.path.join(folder, each))
+        os.rmdir(folder)
 
 
 def temporary_beside(path: str | os.PathLike[str]) -> str:
