@@ -554,6 +554,25 @@ def test_show_a_random_search_as_it_runs(
     assert shown(capsys, "s") == snapshot
 
 
+def test_show_what_search_would_not_understand(capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that no plan has, as one of an older version: the line has its name and the file."""
+    search()
+    plan = json.loads(Path(SEARCH, "search.json").read_text())
+    write(Path(SEARCH, "search.json"), {**plan, "points": [], "sampller": "tpe"})
+    line = f"{SEARCH}/search.json cannot be searched: points: no such key; sampller: no such key\n"
+    assert shown(capsys, SEARCH).count(line) == 1
+
+
+def test_show_a_broken_claim(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its number is not used again, so it stands there until somebody is told."""
+    search()
+    claim = Path(SEARCH, ".modeldir/trials/000099.json")
+    claim.parent.mkdir(parents=True, exist_ok=True)
+    claim.write_text('{"name": "lr_0.2", "poi')
+    line = f"{claim}: it is not JSON that can be read, so it is left out\n"
+    assert shown(capsys, SEARCH).count(line) == 1
+
+
 def test_show_a_search_without_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     """CS230's own script leaves none; a broken one is told of."""
     write(Path("s/params.json"), BASE)

@@ -145,6 +145,7 @@ def test_a_broken_claim_is_a_number_spent(folder: Path, text: str) -> None:
     trials = looked(folder)
     assert known(trials) == {1: "lr_0.1"}
     assert made(trials, 0.2).number == 3
+    assert [*trials.claims.problems] == [2]
 
 
 def test_a_claim_that_is_complete_a_moment_later_is_waited_for(folder: Path) -> None:

@@ -59,7 +59,6 @@ class Claims:
         self.unpruned: set[int] = set()
         self.left: tuple[int, int] | None = None
         self.looked = 0.0
-        self._incomplete: set[int] = set()  # they were waited for, and did not change
         self.problems: dict[int, str] = {}
 
     def path(self, number: int) -> str:
@@ -70,12 +69,10 @@ class Claims:
         """Read a claim; None where it is missing or incomplete."""
         claim = reading.read_object(self.path(number))
         if claim and not files.is_name(claim.get("name")):
-            path = escaping.visible(self.path(number))
-            what = "its name cannot be that of a trial's folder, so it is left out"
-            self.problems[number] = f"{path}: {what}"
+            self._leave_out(number, "its name cannot be that of a trial's folder")
             return None
         try:
-            return TrialRecord(
+            record = TrialRecord(
                 number,
                 claim["name"],
                 _object(claim["point"]),
@@ -88,6 +85,21 @@ class Claims:
             )
         except (KeyError, TypeError):
             return None  # from a disk that was full: its number is not used again
+        self.problems.pop(number, None)
+        return record
+
+    def report_broken(self, number: int) -> None:
+        """Note that a claim is left out, unless it has no file."""
+        path = self.path(number)
+        if number not in self.problems and os.path.exists(path):
+            is_object = reading.problem(path) is None
+            self._leave_out(
+                number, "it lacks parts" if is_object else "it is not JSON that can be read"
+            )
+
+    def _leave_out(self, number: int, why: str) -> None:
+        path = escaping.visible(self.path(number))
+        self.problems[number] = f"{path}: {why}, so it is left out"
 
     def read_patiently(self, number: int) -> TrialRecord | None:
         """Read a claim, a few times if it is incomplete.
@@ -96,10 +108,8 @@ class Claims:
         make its configuration a second time. After a power cut a claim stays incomplete.
         """
         while (record := self.read(number)) is None and number not in self.problems:
-            if number in self._incomplete:
-                break
             if time.monotonic() >= self.looked + _PATIENCE:
-                self._incomplete.add(number)
+                break
             time.sleep(0.05)
         return record
 

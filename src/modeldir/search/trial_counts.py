@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import space
-from modeldir._system import files, heartbeat
+from modeldir._system import escaping, files, heartbeat
 from modeldir._system.file_stamps import Seen, stamp
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, project_settings
@@ -115,8 +115,9 @@ class Inventory:
         return len(self._trials.wanted_again())
 
     def problems(self) -> list[str]:
-        """Return the claims that are left out, with the reason."""
-        return [*self._trials.claims.problems.values()]
+        """Return what is wrong with the plan, and the claims that are left out, a line each."""
+        plan = self.plan.problem
+        return [*([] if plan is None else [plan]), *self._trials.claims.problems.values()]
 
     def _changed(self, what: str, name: str) -> bool:
         return self._seen[what].changed(stamp(os.path.join(self.folder, name))) if name else False
@@ -138,9 +139,7 @@ class Inventory:
                 raw, base, str(self.folder / plan.FILE), project, to_run=False
             )
         except (ModeldirError, OSError) as error:
-            return Planned(
-                problem=error.summary if isinstance(error, ModeldirError) else str(error)
-            )
+            return Planned(problem=_in_a_line(error))
         ignore = project.get("ignore", ())
         total = plan.total(checked)
         flat = plain_values.flatten(base)
@@ -200,3 +199,10 @@ class Inventory:
                     known.flat if known and same else plain_values.flatten(record.hyperparameters)
                 )
                 yield PresentTrial(record, folder, flat)
+
+
+def _in_a_line(error: ModeldirError | OSError) -> str:
+    if not isinstance(error, ModeldirError):
+        return str(error)
+    whats = "; ".join(each.what for each in error.problems)
+    return escaping.visible(f"{error.summary} {whats}".rstrip())

@@ -107,6 +107,7 @@ class Trials:
             record = self.claims.read_patiently(number) if make else self.claims.read(number)
             self._highest = max(self._highest, number)
             if record is None:
+                self.claims.report_broken(number)
                 continue
             self.claims.seen.add(claim_file(number))
             if number in self._aside:
