@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir._system import heartbeat, processes
+from modeldir._system import disks, heartbeat, processes
 from modeldir.commands import main
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor.experiment import ExperimentMonitor
+from modeldir.monitor.live_lines import Shape, experiment_lines
 from modeldir.monitor.search import SearchMonitor
 from modeldir.monitor.snapshots import Event, TimeLeft
 from modeldir.search import worker_registry
@@ -457,6 +458,20 @@ def test_one_experiment_that_runs(made: Made) -> None:
         Event("learning_rate_0.1", "step", "4  accuracy 0.5  train/loss 1"),
         Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
     ]
+
+
+def test_a_running_experiment_on_a_full_disk(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end could not be recorded, which the user can still mend; an ended one has its end."""
+    one = made.trial(0.1)
+    made.begin(one)
+    solo = ExperimentMonitor(made.trials.path(one))
+    assert solo.update().problem is None
+    monkeypatch.setattr(disks, "trouble", lambda _: disks.FULL)
+    alone = solo.update()
+    assert alone.problem == "warning: its disk is full: its end cannot be recorded"
+    assert alone.problem in [line.text for line in experiment_lines(alone, Shape(80, 24))]
+    made.end(one, accuracy=0.75)
+    assert solo.update().problem is None
 
 
 def test_an_experiment_that_begins_while_it_is_watched(made: Made) -> None:

@@ -36,3 +36,9 @@ def unrecorded(folder: object, trouble: str) -> str:
     'experiments/search: its disk is full: the ends of trials cannot be recorded'
     """
     return f"{folder}: {trouble}: the ends of trials cannot be recorded"
+
+
+def unrecorded_end(folder: str | os.PathLike[str]) -> str | None:
+    """Return the warning about a running experiment whose disk is in trouble, else None."""
+    found = trouble(folder)
+    return found and f"warning: {found}: its end cannot be recorded"

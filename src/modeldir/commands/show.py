@@ -100,8 +100,7 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     status, folder = row.status, row.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
-    if status.state == attempts.RUNNING and (trouble := disks.trouble(folder)):
-        yield "", f"warning: {trouble}: its end cannot be recorded"
+    yield "", disks.unrecorded_end(folder) if status.state == attempts.RUNNING else None
     yield "", None if row.number is None else _retry(row)
     yield "note", status.note
     yield "attempts", status.attempt

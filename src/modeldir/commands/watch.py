@@ -198,7 +198,7 @@ class Watch:
             yield from self.now([each])
             if isinstance(each, SearchSnapshot):
                 yield from (f"running      {row.name}" for row in each.running)
-                yield from filter(None, [each.problem])
+            yield from filter(None, [each.problem])
 
     def now(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         for each in snapshots:

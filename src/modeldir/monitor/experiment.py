@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import heartbeat, reading
+from modeldir._system import disks, heartbeat, reading
 from modeldir._system.file_stamps import Seen, Stamp, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
@@ -204,6 +204,7 @@ class ExperimentMonitor:
             ),
             lines=self._last_lines(),
             values=self._values,
+            problem=disks.unrecorded_end(self.folder) if running else None,
         )
 
     def take_events(self) -> list[Event]:

@@ -427,6 +427,7 @@ def experiment_lines(one: ExperimentSnapshot, shape: Shape) -> list[Line]:
         values.append(
             Line(_cut(f"  {name}{pad}  {number_text(value):>{_NUMBER}}{drawn}", shape.columns))
         )
+    values += [Line(shape.cut(one.problem))] if one.problem else []
     printed = [Line(shape.cut(f"  {text}"), faint=True) for text in one.lines]
     room = max(0, shape.rows - len(head) - len(values))
     return [*head, *values, *printed[len(printed) - min(len(printed), room) :]][

@@ -117,7 +117,10 @@ class SearchSnapshot:
 
 @dataclass(frozen=True)
 class ExperimentSnapshot:
-    """How one experiment stands; `age` is the seconds since it began, or that it took."""
+    """How one experiment stands; `age` is the seconds since it began, or that it took.
+
+    `problem` says why its end cannot be recorded.
+    """
 
     folder: Path
     status: experiment.Status
@@ -126,6 +129,7 @@ class ExperimentSnapshot:
     metrics: tuple[tuple[str, float, tuple[float, ...]], ...] = ()
     lines: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
 
     @property
     def is_idle(self) -> bool:
