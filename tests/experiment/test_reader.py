@@ -134,3 +134,13 @@ def test_a_small_record_that_nests_deep_is_none(tmp_path: Path) -> None:
         assert fast_json.read_object(str(path)) == {}
         path.write_text('{"reason": "\\ud800"}')
         assert fast_json.read_object(str(path)) == {"reason": "\ufffd"}
+
+
+def test_metrics_lines_that_are_too_many_are_a_problem(tmp_path: Path) -> None:
+    """They are not read, so curves and steps are missing: a line says which file and why."""
+    lines = tmp_path / metric_files.METRICS_LINES
+    lines.write_text('{"step": 1, "loss": 0.5}\n')
+    assert read(tmp_path).problems == ()
+    os.truncate(lines, (256 << 20) + 1)
+    large = "it has 256.0 MB, and a file of metrics lines may have 256"
+    assert read(tmp_path).problems == (f"{lines}: cannot be read: {large}",)

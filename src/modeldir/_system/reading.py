@@ -353,6 +353,17 @@ def problem(path: str | os.PathLike[str], kind: Kind = RECORD) -> str | None:
     return None if isinstance(value, dict) else f"{shown}: expected an object"
 
 
+def size_problem(path: str | os.PathLike[str], kind: Kind) -> str | None:
+    """Return that a file is larger than its kind may be, as a line with its path; else None."""
+    try:
+        size = os.stat(path).st_size
+    except OSError:
+        return None
+    if size <= kind.limit:
+        return None
+    return f"{os.fspath(path)}: cannot be read: {_too_large(size, kind, path).strerror}"
+
+
 # -- Lines -----------------------------------------------------------------------------------------
 
 

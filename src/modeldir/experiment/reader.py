@@ -19,6 +19,7 @@ from modeldir._system import reading, recorded_numbers
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, discovery, experiment, fast_json, test_evaluations
 from modeldir.experiment.experiment import Scores, Status
+from modeldir.metrics.metric_files import METRICS_LINES
 from modeldir.params import plain_values
 
 
@@ -86,7 +87,7 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
     else:
         metric_files = ((metrics_file, "best"),) if metrics_file in names else ()
     scores = experiment.scores_in(folder, metric_files)
-    problems = scores.problems
+    problems = (*scores.problems, *_too_large_lines(folder, names))
     hyperparameters = None
     if roles.params is not None:
         path = f"{folder}/{roles.params}"
@@ -122,6 +123,13 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
         test_evaluations.count(Path(folder), names) if scores.test else 0,
         problems,
     )
+
+
+def _too_large_lines(folder: str, names: Sequence[str]) -> tuple[str, ...]:
+    if METRICS_LINES not in names:
+        return ()
+    problem = reading.size_problem(f"{folder}/{METRICS_LINES}", reading.LINES)
+    return () if problem is None else (problem,)
 
 
 def _problem_of(path: str) -> tuple[str, ...]:
