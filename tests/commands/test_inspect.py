@@ -20,7 +20,7 @@ from modeldir._system import processes
 from modeldir._system.shell import quoted
 from modeldir.commands import log
 from modeldir.experiment import attempts
-from modeldir.search import worker_registry
+from modeldir.search import finished_experiments, worker_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -561,6 +561,25 @@ def test_show_what_search_would_not_understand(capsys: pytest.CaptureFixture[str
     write(Path(SEARCH, "search.json"), {**plan, "points": [], "sampller": "tpe"})
     line = f"{SEARCH}/search.json cannot be searched: points: no such key; sampller: no such key\n"
     assert shown(capsys, SEARCH).count(line) == 1
+
+
+def test_show_a_search_that_reuses_what_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing folder, or one like `/` with too many folders, is a line; the rest is shown."""
+    search()
+    plan = json.loads(Path(SEARCH, "search.json").read_text())
+    plan = {key: value for key, value in plan.items() if key not in {"sampler", "trials"}}
+    for count in range(4):
+        make(f"other/{count}", accuracy=0.5)
+    monkeypatch.setattr(finished_experiments, "_MOST_FOLDERS", 3)
+    for folder, why in (("nowhere", "no such folder"), ("other", "more than 3 folders")):
+        reuse = [os.path.relpath(folder, SEARCH)]
+        write(
+            Path(SEARCH, "search.json"),
+            {**plan, "space": {"learning_rate": [1, 2]}, "reuse": reuse},
+        )
+        assert shown(capsys, SEARCH).count(f"\n{folder}: {why}") == 1
 
 
 def test_show_a_broken_claim(capsys: pytest.CaptureFixture[str]) -> None:

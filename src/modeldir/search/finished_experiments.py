@@ -7,7 +7,7 @@ names are read, and nothing is written.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from modeldir.experiment import attempts, discovery, experiment, reader
 from modeldir.metrics.objective import Objectives
 from modeldir.params import plain_values
 from modeldir.search import base_config, plan, plan_check, plan_trials
+
+_MOST_FOLDERS = 50_000
+"""A plan may name any folder, even `/`, and commands that only look read it as well."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,31 @@ def read(folder: Path, search: Path) -> list[FinishedExperiment]:
 
     The trials of the search itself, which a folder above it contains too, are left out: they would
     be counted twice, from the next start on, so a restarted search would propose something else.
+
+    Raises:
+        FolderError: if the folder is missing, or has more than `_MOST_FOLDERS` folders below it.
     """
     if not folder.is_dir():
         raise FolderError(experiment.no_folder_message(folder))
     own = os.path.realpath(search)
     folders = [
         each
-        for each in discovery.walk(folder)
+        for each in _walk(folder)
         if experiment.kind_of(each) == "experiment" and not _lies_in(own, each.path)
     ]
     records = discovery.threaded_map(lambda each: reader.read(each.path, each.files), folders)
     finished = [found for record in records if (found := _finished(record)) is not None]
     return sorted(finished, key=lambda each: str(each.path))
+
+
+def _walk(folder: Path) -> Iterator[discovery.Folder]:
+    for count, each in enumerate(discovery.walk(folder)):
+        if count == _MOST_FOLDERS:
+            raise FolderError(
+                f"{folder}: more than {_MOST_FOLDERS:,} folders lie below it, so it was not read\n"
+                "  name the folder of the experiments instead"
+            )
+        yield each
 
 
 def _lies_in(search: str, path: str) -> bool:

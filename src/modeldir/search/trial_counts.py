@@ -144,11 +144,15 @@ class Inventory:
         total = plan.total(checked)
         flat = plain_values.flatten(base)
         ranked = (checked.metric, checked.target)
+        problem = None
         if checked.reuse and checked.trials is None and total is not None:
             from modeldir.search import finished_experiments  # noqa: PLC0415 - only for `reuse`
 
-            total -= len(finished_experiments.reused(self.folder))
-        return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
+            try:
+                total -= len(finished_experiments.reused(self.folder))
+            except ModeldirError as error:
+                problem = _in_a_line(error)
+        return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked, problem)
 
     def _begin_again(self) -> None:
         repeats = self.plan.checked is not None and self.plan.checked.repeats > 1
