@@ -24,7 +24,7 @@ import modeldir
 from modeldir import commands
 from modeldir._system import files
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.exchange import tfevents
+from modeldir.exchange import sqlite, tfevents
 from modeldir.exchange.exporting import export
 from modeldir.exchange.importing import TOOLS, ImportResult, import_runs
 from modeldir.experiment import attempts
@@ -426,6 +426,51 @@ def test_an_older_storage_is_read_from_a_copy() -> None:
     before = Path("old.db").read_bytes()
     assert import_runs("old.db", "out").new == 8
     assert Path("old.db").read_bytes() == before
+
+
+def _killed_writer(folder: str) -> Path:
+    """A database whose newest value is in the file beside it, as a killed writer leaves it."""
+    shutil.copy(FOREIGN / "mlflow/mlflow.db", "live.db")
+    connection = sqlite3.connect("live.db")
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.execute("UPDATE metrics SET value = 0.875 WHERE key = 'val_acc' AND step = 2")
+    connection.commit()
+    Path(folder).mkdir()
+    for end in ("", "-wal"):
+        shutil.copy(f"live.db{end}", f"{folder}/mlflow.db{end}")
+    connection.close()
+    return Path(folder)
+
+
+@pytest.mark.parametrize("source", ["runs", "runs/mlflow.db"])
+def test_the_newest_pages_of_a_database_are_read_and_nothing_is_written(source: str) -> None:
+    """SQLite would make files beside the database, in a folder that may be somebody else's."""
+    runs = _killed_writer("runs")
+    before = content(runs)
+    import_runs(source, "out")
+    assert 0.875 in [row.scores.validation.get("acc") for row in found_in("out").values()]
+    assert content(runs) == before
+
+
+def test_a_link_beside_a_database_is_not_read() -> None:
+    """It leads to pages of another database, which the user may read and others may not."""
+    runs = _killed_writer("runs")
+    (runs / "mlflow.db-wal").rename("elsewhere")
+    (runs / "mlflow.db-wal").symlink_to(Path("elsewhere").absolute())
+    import_runs("runs", "out")
+    assert 0.875 not in [row.scores.validation.get("acc") for row in found_in("out").values()]
+
+
+def test_a_database_that_is_written_all_the_time_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No copy of it would be that of one moment."""
+    path = Path(shutil.copy(FOREIGN / "mlflow/mlflow.db", "m.db"))
+    moments = iter(range(10**6))
+    monkeypatch.setattr(sqlite, "stamp", lambda _: next(moments))
+    monkeypatch.setattr(sqlite, "_PAUSE", 0.0)
+    with pytest.raises(OSError, match="it is written all the time"), sqlite.copied(path):
+        pass
 
 
 def test_several_experiments_of_mlflow_are_several_folders() -> None:

@@ -50,6 +50,7 @@ TABLE = Kind("a file of points", 16 * _MB)
 TEXT = Kind("a plain file", 16 * _MB)
 FOREIGN = Kind("a file of another tool", 64 * _MB)
 EVENTS = Kind("an event file of scalars", 256 * _MB)
+DATABASE = Kind("a database", 1024 * _MB)
 RESULTS = Kind("a table of results", 256 * _MB)
 ANY_SIZE = Kind("a file", 1 << 63)
 """For what is read in pieces: logs, weights that are copied."""

@@ -20,6 +20,7 @@ from typing import Protocol
 from modeldir._system import files, reading
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ModeldirError
+from modeldir.exchange import sqlite
 from modeldir.exchange.foreign_files import Problems
 from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy
 from modeldir.exchange.import_folder import ImportFolder
@@ -91,7 +92,8 @@ def import_runs(
     if not path.exists():
         raise FolderError(experiment.no_folder_message(source), state=_STATE)
     _check_not_inside(Path(source), Path(folder))
-    with reading.only_inside(path, files.absolute(folder)) as inside:
+    tops = (path, files.absolute(folder), *(sqlite.beside(path) if path.is_file() else ()))
+    with reading.only_inside(*tops) as inside:
         return _import(source, folder, tool, inside)
 
 

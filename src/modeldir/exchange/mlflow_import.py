@@ -45,10 +45,13 @@ class _Run:
     values: list[LoggedValue] = field(default_factory=list)
 
 
+_TABLES = {"experiments", "runs", "latest_metrics", "metrics", "params", "tags"}
+
+
 def recognizes(source: Path) -> bool:
     path = _database(source)
     if path is not None:
-        return {"experiments", "runs", "latest_metrics"} <= sqlite.tables(path)
+        return sqlite.tables(path) >= _TABLES
     return any(_is_run(path, names) for path, _, names in walk(source, []))
 
 
@@ -96,8 +99,8 @@ def _runs_in_database(path: Path, problems: Problems) -> list[_Run]:
     try:
         with sqlite.copied(path) as copy, contextlib.closing(sqlite3.connect(copy)) as opened:
             return _query(opened, path)
-    except sqlite3.Error as error:
-        problems.append(f"{path}: {error}")
+    except (OSError, sqlite3.Error) as error:
+        problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
         return []
 
 
