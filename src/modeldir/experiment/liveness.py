@@ -105,7 +105,8 @@ def leftover_processes(attempt: Attempt) -> list[int]:
     """Return the processes of a dead attempt, whose supervisor was killed.
 
     They are in its supervisor's session, since they were started, or have its token in their
-    environment (a daemon has left the session).
+    environment (a daemon has left the session). A daemon that a preloaded script forked and that
+    started no program has neither: its environment is that of the spawner.
     """
     found = {pid for known in _owners(attempt.record) for pid in processes.session_left(known)}
     token = attempt.record.get("token")
