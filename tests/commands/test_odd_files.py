@@ -105,7 +105,9 @@ def test_aliases_of_yaml_are_bounded(capsys: pytest.CaptureFixture[str]) -> None
     Path("odd/params.json").unlink()
     Path("odd/params.yaml").write_text("\n".join(lines))
     assert commands.main(["synthesize", "."]) == 0
-    assert "odd/params.yaml: it stands for more than 200,000 values" in capsys.readouterr().err
+    assert (
+        "odd/params.yaml: its aliases expand to more than 200,000 values" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

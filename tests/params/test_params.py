@@ -1318,7 +1318,9 @@ def test_what_is_neither_file_nor_mapping_is_said(wrong: Any, course: Params) ->
     with pytest.raises(ParamsError, match="expected the path of a file; found a"):
         course.save(wrong)
     if isinstance(wrong, argparse.Namespace):
-        with pytest.raises(ParamsError, match=r"of an object its values: vars\(\.\.\.\)"):
+        with pytest.raises(
+            ParamsError, match=r"to use the attributes of an object: vars\(object\)"
+        ):
             course.update(wrong)
     assert course == COURSE
 

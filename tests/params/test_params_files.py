@@ -113,7 +113,7 @@ def test_a_yaml_file_with_another_end_of_line_is_an_error(character: str) -> Non
     """A reader of YAML 1.1 ends a line there and one of 1.2 does not: a blank or more is lost."""
     Path("p.yaml").write_text(f"a: 1\nb: 'x {character}y'\n", encoding="utf-8")
     name = f"{ord(character):04x}"
-    expected = f"p.yaml, line 2, column 7: found U+{name.upper()}, which some readers take for the"
+    expected = f"p.yaml, line 2, column 7: found U+{name.upper()}, which some readers treat as a"
     assert message(lambda: read("p.yaml")).startswith(expected)
     Path("p.yaml").write_text(f'a: 1\nb: "x \\u{name}y"\n')
     assert load_file("p.yaml") == {"a": 1, "b": f"x {character}y"}
@@ -179,7 +179,7 @@ def test_broken_yaml_and_toml_are_explained(name: str, snapshot: SnapshotAsserti
 def test_a_yaml_value_that_cannot_be_is_an_error(value: str) -> None:
     """YAML takes a text for a date or a number before it knows that there is no such one."""
     Path("p.yaml").write_text(f"a: {value}\n")
-    assert message(lambda: read("p.yaml")).startswith("p.yaml: a value that cannot be: ")
+    assert message(lambda: read("p.yaml")).startswith("p.yaml: an impossible value: ")
 
 
 @pytest.mark.parametrize("name", [name for name in BROKEN if name.endswith(".toml")])
@@ -317,7 +317,7 @@ def test_all_that_has_no_form_is_found(snapshot: SnapshotAssertion) -> None:
 def test_a_scalar_with_more_digits_than_a_float_has_no_form() -> None:
     """NumPy's longdouble is not cut short; the message names it."""
     (problem,) = to_json_values({"x": np.longdouble("0.1")}).problems
-    assert problem == ("x", "JSON has no form for numpy.longdouble", "save float(...) of it")
+    assert problem == ("x", "JSON cannot store numpy.longdouble", "save float(value)")
 
 
 def test_what_may_be_skipped_is_skipped_with_all_it_contains() -> None:

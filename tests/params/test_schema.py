@@ -309,7 +309,7 @@ def test_a_class_that_cannot_be_checked_is_named(annotation: Any, named: str) ->
 @pytest.mark.parametrize("schema", [int, Unsupported, Layer(1), list[int], None, "Layer"])
 def test_what_is_no_schema_is_told(schema: Any) -> None:
     """An instance, a class without fields, a text."""
-    with pytest.raises(ParamsError, match="is no schema: expected a dataclass"):
+    with pytest.raises(ParamsError, match="is not a schema: expected a dataclass"):
         checked({}, schema)
 
 

@@ -90,7 +90,7 @@ def merge(data: dict[str, Any], new: dict[str, Any]) -> None:
     ],
 )
 def test_what_fits_is_taken(name: str, value: Any) -> None:
-    """Also into nested parts, and over null and what is no hyperparameter at all."""
+    """Also into nested parts, and over null and what is not a hyperparameter at all."""
     fit = tried({name: value})
     expected = copy_sections(BASE)
     merge(expected, {name: value})

@@ -109,7 +109,7 @@ def test_the_values_are_what_json_holds() -> None:
     ],
 )
 def test_large_values_that_the_script_added_are_data(large: object) -> None:
-    """A vocabulary is no hyperparameter; what the file itself has is, of any size."""
+    """A vocabulary is not a hyperparameter; what the file itself has is, of any size."""
     told = record({"model": {"depth": 1}}, {"model": {"depth": 1, "words": large}, "words": large})
     assert told["values"] == {"model": {"depth": 1}}
     assert told["left_out"] == ["model.words", "words"]

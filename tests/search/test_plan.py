@@ -136,7 +136,7 @@ def test_the_project_gives_what_the_plan_does_not() -> None:
         ({**LISTS, "trails": 3}, "did you mean 'trials'?"),
         ({**RANGE, "sampler": "grid"}, "learning_rate: a grid needs a list of values"),
         ({**LISTS, "metrics": "acc"}, "metrics: has no {name}"),
-        ({"space": {"model": [1]}}, "model: is a group of hyperparameters"),
+        ({"space": {"model": [1]}}, "model: is a nested section"),
     ],
 )
 def test_a_wrong_plan_is_refused(raw: dict[str, Any], words: str) -> None:

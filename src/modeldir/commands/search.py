@@ -439,7 +439,7 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
         try:
             found[name] = space.parse_domain_text(text)
         except SpaceError as error:
-            raise SpaceError(f"{word!r} is no domain:", error.problems) from None
+            raise SpaceError(f"{word!r} cannot be searched:", error.problems) from None
     return found
 
 

@@ -110,7 +110,7 @@ def _mistakes(text: str) -> Iterator[Mistake]:
             first = seen[-1].setdefault(name, token.place)
             if first != token.place:
                 line, column = first
-                hint = f"it stands at line {line}, column {column} already: keep one of them"
+                hint = f"it is already at line {line}, column {column}: keep one of them"
                 yield Mistake(token.place, token.key, f"{name!r} is given twice", hint)
         elif token.text[0] in "-0123456789NI":
             yield from _bad_number(token)
@@ -120,7 +120,7 @@ def _half_characters(token: _Token) -> Iterator[Mistake]:
     try:
         json.loads(token.text).encode()
     except UnicodeEncodeError:
-        problem = f"half a character in {token.text[:40]}"
+        problem = f"half a surrogate pair in {token.text[:40]}"
         hint = "\\ud83d and its kind stand only in pairs: \\ud83d\\ude00"
         yield Mistake(token.place, token.key, problem, hint)
 
@@ -128,13 +128,13 @@ def _half_characters(token: _Token) -> Iterator[Mistake]:
 def _bad_number(token: _Token) -> Iterator[Mistake]:
     written = token.text
     if written[-1] in "Ny":
-        hint = "JSON has no form for it; null can stand for 'none'"
+        hint = "JSON cannot store it; use null for 'none'"
     elif is_whole(written):
         digits = len(written.lstrip("-"))
         # Older versions of 3.10 have no limit.
         most = getattr(sys, "get_int_max_str_digits", int)()
         if most and digits > most:
-            problem = f"an integer of {digits} digits is more than Python reads"
+            problem = f"an integer of {digits} digits is too long for Python"
             yield Mistake(token.place, token.key, problem, None)
         return
     elif math.isinf(float(written)):
@@ -211,18 +211,18 @@ _EXPECTED = {  # by the beginning of the standard parser's message
     "Invalid control": "the closing double quote on this line",
     "Invalid": '\\\\ (for one backslash), \\n, \\t, \\" or \\uXXXX',
 }
-_NO_COMMENTS = "JSON has no comments: remove it, or call the file"
+_NO_COMMENTS = "JSON has no comments: remove it, or rename the file to"
 _HINTS = (  # by the text at that place
-    (r"//|/\*", f"{_NO_COMMENTS} params.jsonc, which has them"),
-    (r"#", f"{_NO_COMMENTS} params.jsonc (// begins one) or params.yaml (# does)"),
-    (r"'", 'strings and keys stand in double quotes: "adam"'),
+    (r"//|/\*", f"{_NO_COMMENTS} params.jsonc, which allows them"),
+    (r"#", f"{_NO_COMMENTS} params.jsonc (comments with //) or params.yaml (with #)"),
+    (r"'", 'write strings and keys in double quotes: "adam"'),
     (r"True\b|False\b|None\b", "JSON writes true, false and null"),
     (r"[.+]", "a number begins with a digit or -: 0.5"),
-    (r"[A-Za-z_]", 'strings and keys stand in double quotes: "adam"'),
+    (r"[A-Za-z_]", 'write strings and keys in double quotes: "adam"'),
 )
 _ALWAYS = 3  # these hints also apply if a comma was expected
 _WITH_COMMENTS = (
-    (r"/\*", "this comment has no */ that ends it"),
+    (r"/\*", "this comment is not closed: add */"),
     (r"#", "a comment begins with //"),
     *_HINTS[2:],
 )

@@ -100,7 +100,7 @@ def _to_json(value: Any, key: str, depth: int = 0) -> Any:
     if isinstance(value, int | float):
         return _to_number(value, key)
     if depth > MAX_DEPTH:
-        raise _NoFormError(key.partition("[")[0], "contains itself, or goes too deep")
+        raise _NoFormError(key.partition("[")[0], "contains itself, or is nested too deeply")
     if isinstance(value, list | tuple):
         return [_to_json(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
     if isinstance(value, dict):
@@ -108,7 +108,7 @@ def _to_json(value: Any, key: str, depth: int = 0) -> Any:
     plain = plain_scalar(value)
     if plain is not value:
         return _to_json(plain, key, depth + 1)
-    raise _NoFormError(key, f"JSON has no form for {_kind(value)}", _way_out(value))
+    raise _NoFormError(key, f"JSON cannot store {_kind(value)}", _way_out(value))
 
 
 def _to_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
@@ -127,7 +127,7 @@ def _check_string(text: str, key: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _NoFormError(key, "half a surrogate pair is no string") from None
+        raise _NoFormError(key, "a string with half a surrogate pair cannot be saved") from None
     return text
 
 
@@ -139,7 +139,7 @@ def _to_number(value: Any, key: str) -> float:
     try:
         str(int(value))
     except ValueError:
-        raise _NoFormError(key, "an integer with more digits than Python writes") from None
+        raise _NoFormError(key, "the integer has too many digits for Python") from None
     return int(value)
 
 
@@ -155,5 +155,5 @@ def _kind(value: object) -> str:
 def _way_out(value: object) -> str | None:
     if hasattr(value, "tolist"):
         is_scalar = getattr(value, "shape", None) == ()
-        return "save float(...) of it" if is_scalar else "save its .tolist()"
-    return "save sorted(...) of it" if isinstance(value, set | frozenset) else None
+        return "save float(value)" if is_scalar else "save value.tolist()"
+    return "save sorted(value)" if isinstance(value, set | frozenset) else None

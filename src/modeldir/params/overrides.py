@@ -95,9 +95,11 @@ class _Line:
         if bare == name or name.startswith("++"):
             self._set(bare, text, add=bare != name)
         elif name.startswith("+"):
-            self._refuse(f"{word}: to add a hyperparameter takes two +", f"++{bare}={text}")
+            self._refuse(f"{word}: write two + to add a hyperparameter", f"++{bare}={text}")
         elif equals:
-            self._refuse(f"{word}: to delete takes no value", f"~{bare}   or: {bare}={text}")
+            self._refuse(
+                f"{word}: write no value to delete a hyperparameter", f"~{bare}   or: {bare}={text}"
+            )
         else:
             self._delete(bare)
 
@@ -157,9 +159,9 @@ def _unreadable(name: str, text: str, old: Any) -> Problem | None:
         hint = f"write {name}=null"
         if old is None or isinstance(old, str):
             hint += f", or '{name}=\"None\"' for the string"
-        return Problem(f"{name}=None: do you mean null?", hint)
+        return Problem(f"{name}=None: did you mean null?", hint)
     if text == "" and not isinstance(old, str):
-        return Problem(f"{name}=: there is no value", f"write {name}={preview(old)}, or null")
+        return Problem(f"{name}=: the value is missing", f"write {name}={preview(old)}, or null")
     value = read(text, old)
     if isinstance(value, str) and not isinstance(old, str):
         return _not_a_string(name, text, old) or _broken_json(name, text)

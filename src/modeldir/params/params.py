@@ -281,7 +281,7 @@ class Params(_WithCache, Mapping[str, Any]):
         write(path, kept, view.tree.forms, view.tree.text if is_whole else "")
         if kept.skipped:
             names = ", ".join(kept.skipped)
-            _warn([f"{path} was saved without {names}: JSON has no form for it"], 3)
+            _warn([f"{path} was saved without {names}: JSON cannot store it"], 3)
 
     # -- as a value
 
@@ -341,7 +341,9 @@ def _path(source: Any, expected: str = "the path of a file, or a mapping") -> st
         return os.fsdecode(source)
     problem = f"expected {expected}; found a {type(source).__name__}"
     has_values = "mapping" in expected and isinstance(getattr(source, "__dict__", None), dict)
-    raise ParamsError(problem + ("\n  of an object its values: vars(...)" if has_values else ""))
+    raise ParamsError(
+        problem + ("\n  to use the attributes of an object: vars(object)" if has_values else "")
+    )
 
 
 def _revived(kind: type[Params] | None, data: Plain, prefix: str, tree: _Tree) -> Params:

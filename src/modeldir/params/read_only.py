@@ -15,7 +15,7 @@ def _refuse(*_: object, **__: object) -> NoReturn:
     raise ParamsError(
         "these hyperparameters are locked\n"
         "  to change them:  with modeldir.unlocked(params): ...\n"
-        "  for a copy of your own:  copy.deepcopy"
+        "  to get a copy that you can change:  copy.deepcopy"
     )
 
 

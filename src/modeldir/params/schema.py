@@ -43,7 +43,7 @@ def checked(values: Plain, schema: type, shown: str = "") -> Plain:
     else:
         name = called(schema) if isinstance(schema, type) else str(schema)
         raise ParamsError(
-            f"{name} is no schema: expected a dataclass, a msgspec Struct or a pydantic model"
+            f"{name} is not a schema: expected a dataclass, a msgspec Struct or a pydantic model"
         )
     if not problems:
         filled: Plain = _as_given(values, _to_plain(made))

@@ -149,7 +149,7 @@ def _way_out(old: Any, new: Any, name: str) -> str | None:
     if isinstance(new, float):
         if new.is_integer():
             return f"write {int(new)}"
-        return f"if it may be any number, let the file say {preview(float(old))}"
+        return f"if any number is allowed, write it in the file as {preview(float(old))}"
     return None
 
 

@@ -22,7 +22,7 @@ def parse(text: str, shown: str) -> object:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - slow to import
 
     if separator := re.search(f"[{_SEPARATORS}]", text):
-        problem = f"found U+{ord(separator[0]):04X}, which some readers take for the end of a line"
+        problem = f"found U+{ord(separator[0]):04X}, which some readers treat as a line break"
         hint = f'write "\\u{ord(separator[0]):04x}", in double quotes, or leave it out'
         raise broken_at(text, separator.start(), shown, problem, hint)
     try:
@@ -38,11 +38,11 @@ def parse(text: str, shown: str) -> object:
     except YAMLError as error:
         raise broken(shown, str(error).splitlines()[0]) from None
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
-        raise broken(shown, f"a value that cannot be: {error}") from None
+        raise broken(shown, f"an impossible value: {error}") from None
     except TypeError:  # a list or a mapping as a key
         raise broken(shown, "expected strings as the keys") from None
     except AssertionError:  # what ruamel raises
-        raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
+        raise broken(shown, "unknown version of YAML", "write %YAML 1.2") from None
 
 
 _SEPARATORS = "\x85\u2028\u2029"
@@ -71,7 +71,7 @@ def _measure(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
         if depth > MAX_DEPTH:
             raise _TooMuchError(TOO_DEEP)
         if count > _MOST_VALUES:
-            raise _TooMuchError(f"it stands for more than {_MOST_VALUES:,} values")
+            raise _TooMuchError(f"its aliases expand to more than {_MOST_VALUES:,} values")
         known[id(node)] = count, depth
     return known[id(node)]
 

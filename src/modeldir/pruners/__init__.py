@@ -113,7 +113,7 @@ def parse_text(text: str) -> str | dict[str, Any]:
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             hint = f"{kind}:min_step=1,reduction_factor=3"
-            problems.append(Problem(f"{word!r} is no option=value", hint))
+            problems.append(Problem(f"{word!r} is not option=value", hint))
         elif name in found:
             problems.append(Problem(f"{name} is given twice"))
         else:

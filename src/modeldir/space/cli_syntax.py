@@ -82,7 +82,7 @@ def parse_configuration_text(text: str) -> dict[str, Any]:
         name, equals, value = piece.partition("=")
         name = name.strip()
         if not (equals and name):
-            raise _no_point(text, f"{piece!r} is no name=value")
+            raise _no_point(text, f"{piece!r} is not name=value")
         if name in point:
             raise _no_point(text, f"{name} is given twice")
         values = _values(value, text)
@@ -96,7 +96,7 @@ def _point_in_json(text: str) -> dict[str, Any]:
     try:
         point = json.loads(text)
     except ValueError:
-        raise _no_point(text, "is not closed, or not JSON") from None
+        raise _no_point(text, "is not closed, or is not JSON") from None
     assert isinstance(point, dict)
     return point
 
@@ -128,7 +128,7 @@ def _first_value(text: str, whole: str) -> tuple[Any, str]:
         try:
             value, end = json.JSONDecoder().raw_decode(text)
         except ValueError as error:
-            raise _unreadable(whole, f"{text} is not closed, or not JSON", None) from error
+            raise _unreadable(whole, f"{text} is not closed, or is not JSON", None) from error
         rest = text[end:].lstrip()
         if rest and not rest.startswith(","):
             raise _unreadable(whole, f"expected a comma before {rest!r}", None)
@@ -140,4 +140,4 @@ def _first_value(text: str, whole: str) -> tuple[Any, str]:
 
 
 def _unreadable(text: str, problem: str, hint: str | None) -> SpaceError:
-    return SpaceError(f"{text!r} is no domain:", [(problem, hint)])
+    return SpaceError(f"{text!r} cannot be searched:", [(problem, hint)])

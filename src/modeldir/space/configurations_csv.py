@@ -26,7 +26,7 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = _rows(_text(path), problems)
     if not rows:
         problems = problems or [("it is empty", "the first line names hyperparameters")]
-        raise SpaceError(f"{path} cannot be read as points:", problems)
+        raise SpaceError(f"{path} cannot be read as configurations:", problems)
     (line, header), *others = rows
     names = [name.strip() for name in header]
     problems += _wrong_header(names, line, known)
@@ -35,7 +35,7 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
         if len(cells) != len(names):
             told = f"line {line}: {_count(len(cells), 'cell')}, the header has {len(names)}"
             hint = (
-                "a value with a comma in it stands in quotes" if len(cells) > len(names) else None
+                "write a value that contains a comma in quotes" if len(cells) > len(names) else None
             )
             problems.append((told, hint))
             continue
@@ -45,7 +45,7 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not points and not problems:
         problems = [("it has a header and no rows", None)]
     if problems:
-        raise SpaceError(f"{path} cannot be read as points:", problems)
+        raise SpaceError(f"{path} cannot be read as configurations:", problems)
     return points
 
 
@@ -54,10 +54,10 @@ def _text(path: Path) -> str:
         return reading.read(path, reading.TABLE).decode("utf-8-sig")
     except OSError as error:
         told = [(str(error.strerror or error).lower(), _neighbor(path))]
-        raise SpaceError(f"{path} cannot be read as points:", told) from None
+        raise SpaceError(f"{path} cannot be read as configurations:", told) from None
     except UnicodeDecodeError:
         told = [("it is not UTF-8", "save it as CSV UTF-8")]
-        raise SpaceError(f"{path} cannot be read as points:", told) from None
+        raise SpaceError(f"{path} cannot be read as configurations:", told) from None
 
 
 def _neighbor(path: Path) -> str | None:
@@ -91,7 +91,7 @@ def _wrong_header(names: Sequence[str], line: int, known: Mapping[str, Any]) -> 
         if not name:
             problems.append((f"line {line}: column {place + 1} has no name", None))
         elif name in names[:place]:
-            problems.append((f"line {line}: column {name!r} is there twice", None))
+            problems.append((f"line {line}: column {name!r} appears twice", None))
         elif name not in known:
             hint = _other_separator(name) or did_you_mean(name, list(known))
             problems.append((f"line {line}: column {name!r}: not in params.json", hint))

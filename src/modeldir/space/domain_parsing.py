@@ -36,7 +36,7 @@ def check_kind(domain: Domain, base: object) -> None:
         if texts:  # 0.1,O.01
             problem = f"{', '.join(texts)} is text, but params.json has the number {shown(base)}"
             raise DomainError(
-                (problem, "a typing error? write numbers, or put a string in the base config")
+                (problem, "a typo? write numbers, or put a string in the base config")
             )
 
 
@@ -83,7 +83,7 @@ def _choice(values: Sequence[object], *, may_repeat: bool) -> Choice:
     for value in raw:
         if isinstance(value, Mapping):
             problem = f"a value is the object {shown(value)}"
-            problems.append((problem, "vary its parts by dotted names"))
+            problems.append((problem, "vary its keys by dotted names"))
             continue
         try:
             to_json_value(value, "value")
@@ -166,7 +166,7 @@ def _step(word: str, low: float, high: float, step: object) -> Any:
         raise DomainError((f"step needs to be above 0, got {shown(step)}", _STEP))
     if _is_integer(word) and step != int(step):
         floats = word.replace("int", "uniform")
-        hint = f'use {{"{floats}": ...}} for steps that are no integers'
+        hint = f'use {{"{floats}": ...}} for steps that are not integers'
         raise DomainError((f"{word} needs an integer as its step, got {shown(step)}", hint))
     if low == high:
         return None

@@ -43,7 +43,8 @@ class Expression:
             raise _too_deep() from None
         if not isinstance(self._tree, (ast.Compare, ast.BoolOp)) and not _is_answer(self._tree):
             raise ConstraintError(
-                "compares nothing", "a constraint is true or false: batch_size * accumulate <= 512"
+                "is not a comparison",
+                "a constraint is true or false: batch_size * accumulate <= 512",
             )
         return tuple(found)
 
@@ -85,15 +86,18 @@ def _parsed(text: str) -> ast.expr:
 def _misspelt(text: str, error: Exception) -> Problem:
     for wrong, right in (("&&", "and"), ("||", "or")):
         if wrong in text:
-            return f"{wrong} is no word of a constraint", f"write {right}"
+            return f"{wrong} cannot be used in a constraint", f"write {right}"
     bare = text.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "")
     if "=" in bare:
-        return "one = compares nothing", "write == for equal, <= or >= for a bound"
+        return "a single = is not a comparison", "write == for equal, <= or >= for a bound"
     if not text.strip():
         return "is empty", "write what must hold: batch_size * accumulate <= 512"
     taken = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
     if strange := [word for word in taken if word not in _WORDS]:
-        return f"{strange[0]} is a word of Python's", f'of a hyperparameter: params["{strange[0]}"]'
+        return (
+            f"{strange[0]} is a reserved word of Python",
+            f'of a hyperparameter: params["{strange[0]}"]',
+        )
     place = getattr(error, "offset", None)
     if isinstance(place, int) and 0 < place <= len(text.strip()):
         rest = text.strip()[place - 1 :]
@@ -162,9 +166,9 @@ def _refused(node: ast.AST) -> Problem:
     what = what if len(what) <= 40 else f"{what[:37]}..."  # noqa: PLR2004 - part of a line
     if isinstance(node, ast.Call):
         known = ", ".join(_FUNCTIONS)
-        return f"{what} cannot be called here", f"there are {known}, over values"
+        return f"{what} cannot be called here", f"available: {known}"
     if isinstance(node, (ast.Subscript, ast.Attribute)):
-        return f"{what} is no hyperparameter", "name it as in params.json: model.width"
+        return f"{what} is not a hyperparameter", "name it as in params.json: model.width"
     allowed = "allowed: + - * / // % **, comparisons, and, or, not, in, min, max, abs"
     return f"{what} is not allowed", allowed
 
@@ -229,7 +233,7 @@ def _comparison(node: ast.Compare, values: Mapping[str, Any]) -> bool:
             if isinstance(values, _Blanks) and (left is None or right is None):
                 return False
             problem = f"compares {_shown(left)} with {_shown(right)}"
-            raise ConstraintError(problem, "compare numbers, or texts by == and in") from None
+            raise ConstraintError(problem, "compare numbers, or strings with == and in") from None
         left = right
     return True
 

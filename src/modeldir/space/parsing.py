@@ -99,7 +99,7 @@ class _Parsing:
             return
         parts = [other for other in self.known if other.startswith(f"{name}.")]
         if parts:
-            raise DomainError(("is a group of hyperparameters", f"vary its parts: {parts[0]!r}"))
+            raise DomainError(("is a nested section", f"vary its keys: {parts[0]!r}"))
         hint = did_you_mean(name, list(self.known)) or _there(self.known)
         raise DomainError(("not in params.json", hint))
 
@@ -124,7 +124,7 @@ class _Parsing:
                     hint = did_you_mean(name, list(domains)) or "give it a list of values"
                     self.problems.append((f"zip {_joined(names)}: {name} does not vary", hint))
                 if name in seen:
-                    hint = "put all that go together into one list"
+                    hint = "put all zipped names into one list"
                     self.problems.append((f"zip: {name} is in two lists", hint))
             seen |= {*names}
             found.append(tuple(names))
@@ -143,20 +143,20 @@ class _Parsing:
             ranges = [n for n in names if not isinstance(domains[n], Choice)]
             if ranges:
                 told = f"{_joined(ranges)} {'is a range' if len(ranges) == 1 else 'are ranges'}"
-                self.problems.append((f"{head}: {told}", "list the values that go together"))
+                self.problems.append((f"{head}: {told}", "list the values of each"))
                 continue
             lists = {name: domains[name].values() or () for name in names}
             lengths = {len(values) for values in lists.values()}
             if len(lengths) > 1:
                 told = ", ".join(f"{name} has {len(values)}" for name, values in lists.items())
-                hint = "give each as many values: the first goes with the first"
+                hint = "give each the same number of values: the first is paired with the first"
                 self.problems.append((f"{head}: {told}", hint))
                 continue
             rows = [key(list(row)) for row in zip(*lists.values(), strict=True)]
             if len({*rows}) < len(rows):
                 twice = next(row for i, row in enumerate(rows) if rows.index(row) < i)
                 values = [values[rows.index(twice)] for values in lists.values()]
-                self.problems.append((f"{head}: {shown(values)} is there twice", None))
+                self.problems.append((f"{head}: {shown(values)} appears twice", None))
             whens = [conditions.get(name, {}) for name in names]
             if not all_same(whens):
                 hint = "give all of them the same condition"
@@ -196,9 +196,12 @@ class _Parsing:
     ) -> Iterator[Problem]:
         head = f"{name}: when {parent} is {' or '.join(map(shown, values))}"
         if parent == name:
-            yield f"{head}: it cannot wait for itself", None
+            yield f"{head}: it cannot depend on itself", None
         elif not values:
-            yield f"{name}: when {parent} is one of no values", "list those that it waits for"
+            yield (
+                f"{name}: when {parent} has an empty list of values",
+                "list the values at which it is active",
+            )
         elif parent in domains:
             if parent in parsed:
                 yield from _never(head, parent, values, parsed[parent])
@@ -217,7 +220,9 @@ class _Parsing:
             space.order  # noqa: B018 - it is computed here
         except CycleError as cycle:
             circle = " -> ".join((*cycle.names, cycle.names[0]))
-            self.problems.append((f"condition: each waits for the next: {circle}", "take one out"))
+            self.problems.append(
+                (f"condition: these form a circle: {circle}", "remove one of them")
+            )
             return False
         return True
 
@@ -243,7 +248,7 @@ class _Parsing:
             constraints = [constraints]
         if not isinstance(constraints, (list, tuple)):
             hint = 'write ["batch_size * accumulate <= 512"]'
-            self.problems.append((f"constraints: expected texts, got {shown(constraints)}", hint))
+            self.problems.append((f"constraints: expected strings, got {shown(constraints)}", hint))
             return ()
         found = []
         for text in constraints:
@@ -272,7 +277,10 @@ class _Parsing:
                 hint = hint or did_you_mean(name, list(self.known)) or _there(self.known)
                 yield f"{name[:60]} is not in params.json", hint
         if all(name in self.known for name in names) and not any(name in domains for name in names):
-            yield "names nothing that the search varies", f"it varies {_joined(list(domains))}"
+            yield (
+                "uses no hyperparameter that the search varies",
+                f"it varies {_joined(list(domains))}",
+            )
 
     def _check_constraints(self, space: Space) -> None:
         """Check that constraints can be computed, and that some configuration satisfies them."""
@@ -407,7 +415,7 @@ def _never(head: str, parent: str, values: list[Any], domain: Domain) -> Iterato
     """Yield the values of a condition that its parent can never have."""
     if isinstance(domain, (Uniform, LogUniform)) and domain.values() is None and not domain.step:
         hint = f"give {parent} a step, or list its values"
-        yield f"{head}: {parent} is a range, and hardly ever one value of it", hint
+        yield f"{head}: {parent} is a range, so it is hardly ever exactly that value", hint
         return
     for value in values:
         if not domain.contains(value):
@@ -421,9 +429,9 @@ def _no_zip(names: Any) -> Problem | None:
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         return f"zip: expected a list of names, got {shown(names)}", hint
     if len(names) < len(("one", "other")):
-        return f"zip: {shown(list(names))} has not two names that could go together", hint
+        return f"zip: {shown(list(names))} needs two names or more", hint
     twice = [name for i, name in enumerate(names) if name in names[:i]]
-    return (f"zip {_joined(names)}: {twice[0]} is there twice", None) if twice else None
+    return (f"zip {_joined(names)}: {twice[0]} appears twice", None) if twice else None
 
 
 def _joined(names: Sequence[str]) -> str:
