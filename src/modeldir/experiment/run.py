@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import distributed, files, processes, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
-from modeldir.experiment import attempts, failure_classes, liveness, provenance
+from modeldir.experiment import (
+    attempts,
+    failure_classes,
+    given_params,
+    liveness,
+    open_runs,
+    provenance,
+)  # fmt: skip
 from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.logs.logger import Log, set_logger
@@ -36,6 +43,7 @@ _PRUNER_VARIABLE = "MODELDIR_PRUNER"  # as in pruners/judge, which is imported o
 
 def start(  # noqa: PLR0913 - each is an option that a script may need
     model_dir: str | os.PathLike[str],
+    params: Mapping[str, Any] | object | None = None,
     *,
     maximize: str | None = None,
     minimize: str | None = None,
@@ -43,10 +51,17 @@ def start(  # noqa: PLR0913 - each is an option that a script may need
     log: str = "train.log",
     level: str | int = "INFO",
 ) -> Run:
-    """Begin a training run in an experiment's folder: `with modeldir.start(dir) as run:`.
+    """Begin a training run in an experiment's folder.
+
+    The run ends with `with modeldir.start(dir) as run:`, with `run.close()`, or with the process.
+    An exception that ends it is recorded.
 
     Args:
         model_dir: the folder, with `params.json`.
+        params: the script's own hyperparameters, e.g. `vars(args)`. Folder and `params.json` are
+            then made if they are not there. Values that a later run changes replace those in
+            `params.json`; the earlier ones are kept with the earlier run's files, in `attempts/`.
+            In a trial of a search they must be what the search has chosen.
         maximize: the metric that decides which weights are best. By default it is accuracy, then
             f1, then loss, whichever is logged.
         minimize: as `maximize`, for a metric that should be low.
@@ -59,10 +74,11 @@ def start(  # noqa: PLR0913 - each is an option that a script may need
     Raises:
         FolderError: when the folder does not exist or holds no hyperparameters.
         FolderBusy: when another process runs in it.
-        ParamsError: when the hyperparameters cannot be read.
+        ParamsError: when the hyperparameters cannot be read or stored, or when a trial's script
+            uses other values than the search has chosen.
     """
     ranked = _ranked(maximize, minimize)
-    return Run(Path(model_dir), ranked, resume=resume, log=log, level=level)
+    return Run(Path(model_dir), ranked, params, resume=resume, log=log, level=level)
 
 
 def _ranked(maximize: str | None, minimize: str | None) -> Ranked | None:
@@ -81,10 +97,11 @@ def _ranked(maximize: str | None, minimize: str | None) -> Ranked | None:
 class Run:
     """A training run. You may read `params`, `model_dir`, `attempt` and `resumes`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of `start`
         self,
         model_dir: Path,
         ranked: Ranked | None,
+        given: Mapping[str, Any] | object | None = None,
         *,
         resume: bool | None,
         log: str,
@@ -93,13 +110,19 @@ class Run:
         self.model_dir = model_dir
         self._is_other_rank = distributed.rank() > 0
         self._began = time.monotonic()
+        values = None if given is None else given_params.as_json(given, model_dir)
         file = params_file(model_dir)
-        if file is None:
+        if file is None and values is not None and not self._is_other_rank:
+            file = given_params.create(values, model_dir)
+        if values is not None:
+            self.params = params.Params(values)
+        elif file is not None:
+            self.params = _opened(file)
+        else:
             raise FolderError(_no_params(model_dir))
-        usage.begin(files.absolute(file))
-        self.params = params.Params(file)
         self._archive: Path | None = None
         self._owned: attempts.Attempt | None = None
+        self._has_ended = False
         supervised = attempts.attempt_in_environment(model_dir)
         self.resumes = _resumes(supervised, wanted=resume)
         self._judge: Judge | None = None
@@ -112,17 +135,38 @@ class Run:
                 None if self._is_other_rank else set_logger(model_dir / log, level)
             )
             self._report_archive()
+            if values is not None:
+                self._take(values, is_trial=supervised is not None)
             self._judge = self._load_judge() if supervised else None
         except BaseException as error:
             self._end(end_of(error))  # else this process would own the folder until it ends
             raise
         self._recorder = Recorder(model_dir, ranked, resumes=self.resumes)
         self._add_floats = self._recorder.add_floats  # looked up once, because it is called often
+        open_runs.add(self)
+
+    def _take(self, given: Mapping[str, Any], *, is_trial: bool) -> None:
+        """Let the params file and the values that the script uses agree."""
+        file = params_file(self.model_dir)
+        if file is None:  # rank 0 writes it
+            self.params = params.Params(given)
+            return
+        changed = given_params.changes(file, given)
+        if is_trial:
+            given_params.check_trial(file, changed)
+        elif changed and not self._is_other_rank:
+            given_params.replace(file, changed, self._archive)
+        self.params = _opened(file)
+        self.params.update(changed)
+        _ = self.params.dict  # the script has read all of them
 
     def _begin(self) -> int:
         """Claim the next attempt for this process, if no supervisor has done so."""
         if self._is_other_rank:
             return 1
+        for run in open_runs.of_this_process():  # a notebook's cell, run again
+            if isinstance(run, Run) and files.same_file(run.model_dir, self.model_dir):
+                run.close(KeyboardInterrupt("the same process started the run again"))
         for _ in range(100):
             number = liveness.next_number(self.model_dir)
             own = _own_since_ns(self.model_dir, number)
@@ -258,13 +302,25 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        self.close(error)
+        return isinstance(error, TrialPruned)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the run: `completed`, or by `error`: `pruned`, `interrupted` or `failed`.
+
+        A second call changes nothing. A script needs this only to end a run that is in no `with`
+        before the process ends.
+        """
+        if self._has_ended:
+            return
+        open_runs.remove(self)
         if error is None and self._log is not None:
             self._log.close("clean")  # after an error it stays open for the traceback
         self._recorder.close()
         self._end(end_of(error))
-        return isinstance(error, TrialPruned)
 
     def _end(self, end: dict[str, Any]) -> None:
+        self._has_ended = True
         if self._is_other_rank:
             return
         params.report_reads(self.params)
@@ -277,11 +333,16 @@ class Run:
             self._owned = attempts.rewrite(self._owned, finished, durable=True)
 
 
+def _opened(file: Path) -> params.Params:
+    usage.begin(files.absolute(file))
+    return params.Params(file)
+
+
 def end_of(error: BaseException | None) -> dict[str, Any]:
     if isinstance(error, TrialPruned):
         return {"status": attempts.PRUNED, "reason": str(error) or None}
     if isinstance(error, KeyboardInterrupt):
-        return {"status": attempts.INTERRUPTED, "reason": "KeyboardInterrupt"}
+        return {"status": attempts.INTERRUPTED, "reason": str(error) or "KeyboardInterrupt"}
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return {"status": attempts.COMPLETED}
     line = f"{type(error).__name__}: {error}".partition("\n")[0]
