@@ -313,7 +313,8 @@ def test_a_search_whose_space_has_no_more_says_so(project: Project) -> None:
         "batch_size=int:1,3", "--sampler", "random", "--trials", "30", "--no-check"
     )
     assert (
-        "note: 3 configurations instead of 30: the sampler has no more in this space" in done.lines
+        "note: 3 configurations instead of 30: the sampler has no more configurations in this space"
+        in done.lines
     )
 
 

@@ -140,7 +140,7 @@ def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ModeldirError) as caught:
         check_installed("mlflow")
     assert str(caught.value) == (
-        "--to mlflow needs no_such_package, not installed here.\n"
+        "--to mlflow needs no_such_package, which is not installed.\n"
         "  pip install no_such_package\nNothing was written."
     )
 
@@ -153,7 +153,7 @@ def test_what_is_there_is_not_overwritten(search: Path, to: str) -> None:
     """A folder with other files, a file, or the export of another folder is left as it is."""
     Path("mine").mkdir()
     Path("mine/trials.csv").write_text("my own")
-    with pytest.raises(FolderError, match="holds other things"):
+    with pytest.raises(FolderError, match="files that are not an export"):
         export(search, to, "mine")
     with pytest.raises(FolderError, match="is a file"):
         export(search, to, "mine/trials.csv")
@@ -184,7 +184,7 @@ def test_said_again_only_what_differs_is_written(search: Path) -> None:
     mine.write_bytes(b"mine")
     done = export(search, "tensorboard", "out")
     assert done.counts["removed"] == 1
-    assert done.notes == (f"{mine} was left as somebody else has changed it",)
+    assert done.notes == (f"{mine} was not updated, because it was changed outside modeldir",)
     assert mine.read_bytes() == b"mine"
     assert Path("out/waits").is_dir()
     assert not Path("out/odd").exists()
@@ -243,7 +243,7 @@ def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
         assert said.out == ""
         assert said.err == (
             f"error: {out}: No space left on device: the export was cut short.\n"
-            f"  run it again once there is room\n{state}\n"
+            f"  run it again when there is space\n{state}\n"
         )
         assert out.exists() == (blocks > 1)
         there = [path.name for path in out.rglob("*") if path.is_file()]
@@ -452,11 +452,13 @@ def test_another_s_study_is_not_overwritten(search: Path) -> None:
     backend = optuna.storages.journal.JournalFileBackend("mine.log")
     optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name="mine")
     before = Path("mine.log").read_bytes()
-    with pytest.raises(FolderError, match=r"mine\.log holds what is no export: 'mine'"):
+    with pytest.raises(
+        FolderError, match=r"mine\.log holds trials that are not from an export: 'mine'"
+    ):
         export(search, "optuna", "mine.log")
     assert Path("mine.log").read_bytes() == before
     Path("notes.txt").write_text("my notes\n")
-    with pytest.raises(FolderError, match="no journal of Optuna's"):
+    with pytest.raises(FolderError, match="not an Optuna journal"):
         export(search, "optuna", "notes.txt")
     assert Path("notes.txt").read_text() == "my notes\n"
     export(search, "optuna", "lr.log")
@@ -530,7 +532,7 @@ def test_mlflow_is_given_a_database(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"name a file: -o .*mlflow\.db"):
         tracking_uri(str(tmp_path))
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(FolderError, match="is no database"):
+    with pytest.raises(FolderError, match="is not a database"):
         tracking_uri(str(tmp_path / "notes"))
     assert tracking_uri("http://localhost:5000") == "http://localhost:5000"
     assert tracking_uri(str(tmp_path / "m.db")) == f"sqlite:///{tmp_path / 'm.db'}"

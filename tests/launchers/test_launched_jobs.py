@@ -490,7 +490,7 @@ def test_a_launcher_that_raises_leaves_its_jobs_unknown(
     assert job.state == JobState(None, "the launcher fake failed: KeyError: 'JOBID'")
     assert cancel(project.search, [job.ref]) == ["the launcher fake: KeyError: 'JOBID'"]
     monkeypatch.setattr(FakeLauncher, "__init__", fails)
-    assert states(project.search) == [(None, "its launcher is not here")]
+    assert states(project.search) == [(None, "its launcher is not installed")]
 
 
 def test_an_engine_that_is_away_leaves_jobs_unknown(
@@ -519,9 +519,9 @@ def test_a_job_that_never_came_up_is_told_with_what_it_printed(
     assert queue.plain("\n".join(worker_lines(workers))) == snapshot
     watched = queue.project.modeldir("watch", "experiments/search")
     assert watched.code == 0  # nobody will come: it does not wait for ever
-    assert "1 job ended before a worker came up: bash: python: command not found" in watched.out
+    assert "1 job ended before a worker started: bash: python: command not found" in watched.out
     lines, _, _ = queue.search("--workers", "1")
-    assert "1 job ended before a worker came up: bash: python: command not found" in lines
+    assert "1 job ended before a worker started: bash: python: command not found" in lines
     assert len(queue.jobs) == 1
 
 
@@ -549,7 +549,7 @@ def test_a_launcher_that_is_gone_leaves_its_jobs_unknown(project: Project, fake:
     launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
     assert states(project.search) == [(True, "waits")]
     (fake / "fake-1.0.dist-info/entry_points.txt").write_text("")
-    assert states(project.search) == [(None, "its launcher is not here")]
+    assert states(project.search) == [(None, "its launcher is not installed")]
 
 
 def test_workers_are_told_in_a_line(snapshot: SnapshotAssertion) -> None:

@@ -207,11 +207,11 @@ def test_who_has_no_token_or_a_wrong_one_is_told(project: Project, cluster: Clus
     project.environment["RAY_AUTH_TOKEN"] = ""
     told = on_ray(project, cluster, rates(2))
     assert told.code != 0
-    assert "wants a token, and none was found" in told.err
+    assert "needs a token, and none was found" in told.err
     project.environment["RAY_AUTH_TOKEN"] = "another"
     told = on_ray(project, cluster, rates(2))
     assert told.code != 0
-    assert "does not take this token" in told.err
+    assert "does not accept this token" in told.err
     assert [*(project.search / ".modeldir" / "jobs").glob("*_0.json")] == []
 
 

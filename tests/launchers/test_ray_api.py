@@ -291,7 +291,7 @@ def test_a_job_of_which_ray_said_nothing_is_yielded_all_the_same(search: Path) -
         launcher = RayLauncher(search, {"address": head.address})
         started = launcher.start(["true"], new_tokens(2))
         first = next(started)
-        with pytest.raises(CommandError, match="may run all the same"):
+        with pytest.raises(CommandError, match="may run nevertheless"):
             next(started)
     assert {body["submission_id"] for *_, body in head.asked} == {first.job}
 

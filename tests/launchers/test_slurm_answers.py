@@ -295,7 +295,7 @@ def test_a_machine_without_slurm(
 # -- squeue ----------------------------------------------------------------------------------------
 
 
-STUCK = ": as it was asked for it never starts"
+STUCK = ": with these options it never starts"
 
 
 @pytest.mark.parametrize(

@@ -541,7 +541,9 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == [*map(str, range(100))]
     told = f"modeldir: {tmp_path}/train.log cannot be written (No space left on device)."
-    assert notices == [f"{told} The training run continues; lines are missing there until it can."]
+    assert notices == [
+        f"{told} The training run continues; lines are missing in the file until it can be written."
+    ]
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -126,7 +126,9 @@ def test_a_disk_that_has_room_again_says_what_is_missing(tmp_path: Path) -> None
     file.write(["lost", "lost too"], NOON)
     (complaint,) = told
     assert complaint.startswith("modeldir: train.log cannot be written (")
-    assert complaint.endswith("The training run continues; lines are missing there until it can.")
+    assert complaint.endswith(
+        "The training run continues; lines are missing in the file until it can be written."
+    )
     while len(os.read(reading, 65536)) == 65536:
         pass
     file.write(["after"], NOON)

@@ -132,7 +132,7 @@ def test_a_line_cut_at_any_byte_swallows_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [{"loss": 0.5}, {"loss": 1}], ids=["quick", "long"])
 def test_a_line_that_a_full_disk_cuts_is_an_error(path: Path, values: Mapping[str, Any]) -> None:
-    """The caller gets the error, and once there is room again, the next line is complete."""
+    """The caller gets the error, and when there is space again, the next line is complete."""
     code = """
         import resource, sys
         from modeldir.metrics.jsonl_writer import MetricsWriter

@@ -129,7 +129,7 @@ def test_too_deep_nesting_is_a_broken_file(tmp_path: Path) -> None:
     """A hostile file cannot end the table with a RecursionError."""
     file = tmp_path / "metrics.json"
     file.write_text('{"a":' * 100_000)
-    with pytest.raises(MetricsError, match="not JSON"):
+    with pytest.raises(MetricsError, match="cannot be read as JSON"):
         read_metrics(file)
 
 

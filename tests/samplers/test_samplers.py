@@ -509,7 +509,7 @@ def test_a_missing_package_is_said_with_what_to_install(monkeypatch: pytest.Monk
         with pytest.raises(SpaceError) as caught:
             make(name, spaces()["numbers"], 0, LOSS)
         message = str(caught.value)
-        assert f"{name} needs {needs}, not installed here" in message
+        assert f"{name} needs {needs}, which is not installed" in message
         assert f"pip install 'modeldir[{extra}]'" in message
 
 

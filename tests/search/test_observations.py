@@ -590,9 +590,9 @@ def test_who_only_looks_needs_no_package(project: Project, monkeypatch: pytest.M
     there = Search("experiments/search")
     assert there.best() is not None
     assert synthesize("experiments/search").best == there.best().path  # type: ignore[union-attr]
-    with pytest.raises(SearchError, match="tpe needs optuna, not installed here"):
+    with pytest.raises(SearchError, match="tpe needs optuna, which is not installed"):
         there.prepare()
-    with pytest.raises(SearchError, match="tpe needs optuna, not installed here"):
+    with pytest.raises(SearchError, match="tpe needs optuna, which is not installed"):
         Search("experiments/search", trials=5)
 
 

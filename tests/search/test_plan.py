@@ -247,7 +247,7 @@ def test_metrics_given_at_once_are_all_kept() -> None:
 
 def test_a_metric_cannot_be_wanted_both_ways() -> None:
     """One of the two was a slip."""
-    with pytest.raises(SearchError, match="loss: to be maximized and minimized at once"):
+    with pytest.raises(SearchError, match="loss: cannot be both maximized and minimized"):
         checked({**LISTS, "maximize": ["accuracy", "loss"], "minimize": "loss"})
 
 

@@ -726,7 +726,7 @@ def test_a_population_lives_in_the_loop_too(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--sampler", "pbt"), "pbt: no metric is named"),
+        (("--sampler", "pbt"), "pbt needs a metric"),
         (("--sampler", "pbt", "--maximize", "a", "--pruner", "asha"), "pbt stops the worst itself"),
         (("--pruner", "pbt"), "pbt comes with the sampler of this name"),
         (

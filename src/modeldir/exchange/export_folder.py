@@ -62,13 +62,13 @@ class ExportFolder:
             return {}
         if not self.folder.is_dir():
             raise FolderError(
-                f"{self.folder} is a file, and a folder is wanted there.", state=_STATE
+                f"{self.folder} is a file, but an export needs a folder.", state=_STATE
             )
         record = reading.read_object(self.folder / RECORD)
         if not record:
             if os.listdir(self.folder):
                 raise FolderError(
-                    f"{self.folder} holds other things than an export, which might be replaced.\n"
+                    f"{self.folder} holds files that are not an export, and might be replaced.\n"
                     f"  name a new folder: -o {self.folder / self.tool}",
                     state=_STATE,
                 )

@@ -90,7 +90,7 @@ def check_installed(to: str) -> None:
     if missing:
         packages = "'modeldir[optuna]'" if to == "optuna" else " ".join(missing)
         raise ModeldirError(
-            f"--to {to} needs {' and '.join(missing)}, not installed here.\n"
+            f"--to {to} needs {' and '.join(missing)}, which is not installed.\n"
             f"  pip install {packages}",
             state=_STATE,
         )
@@ -107,7 +107,7 @@ def _check_metrics(data: ExportData, objectives: Objectives) -> None:
         if known and name not in known
     ]
     if problems:
-        raise ModeldirError(f"{data.folder} cannot be exported so:", problems, _STATE)
+        raise ModeldirError(f"{data.folder} cannot be exported:", problems, _STATE)
 
 
 def _to_folder(data: ExportData, to: str, out: Path, source: Path) -> ExportResult:
@@ -128,7 +128,8 @@ def _to_folder(data: ExportData, to: str, out: Path, source: Path) -> ExportResu
         "removed": len(target.removed),
     }
     notes = tuple(
-        f"{out / name} was left as somebody else has changed it" for name in target.left_alone
+        f"{out / name} was not updated, because it was changed outside modeldir"
+        for name in target.left_alone
     )
     return _result(data, to, str(out), counts, notes)
 
@@ -163,7 +164,7 @@ def _disk_full_as_error(out: Path, target: ExportFolder | None = None) -> Iterat
             target.discard_if_empty()
         raise ModeldirError(
             f"{out}: {error.strerror}: the export was cut short.\n"
-            "  run it again once there is room",
+            "  run it again when there is space",
             state=f"Written so far, each as a whole: {written}." if written else _STATE,
         ) from error
 

@@ -62,7 +62,7 @@ class ImportResult:
         lines = [f"{self.folder}: {changes or 'no runs'}, from {self.tool}: {self.source}"]
         if self.run_again_here:
             names = ", ".join(self.run_again_here)
-            lines.append(f"left as they are, for they were run again here: {names}")
+            lines.append(f"not updated, because they were run again here: {names}")
         if self.unfinished:
             lines.append(
                 f"without an end: {', '.join(self.unfinished)}; a search that is continued runs "
@@ -187,7 +187,7 @@ def _check_not_inside(source: Path, folder: Path) -> None:
     if target == top or top in target.parents:
         beside = f"{source if source.name not in {'', '..'} else top}_imported"
         raise FolderError(
-            f"{folder} lies in {source}, which is only to be read.\n"
+            f"{folder} lies in {source}, which import must not change.\n"
             f"  name a folder beside it: -o {quoted(beside)}",
             state=_STATE,
         )
@@ -219,6 +219,6 @@ def _detect_tool(source: Path) -> str:
 def _check_installed(name: str) -> None:
     if name == "optuna" and find_spec("optuna") is None:
         raise ModeldirError(
-            "--from optuna needs optuna, not installed here.\n  pip install 'modeldir[optuna]'",
+            "--from optuna needs optuna, which is not installed.\n  pip install 'modeldir[optuna]'",
             state=_STATE,
         )

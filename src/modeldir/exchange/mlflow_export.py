@@ -48,7 +48,7 @@ def tracking_uri(out: str) -> str:
             state="Nothing was written.",
         )
     if path.exists() and path.stat().st_size and not sqlite.is_database(path):
-        raise FolderError(f"{out} is there, and is no database.", state="Nothing was written.")
+        raise FolderError(f"{out} exists, and is not a database.", state="Nothing was written.")
     path.parent.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{path}"
 

@@ -110,11 +110,13 @@ def _existing_study(path: Path, source: Path) -> _Study | None:
         studies = storage.get_all_studies()
     except Exception as error:  # Optuna raises many types for a file that is no journal
         raise FolderError(
-            f"{path} is there, and is no journal of Optuna's.\n{another}", state=_STATE
+            f"{path} exists, and is not an Optuna journal.\n{another}", state=_STATE
         ) from error
     if len(studies) != 1 or MARK not in studies[0].user_attrs:
         names = ", ".join(repr(study.study_name) for study in studies) or "nothing"
-        raise FolderError(f"{path} holds what is no export: {names}.\n{another}", state=_STATE)
+        raise FolderError(
+            f"{path} holds trials that are not from an export: {names}.\n{another}", state=_STATE
+        )
     (study,) = studies
     mark = study.user_attrs[MARK]
     if not is_export_of(mark, source, path.parent):

@@ -49,7 +49,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     complete = [line for line in data if line.strip() and line.endswith(b"\n")]
     lines = [reading.loads(line) for line in complete]
     if not lines or not all(isinstance(line, dict) and "op_code" in line for line in lines):
-        raise ValueError(f"{path} is no journal of Optuna's")
+        raise ValueError(f"{path} is not an Optuna journal")
     return lines
 
 

@@ -77,7 +77,7 @@ def _launcher(
     try:
         launcher = launchers.make(name, search, options)
     except Exception:  # noqa: BLE001 - it may be a user's own code
-        return JobState(None, "its launcher is not here")
+        return JobState(None, "its launcher is not installed")
     return _refused(search, lines_of(launcher, options, jobs)) or launcher
 
 

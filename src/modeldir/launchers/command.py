@@ -166,8 +166,8 @@ class CommandLauncher:
         if self._cancel is None:
             raise CommandError(
                 f"jobs that {shlex.split(self._submit)[0]} submitted are not stopped from here: "
-                f"{ids(jobs)}\n  stop them by your job manager's own command, and next time tell "
-                "it: --cancel 'COMMAND {job}'"
+                f"{ids(jobs)}\n  stop them with your job manager, and next time add: "
+                "--cancel 'COMMAND {job}'"
             )
         states = self.states(jobs)
         problems = [self._stop_one(job) for job in jobs if states[job].alive is not False]
@@ -225,7 +225,7 @@ def asked(words: Sequence[str], limit: float) -> Answer:
                 os.killpg(done.pid, signal.SIGKILL)
             return Answer(None, "", f"{words[0]} did not answer in {limit:g} s")
     said = (err or out).decode(errors="replace").strip().splitlines()
-    words_of = said[-1] if said else f"exit code {done.returncode}, without a word"
+    words_of = said[-1] if said else f"exit code {done.returncode}, without a message"
     return Answer(done.returncode, out.decode(errors="replace"), words_of)
 
 
@@ -274,7 +274,7 @@ def _problems(options: Mapping[str, Any]) -> list[Problem]:
 
 def _wrong_submit(template: str | None) -> list[Problem]:
     if not template:
-        return [Problem("it needs to know how a job is submitted", _EXAMPLE)]
+        return [Problem("it needs the command that submits a job", _EXAMPLE)]
     problems = _wrong_line("submit", template)
     if PLACE not in template:
         problem = f"--submit {template!r} has no place for the worker's command"
@@ -294,9 +294,9 @@ def _wrong_line(key: str, template: str) -> list[Problem]:
     needs_shell = [word for word in words if word in _SHELL_WORDS]
     if needs_shell:
         problem = (
-            f"--{key} {template!r}: {needs_shell[0]!r} is a shell's word, and no shell runs it"
+            f"--{key} {template!r}: {needs_shell[0]!r} needs a shell, and none runs this command"
         )
-        return [Problem(problem, 'let one: sh -c "..."')]
+        return [Problem(problem, 'start a shell: sh -c "..."')]
     return []
 
 
@@ -396,19 +396,16 @@ def _text(path: Path) -> str:
 
 
 def _too_slow(program: str, limit: float) -> str:
-    return (
-        f"{program} had not ended after {limit:g} s, and was killed: whether it has submitted a "
-        "job is not known"
-    )
+    return f"{program} had not ended after {limit:g} s, and was killed: it may have submitted a job"
 
 
 def _failed(program: str, code: int, said: Path) -> str:
-    lines = _text(said).splitlines()[-_SHOWN_LINES:] or ["(it said nothing)"]
+    lines = _text(said).splitlines()[-_SHOWN_LINES:] or ["(no output)"]
     ending = f"exit code {code}" if code > 0 else f"signal {-code}"
     return "\n".join(
         [
             f"{program} ended with {ending}:",
             *(f"  {line}" for line in lines),
-            f"all it said: {said}",
+            f"its output: {said}",
         ]
     )

@@ -192,8 +192,8 @@ class _FromFiles:
         if ref.token in self._killed:
             return "its worker was killed"
         if ref.token in self._stopped:
-            return "it was stopped before it began"
-        return answer.words or "it ended before its worker came up"
+            return "it was stopped before it started"
+        return answer.words or "it ended before its worker started"
 
 
 def last_lines(search: Path, ref: JobRef) -> list[str]:

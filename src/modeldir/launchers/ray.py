@@ -38,7 +38,7 @@ _WAITS, _RUNS = "PENDING", "RUNNING"
 _ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
 _WHY = {
     "JOB_SUPERVISOR_ACTOR_START_TIMEOUT": (
-        "Ray gave up waiting for its CPUs and GPUs: RAY_JOB_START_TIMEOUT_SECONDS of the head"
+        "Ray stopped waiting for its CPUs and GPUs: RAY_JOB_START_TIMEOUT_SECONDS of the head"
     ),
     "JOB_SUPERVISOR_ACTOR_DIED": "Ray lost it: its node died, or its supervisor there",
     "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE": "Ray has no node for it",
@@ -98,7 +98,7 @@ class RayLauncher:
                 if not error.may_have_come:
                     raise CommandError(str(error)) from error
                 yield JobRef(self.name, job_id(token), token)
-                raise CommandError(f"{error}\n  its job may run all the same") from error
+                raise CommandError(f"{error}\n  the job may run nevertheless") from error
             except ray_api.Busy as error:
                 raise LauncherBusy(str(error)) from error
             except ray_api.Refused as error:
@@ -227,5 +227,5 @@ def _problem_of(name: str, value: object) -> Iterator[Problem]:
         yield Problem(f"{name}: expected a number, 0 or more, found {value!r}")
     elif name == "gpus" and number > 1 and number % 1:
         yield Problem(
-            f"gpus: Ray shares one GPU, or gives whole ones; found {value!r}", "0.5, 1, 2"
+            f"gpus: Ray shares one GPU, or gives whole GPUs; found {value!r}", "0.5, 1, 2"
         )

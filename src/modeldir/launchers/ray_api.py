@@ -158,13 +158,13 @@ class RayJobs:
             return NoAnswer(nobody(self.address, f"HTTP {status}"), may_have_come=True)
         if status == http.client.UNAUTHORIZED:
             words = (
-                f"Ray at {self.address} wants a token, and none was found\n"
-                "  put the cluster's into ~/.ray/auth_token, or say RAY_AUTH_TOKEN=..."
+                f"Ray at {self.address} needs a token, and none was found\n"
+                "  put the cluster's token into ~/.ray/auth_token, or set RAY_AUTH_TOKEN=..."
             )
             return Refused(words, status)
         if status == http.client.FORBIDDEN:
             words = (
-                f"Ray at {self.address} does not take this token\n"
+                f"Ray at {self.address} does not accept this token\n"
                 "  the cluster's belongs into ~/.ray/auth_token, unless RAY_AUTH_TOKEN or "
                 "RAY_AUTH_TOKEN_PATH say another"
             )
@@ -214,7 +214,7 @@ def _asked(address: str, environment: Mapping[str, str]) -> str:
     said = done.stderr.strip().rpartition("\n")[2]
     if "No module named 'ray" in said:
         raise CommandError(
-            f"--address {address}: only Ray itself finds that cluster, and it is not installed\n"
+            f"--address {address}: only Ray can find that cluster, and Ray is not installed\n"
             '  pip install "modeldir[ray]"\n'
             "  or name its dashboard, for which Ray is not needed here: --address http://HEAD:8265"
         )
@@ -265,7 +265,7 @@ def gist(said: str) -> str:
 def nobody(address: str, why: object) -> str:
     return (
         f"no Ray answers at {address}: {_reason(why)}\n"
-        "  is that its dashboard's address? the head says it when it starts: ray start --head\n"
+        "  is that its dashboard's address? the head node prints it: ray start --head\n"
         '  (the head needs all of Ray\'s dashboard: pip install "ray[default]")'
     )
 
@@ -277,7 +277,7 @@ def _reason(why: object) -> str:
 
 
 def no_ray(address: str) -> str:
-    return f"what answers at {address} is no Ray\n  its dashboard's address: http://HEAD:8265"
+    return f"what answers at {address} is not Ray\n  its dashboard's address: http://HEAD:8265"
 
 
 def not_found(address: str, said: str) -> str:

@@ -253,7 +253,7 @@ class SlurmLauncher:
         if shutil.which(words[0]) is None:
             raise CommandError(
                 f"{words[0]}: not found\n"
-                "  type this where Slurm is, on a login node (perhaps: module load slurm)"
+                "  run this where Slurm is, on a login node (perhaps: module load slurm)"
             )
         try:
             done = subprocess.run(
@@ -359,15 +359,15 @@ def _refusal(answer: _Answer) -> CommandError:
     if answer.code is None or _AWAY.search(answer.said):
         return LauncherBusy(f"Slurm does not answer:\n{said}")
     if _is_full(answer):
-        return LauncherBusy(f"Slurm takes no more of your jobs now:\n{said}")
-    return CommandError(f"sbatch refused:\n{said}")
+        return LauncherBusy(f"Slurm accepts no more of your jobs now:\n{said}")
+    return CommandError(f"sbatch failed:\n{said}")
 
 
 def _unsure(piece: _Piece, answer: _Answer) -> str:
     jobs = "a job" if len(piece.tokens) == 1 else f"{len(piece.tokens)} jobs"
     return (
-        f"Slurm did not say whether it took {jobs}:\n{_quoted(answer.said)}\n"
-        "  what it took is found by its name once it answers"
+        f"Slurm did not answer whether it accepted {jobs}:\n{_quoted(answer.said)}\n"
+        "  once Slurm answers, modeldir finds accepted jobs by their name"
     )
 
 

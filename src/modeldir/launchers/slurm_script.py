@@ -17,19 +17,19 @@ from modeldir._system.shell import quoted
 from modeldir.launchers import Problem, jobs_folder, with_token
 
 _OURS = {
-    "array": "say how many: --workers 8",
+    "array": "set the number: --workers 8",
     "chdir": "jobs run where you type the command: cd there first",
     "error": "what a job prints is kept in .modeldir/jobs, where `modeldir watch` looks for it",
     "help": "sbatch --help",
-    "job-name": "a job whose number was lost is found by its name",
+    "job-name": "modeldir finds a job by its name if its number was lost",
     "open-mode": "a requeued job continues with the same output",
     "output": "what a job prints is kept in .modeldir/jobs, where `modeldir watch` looks for it",
-    "parsable": "it is how the job's number is read",
+    "parsable": "modeldir needs it to read the job's number",
     "test-only": "nothing would be started: modeldir search ... --dry-run",
     "usage": "sbatch --usage",
     "version": "sbatch --version",
     "wait": "modeldir search ... --wait",
-    "wrap": "a job is one worker: say the training's command after --",
+    "wrap": "a job is one worker: write the training command after --",
 }
 """Options of sbatch that only modeldir may set, with the reason or what to type instead."""
 
@@ -108,7 +108,7 @@ def _read(found: dict[str, str | None], words: Sequence[str]) -> Iterator[Proble
         word = rest.pop(0)
         if not re.match(r"--?\w", word):
             yield Problem(
-                f"sbatch: {word!r} is no option of sbatch", '--sbatch "--gres=gpu:1 --time=60"'
+                f"sbatch: {word!r} is not an option of sbatch", '--sbatch "--gres=gpu:1 --time=60"'
             )
             continue
         name, value = _split(word)

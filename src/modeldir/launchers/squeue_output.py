@@ -114,7 +114,7 @@ def _state(word: str, nodes: str, reason: str) -> JobState:
     if first in _ENDED:
         return JobState(alive=False, words=word + place + reasons)
     if first in _WAITS:
-        stuck = ": as it was asked for it never starts" if _FOR_EVER.fullmatch(reason) else ""
+        stuck = ": with these options it never starts" if _FOR_EVER.fullmatch(reason) else ""
         return JobState(alive=True, words=word + reasons + stuck, runs=False)
     if first in _RUNS:
         return JobState(alive=True, words=word + place + reasons, runs=True)

@@ -103,6 +103,6 @@ def worker_lines(workers: WorkerCounts) -> Iterator[str]:
     if workers.never:
         what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
         words = f": {workers.ended}" if workers.ended else ""
-        yield f"{what} ended before a worker came up{words}"
+        yield f"{what} ended before a worker started{words}"
         if workers.output is not None:
-            yield f"  all it printed: {workers.output}"
+            yield f"  its output: {workers.output}"

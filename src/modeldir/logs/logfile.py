@@ -111,7 +111,7 @@ class LogFile:
             self._warned = True  # first, because `_warn` may write to the log
             self._warn(
                 f"modeldir: {self.name} cannot be written ({error.strerror}). "
-                "The training run continues; lines are missing there until it can."
+                "The training run continues; lines are missing in the file until it can be written."
             )
 
     @property

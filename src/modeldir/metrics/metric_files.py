@@ -165,7 +165,7 @@ def _object_of(data: bytes, path: str) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise MetricsError(f"{path}: is not text in UTF-8: byte {error.start}") from error
     except ValueError as error:
-        raise MetricsError(f"{path}: is not JSON that can be read: {error}") from error
+        raise MetricsError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         kind = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
         found = kind.get(type(value), "a number")

@@ -155,7 +155,7 @@ def problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"{key}: got {value!r}", hint)
     both = {*names(raw.get("maximize"))} & {*names(raw.get("minimize"))}
     for name in sorted(both):
-        yield Problem(f"{name}: to be maximized and minimized at once", "keep one of them")
+        yield Problem(f"{name}: cannot be both maximized and minimized", "keep one of them")
 
 
 def describe(metrics: Objectives) -> str:

@@ -207,7 +207,13 @@ class MissingPackage(Problem):
 
 def why_exhausted(name: str) -> str:
     """Return why a sampler proposes nothing more: its `exhausted_reason`, or a general text."""
-    return str(getattr(_factory(name), "exhausted_reason", "the sampler has no more in this space"))
+    return str(
+        getattr(
+            _factory(name),
+            "exhausted_reason",
+            "the sampler has no more configurations in this space",
+        )
+    )
 
 
 def missing_packages(name: str, *packages: str) -> Iterator[Problem]:
@@ -217,7 +223,7 @@ def missing_packages(name: str, *packages: str) -> Iterator[Problem]:
     if missing:
         extra = "gp" if "torch" in missing else "optuna"
         yield MissingPackage(
-            f"sampler: {name} needs {' and '.join(missing)}, not installed here",
+            f"sampler: {name} needs {' and '.join(missing)}, which is not installed",
             f"pip install 'modeldir[{extra}]'",
         )
 
@@ -230,7 +236,7 @@ def _factory(name: str) -> Factory:
     if isinstance(factory, type):
         lacks = [each for each in _METHODS if not callable(getattr(factory, each, None))]
         if lacks:
-            hint = "a sampler has ask(number) and tell(observation): see modeldir.samplers"
+            hint = "a sampler must have ask(number) and tell(observation): see modeldir.samplers"
             raise plugins.PluginError(f"{name} has no {' and no '.join(lacks)}", hint)
     return factory
 
@@ -251,7 +257,7 @@ def _option_problems(name: str, factory: Factory, options: Mapping[str, Any]) ->
         signature = inspect.signature(factory)
         signature.bind("space", "seed", "objectives")
     except (TypeError, ValueError):  # also if it is written in C and has no signature
-        hint = "let it be made as Class(space, seed, objectives), with options by keyword"
+        hint = "its constructor must take (space, seed, objectives), and options by keyword"
         yield Problem(f"sampler: {name} cannot be made with a space, a seed and objectives", hint)
         return
     parameters = [*signature.parameters.values()]

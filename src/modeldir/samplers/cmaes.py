@@ -71,7 +71,9 @@ class CMAES:
         if len(space.dims) < 2:  # noqa: PLR2004 - a covariance needs two
             yield Problem("cmaes needs two hyperparameters that vary, or more", _INSTEAD)
         if len(objectives) > 1:
-            yield Problem("cmaes learns one metric, and there are several", "use --sampler nsga2")
+            yield Problem(
+                "cmaes optimizes one metric, but the search has several", "use --sampler nsga2"
+            )
 
     def ask(self, number: int) -> Proposal | None:
         if self._taken.is_exhausted:

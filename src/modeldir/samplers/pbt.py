@@ -75,10 +75,12 @@ class PBT:
     @staticmethod
     def find_problems(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any space will do
         if len(objectives) > 1:
-            yield Problem("pbt ranks by one metric, and there are several", "use --sampler nsga2")
+            yield Problem(
+                "pbt ranks by one metric, but the search has several", "use --sampler nsga2"
+            )
         elif not objectives:
             hint = "name it with --maximize accuracy, or --minimize loss"
-            yield Problem("pbt: no metric is named, and it compares members by one", hint)
+            yield Problem("pbt needs a metric, because it compares members by it", hint)
 
     def ask(self, number: int) -> Proposal | None:
         """Propose a first member, or the replacement of a stopped one; None if none is needed."""

@@ -55,7 +55,7 @@ class Sobol:
         del objectives
         if len(space.dims) > max_dims():
             yield Problem(
-                f"sampler: sobol has {max_dims()} dimensions, but {len(space.dims)} vary",
+                f"sampler: sobol supports {max_dims()} dimensions, but {len(space.dims)} vary",
                 "use --sampler random",
             )
 

@@ -29,7 +29,7 @@ _ANSWER_WITHIN = 5.0
 _MOST_STARTS = 3
 _IGNORE_SIGNALS = "trap '' HUP INT QUIT TERM;"
 """While the log writer starts, a signal for the training process may come (e.g. from scancel)."""
-NO_LOG_WRITER = "the process that would keep it does not start"
+NO_LOG_WRITER = "the log writer does not start"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from modeldir.logs.capture.log_writer import main; main({})"
@@ -105,7 +105,7 @@ class Capture:
         """Start a log writer and tell it everything, also in place of one that was killed."""
         sources = [channel.source for channel in self._channels]
         if not all(held.is_ours() for held in (self._file, *sources)):
-            raise Unavailable("the script has closed our descriptors")
+            raise Unavailable("the script closed modeldir's file descriptors")
         pair = socket.socketpair()
         ours, theirs = (socket.socket(fileno=moved_up(each.detach())) for each in pair)
         with theirs:  # closed before anything is sent: else we would wait for a dead log writer
@@ -122,7 +122,7 @@ class Capture:
             rings.append(kept is not None)
             passed = (channel.source.number, passthrough, kept)
             descriptors += [descriptor for descriptor in passed if descriptor is not None]
-        again = "# the process that keeps this log was killed; another one continues"
+        again = "# the log writer was killed; a new one continues"
         head = self._settings.head if self._deaths == 0 else ""
         message = {
             "do": "begin",
