@@ -1,6 +1,6 @@
 """A user's project in a temporary folder, and what a user types there: real files, real processes.
 
-Training scripts leave one line a start in `started.txt` and one a regular end in `ended.txt`, so
+Training scripts leave one line a start in `.started.txt` and one a regular end in `.ended.txt`, so
 that a test can count what really ran. While a file `hold` lies in the project, they wait.
 """
 
@@ -34,7 +34,7 @@ folder = sys.argv[sys.argv.index("--model_dir") + 1]
 name = os.path.basename(folder)
 with open(os.path.join(folder, "params.json")) as file:
     params = json.load(file)
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(name + "\\n")
 while os.path.exists("hold"):
     time.sleep(0.005)
@@ -43,7 +43,7 @@ if os.path.exists("fail." + name):
 with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": 1 - params["learning_rate"], "loss": params["learning_rate"]}, file)
 print("trained", name)
-with open("ended.txt", "a") as file:
+with open(".ended.txt", "a") as file:
     file.write(name + "\\n")
 """
 """A training that knows nothing of modeldir."""
@@ -55,7 +55,7 @@ from modeldir import Params
 folder = sys.argv[sys.argv.index("--model_dir") + 1]
 name = os.path.basename(folder)
 params = Params(os.path.join(folder, "params.json"))
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(name + "\\n")
 while os.path.exists("hold"):
     time.sleep(0.005)
@@ -74,7 +74,7 @@ epoch = 0
 if "--restore_file" in sys.argv:
     with open(weights) as file:
         epoch = int(file.read())
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(f"{name} {epoch}\\n")
 while epoch < 4:
     epoch += 1
@@ -86,7 +86,7 @@ while epoch < 4:
 with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": 0.5}, file)
 print("trained", name)
-with open("ended.txt", "a") as file:
+with open(".ended.txt", "a") as file:
     file.write(name + "\\n")
 """
 """A training of 4 epochs that saves its weights, and goes on from them; it waits after epoch 2."""
@@ -149,12 +149,12 @@ class Project:
     @property
     def started(self) -> list[str]:
         """The trials' names, one for each time that the script began."""
-        return self.lines("started.txt")
+        return self.lines(".started.txt")
 
     @property
     def ended(self) -> list[str]:
         """The trials' names, one for each time that the script came to its end."""
-        return self.lines("ended.txt")
+        return self.lines(".ended.txt")
 
     def hold(self) -> None:
         """From now on trainings wait."""

@@ -638,7 +638,7 @@ def test_a_job_is_not_started_again_in_vain_for_ever(
 STANDING_STILL = """\
 import os, time
 
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write("again\\n")
 while os.path.exists("hold"):
     time.sleep(0.005)

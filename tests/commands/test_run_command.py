@@ -289,7 +289,7 @@ def test_a_reader_that_goes_away_does_not_end_the_training(lab: Lab) -> None:
         "    time.sleep(0.005)\n"
         "for number in range(20000):\n"
         "    print(number)\n"
-        "open('ended.txt', 'w').write('x\\n')\n",
+        "open('.ended.txt', 'w').write('x\\n')\n",
     )
     line = f"{sys.executable} -m modeldir run {BASE} -- python train.py | (head -1; touch gone)"
     done = subprocess.run(

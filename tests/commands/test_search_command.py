@@ -488,7 +488,7 @@ def test_an_interrupted_trial_runs_again_and_its_attempts_never_mix(project: Pro
         "import json, os, signal, sys\n"
         "folder = sys.argv[2]\n"
         "first = 'MODELDIR_ATTEMPT' in os.environ and os.environ['MODELDIR_ATTEMPT'] == '1'\n"
-        "open('started.txt', 'a').write('x\\n')\n"
+        "open('.started.txt', 'a').write('x\\n')\n"
         "assert first or not os.path.exists(folder + '/half.txt')\n"
         "json.dump({'accuracy': 0.9 if first else 0.5},\n"
         "          open(folder + '/metrics_eval_best_weights.json', 'w'))\n"
@@ -515,7 +515,7 @@ def test_an_interrupted_trial_goes_on_from_its_weights_where_the_plan_says_how(
         "train.py",
         "import json, os, signal, sys\n"
         "folder = sys.argv[2]\n"
-        "open('started.txt', 'a').write(' '.join(sys.argv[3:]) + '\\n')\n"
+        "open('.started.txt', 'a').write(' '.join(sys.argv[3:]) + '\\n')\n"
         "if len(sys.argv) == 3:\n"
         "    open(folder + '/last.pth.tar', 'w').write('weights')\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
@@ -563,7 +563,7 @@ BY_ITSELF = """\
 import json, os, sys, time
 from modeldir import Params
 params = Params(sys.argv[2] + "/params.json")
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write("x\\n")
 def save(accuracy):
     with open(sys.argv[2] + "/metrics_eval_best_weights.json", "w") as file:
@@ -677,7 +677,7 @@ def test_a_script_without_params_is_not_held_up_after_its_first_metric(project: 
         "train.py",
         "import json, os, sys, time\n"
         "folder = sys.argv[2]\n"
-        "open('started.txt', 'a').write('x\\n')\n"
+        "open('.started.txt', 'a').write('x\\n')\n"
         "json.dump({'accuracy': 0.5}, open(folder + '/metrics_eval_last_weights.json', 'w'))\n"
         "while os.path.exists('hold'):\n"
         "    time.sleep(0.005)\n",

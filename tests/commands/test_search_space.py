@@ -38,7 +38,7 @@ if params.optimizer == "sgd":
     score += params.momentum
 with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": score}, file)
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(os.path.basename(folder) + "\\n")
 """
 """A training that reads `momentum` only where it counts."""

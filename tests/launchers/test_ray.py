@@ -30,7 +30,7 @@ import json, os, signal, sys, time
 
 folder = sys.argv[sys.argv.index("--model_dir") + 1]
 name, node = os.path.basename(folder), os.environ["NODE"]
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(f"{name} {node} {' '.join(sys.argv[3:])}\\n")
 with open(os.path.join(folder, "params.json")) as file:
     params = json.load(file)
@@ -47,7 +47,7 @@ for epoch in range(begins, 5):
     os.replace(last + ".new", last)
 with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": 1 - params["learning_rate"]}, file)
-with open("ended.txt", "a") as file:
+with open(".ended.txt", "a") as file:
     file.write(f"{name} {node} {begins}\\n")
 """
 """A training of five epochs, which can go on from its last one, and waits in the fourth."""

@@ -29,7 +29,7 @@ import json, os, random, sys, time
 folder = sys.argv[sys.argv.index("--model_dir") + 1]
 with open(os.path.join(folder, "params.json")) as file:
     params = json.load(file)
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(os.path.basename(folder) + "\\n")
 while os.path.exists("hold"):
     time.sleep(0.005)

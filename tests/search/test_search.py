@@ -193,7 +193,7 @@ def test_two_loops_share_a_search(project: Project) -> None:
         "space = {'learning_rate': [n / 100 for n in range(1, 13)]}\n"
         "for trial in Search('experiments/search', space):\n"
         "    with trial:\n"
-        "        open('started.txt', 'a').write(trial.name + '\\n')\n"
+        "        open('.started.txt', 'a').write(trial.name + '\\n')\n"
         "        save_metrics({'accuracy': 1}, trial.model_dir / 'metrics_eval.json')\n",
     )
     loops = [

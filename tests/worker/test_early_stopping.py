@@ -29,7 +29,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--model_dir")
 with modeldir.start(parser.parse_args().model_dir) as run:
     state = run.restore() or {"epoch": 0}
-    with open("started.txt", "a") as file:
+    with open(".started.txt", "a") as file:
         file.write(f"{run.model_dir.name} {int(state['epoch'])}\\n")
     for epoch in range(int(state["epoch"]) + 1, run.params.num_epochs + 1):
         run.save_checkpoint({"epoch": epoch})
@@ -47,7 +47,7 @@ folder = sys.argv[sys.argv.index("--model_dir") + 1]
 name = os.path.basename(folder)
 with open(os.path.join(folder, "params.json")) as file:
     params = json.load(file)
-with open("started.txt", "a") as file:
+with open(".started.txt", "a") as file:
     file.write(name + "\\n")
 {before}
 for epoch in range(1, 10):

@@ -62,7 +62,7 @@ def in_a_warm_trial(project: Project) -> Path:
 
 HOLDING = HEAVY.replace(
     'while os.path.exists("hold")',
-    'held = os.path.exists("ended.txt")\nwhile held and os.path.exists("hold")',
+    'held = os.path.exists(".ended.txt")\nwhile held and os.path.exists("hold")',
 )
 """A training that is held from the second trial on."""
 
@@ -486,7 +486,7 @@ TROUBLED = HEAVY.replace(
     """
 if name.endswith("3"):
     time.sleep(1000)
-if name.endswith("2") and open("started.txt").read().count(name) == 1:
+if name.endswith("2") and open(".started.txt").read().count(name) == 1:
     raise OSError("at first")
 while os.path""",
 )
@@ -508,7 +508,7 @@ def test_time_limits_and_retries_hold_for_warm_trials(project: Project) -> None:
 def test_an_interrupted_trial_goes_on_warm_from_its_weights(project: Project) -> None:
     """Killed with its supervisor after two epochs: the next attempt begins there, in a fork too."""
     script = SAVING.replace('os.path.exists("hold")', 'os.path.exists("hold") and held')
-    project.write("train.py", f"import heavy, os\nheld = os.path.exists('ended.txt')\n{script}")
+    project.write("train.py", f"import heavy, os\nheld = os.path.exists('.ended.txt')\n{script}")
     project.hold()
     resume = ("--resume", "--restore_file last")
     with project.started_as(*SEARCH, *resume, *TRAIN) as worker:

@@ -212,7 +212,7 @@ def test_a_trial_that_keeps_being_interrupted_is_left_behind_and_that_is_no_succ
     project.write(
         "train.py",
         "import os, signal\n"
-        "open('started.txt', 'a').write('x\\n')\n"
+        "open('.started.txt', 'a').write('x\\n')\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n",
     )
     for runs in (2, 4):
@@ -286,7 +286,7 @@ def test_children_that_a_killed_supervisor_left_are_ended_before_the_next_attemp
     project.write(
         "train.py",
         "import os, sys, time\n"
-        "open('started.txt', 'a').write('x\\n')\n"
+        "open('.started.txt', 'a').write('x\\n')\n"
         "if os.environ['MODELDIR_ATTEMPT'] == '1':\n"
         "    if os.fork() == 0:\n"
         "        open('child.txt', 'w').write(str(os.getpid()))\n"

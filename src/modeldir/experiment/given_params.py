@@ -6,13 +6,12 @@ chosen: it must never change, and the script must use the same values. Only `run
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, reading
 from modeldir.errors import FolderError, ParamsError
 from modeldir.params import json_values, nested, params_files
 from modeldir.params.equality import same
@@ -88,7 +87,7 @@ def check_trial(file: Path, changed: Mapping[str, Any]) -> None:
             raise ParamsError(
                 f"the search chose {name} {nested.preview(chosen[name])}, and this script runs "
                 f"with {nested.preview(changed[name])}\n"
-                f"  to pass it on: put {{flags}} or --{name} {{{name}}} into the command",
+                f"  to pass it on: put --{name} {{{name}}} into the command",
                 key=name,
             )
 
@@ -107,9 +106,8 @@ def replace(file: Path, changed: Mapping[str, Any], archive: Path | None) -> Non
             f"{folder} is a trial of a search, and {next(iter(changed))} would change in it\n"
             f"  to train with other values, give start() another folder"
         )
-    if archive is not None:
-        with contextlib.suppress(FileNotFoundError):
-            files.publish(archive / file.name, file.read_bytes())
+    if archive is not None and (before := reading.read_bytes(file)) is not None:
+        files.publish(archive / file.name, before)
     params = Params(params_files.load_file(file))
     for name, value in changed.items():
         params[name] = value

@@ -20,6 +20,7 @@ from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.worker import running_trials, worker_messages
 from modeldir.worker.cluster_job import JobSession
+from modeldir.worker.shared_outputs import SharedOutputs
 from modeldir.worker.worker_limits import StopRules
 from modeldir.worker.worker_log import WorkerLog, noted_ends
 
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
 _LONG = 600.0
 """Seconds of a trial after which it matters whether an interrupted trial can resume."""
 
+_FIRST = 2
+"""Completed trials after which the files in the working folder are looked at."""
+
 
 class EndReports:
     def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
         self._search, self._log, self._rules = search, log, rules
+        self._outputs: SharedOutputs | None = SharedOutputs(search.working_folder(), search.path)
         self._has_warned = False
         self._errors: set[tuple[str, str]] = set()
 
@@ -46,6 +51,7 @@ class EndReports:
         if status.state == attempts.COMPLETED:
             self._rules.check_target()
             self._warn_of_long_trials(record, status)
+            self._warn_of_shared_outputs()
 
     def report_unseen(self) -> set[processes.Process]:
         """Report the trials that ended after their worker was killed. Returns those workers."""
@@ -128,6 +134,21 @@ class EndReports:
         can_resume = any(event.get("event") == "can_resume" for event in events)
         if not self._search.plan.resume and not can_resume:
             self._log.message(worker_messages.long_trial(record.name, status.duration or 0))
+
+    def _warn_of_shared_outputs(self) -> None:
+        """Warn of files that the first trials of a search write into the working folder."""
+        if self._outputs is None:
+            return
+        trials = self._search.trials
+        completed = _count(attempts.COMPLETED, map(trials.status, trials))
+        found = self._outputs.trial_completed() if completed <= _FIRST else None
+        if completed >= _FIRST:
+            self._outputs = None
+        if found is None:
+            return
+        what, names = found
+        text = worker_messages.written_beside if what == "written" else worker_messages.overwritten
+        self._log.message(text(names, self._search.working_folder()))
 
 
 def _count(state: str, statuses: Iterable[experiment.Status]) -> int:

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from modeldir._system.durations import duration_text
 
+_SHOWN = 4
+"""Files that a message names."""
+
 TIME_LIMIT_REACHED = "The time limit is reached: no more trials start."
 JOB_TIME_IS_UP = "The time of this job is nearly over."
 NOTHING_RECORDED = "nothing was recorded: its folder was removed, or cannot be written"
@@ -119,3 +122,23 @@ def ending(names: Sequence[str]) -> str:
 
 def killing(names: Sequence[str]) -> str:
     return f"Killing {', '.join(names)}."
+
+
+def written_beside(names: Sequence[str], folder: object) -> str:
+    """Return the note on files that the first trial wrote in the working folder."""
+    return (
+        f"note: the first trial wrote {_some(names)} in {folder}, where other trials may overwrite "
+        f"{'it' if len(names) == 1 else 'them'}.\n"
+        "  To keep each trial's own, write into the trial's folder, for example: --out {model_dir}"
+    )
+
+
+def overwritten(names: Sequence[str], folder: object) -> str:
+    """Return the warning that two trials have written the same files."""
+    return f"warning: two trials wrote {_some(names)} in {folder}: results overwrite each other"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
