@@ -454,6 +454,47 @@ def test_a_killed_worker_leaves_its_warm_trial_running(project: Project) -> None
     assert sorted(project.ended) == names(0.1, 0.2, 0.3, 0.4)
 
 
+DAEMON = """\
+import os, time
+if os.path.exists(".ended.txt") and not os.path.exists(".daemon"):
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        for descriptor in range(256):
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+        time.sleep(60)
+        os._exit(0)
+    with open(".daemon", "w") as file:
+        file.write(str(pid))
+"""
+"""The second trial forks a process that leaves the session and starts no program."""
+
+
+@pytest.mark.skipif(not processes.LINUX, reason="finds it in /proc")
+def test_a_daemon_of_a_preloaded_script_is_found(project: Project) -> None:
+    """It has the memory of the process that preloads; the attempt's token is written there. So it
+    is killed before its trial runs again, though worker, spawner and supervisor died at once.
+    """
+    hold_after_the_first(project, HOLDING.replace("import heavy\n", f"import heavy\n{DAEMON}", 1))
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        folder = in_a_warm_trial(project)
+        daemon = processes.process(int(project.lines(".daemon")[0]))
+        assert daemon is not None
+        victims = spawner_of(folder), supervisor_of(folder)
+        for pid in (worker.pid, *victims):
+            kill(pid)
+        worker.wait()
+        wait_until(lambda: project.trials()[folder.name] == "interrupted", "its end")
+    assert processes.alive(daemon)
+    project.release()
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0, done.out
+    assert processes.alive(daemon) is False
+
+
 # -- Stopping, and going on ------------------------------------------------------------------------
 
 

@@ -47,6 +47,13 @@ HOME = ".modeldir"
 RUN_VARIABLE = "MODELDIR_RUN"
 ATTEMPT_VARIABLE = "MODELDIR_ATTEMPT"
 RESUME_VARIABLE = "MODELDIR_RESUME"
+FORK_VARIABLE = "MODELDIR_FORK"
+"""The variable of the preloading process in whose place a forked command writes its token.
+
+`/proc/PID/environ` of a fork shows the memory of the process that was executed.
+"""
+NO_TOKEN = "." * 16
+"""The value before that, as long as a token."""
 
 _KEPT = frozenset({
     "params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml", "trial.json",

@@ -18,7 +18,7 @@ from typing import Any
 from modeldir._system import heartbeat, processes, reading
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderBusy
-from modeldir.experiment.attempts import RUN_VARIABLE, Attempt, identity_of, latest
+from modeldir.experiment.attempts import FORK_VARIABLE, RUN_VARIABLE, Attempt, identity_of, latest
 
 _OLD = 600.0
 """Seconds without a heartbeat after which an incomplete run file stays one. No cache of a file
@@ -105,8 +105,7 @@ def leftover_processes(attempt: Attempt) -> list[int]:
     """Return the processes of a dead attempt, whose supervisor was killed.
 
     They are in its supervisor's session, since they were started, or have its token in their
-    environment (a daemon has left the session). A daemon that a preloaded script forked and that
-    started no program has neither: its environment is that of the spawner.
+    environment (a daemon has left the session).
     """
     found = {pid for known in _owners(attempt.record) for pid in processes.session_left(known)}
     token = attempt.record.get("token")
@@ -121,9 +120,12 @@ def leftover_processes(attempt: Attempt) -> list[int]:
 
 def _has_token(attempt: Attempt, pid: int) -> bool:
     token = attempt.record.get("token")
-    mark = f"{RUN_VARIABLE}={token}:".encode()
     data = reading.read_bytes(f"/proc/{pid}/environ") if isinstance(token, str) else None
-    return data is not None and (data.startswith(mark) or b"\0" + mark in data)
+    if data is None:
+        return False
+    started, forked = f"\0{RUN_VARIABLE}={token}:", f"\0{FORK_VARIABLE}={token}\0"
+    data = b"\0" + data
+    return started.encode() in data or forked.encode() in data
 
 
 def may_kill(attempt: Attempt, pid: int) -> bool:

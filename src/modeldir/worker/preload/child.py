@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from modeldir._system.cpus import THREAD_VARIABLES
+from modeldir.experiment import attempts
 from modeldir.worker.preload import command_line, run_script
 from modeldir.worker.preload.imports import ImportList, PreloadedModules
 
@@ -105,6 +106,7 @@ def become_command(command: Command, preloaded: PreloadedModules) -> NoReturn:
         if not invocation.is_module and not run_script.is_readable(invocation.script):
             _execute(command)
         _take_environment(command.environment)
+        _show_token(command.environment)
         _renew(preloaded.imports, command, invocation)
         sys.orig_argv[:] = [*command.words]
         preloaded.deferred.hide(_Restart(command))
@@ -204,6 +206,25 @@ def _reset_signals() -> None:
 def _take_environment(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
+
+
+def _show_token(environment: Mapping[str, str]) -> None:
+    """Write the attempt's token where `/proc/PID/environ` shows it, also of all forks of this.
+
+    That is the memory with which the import process was executed; `os.environ` is elsewhere. Thus a
+    daemon that the script forks is found as the attempt's, though it has left the session.
+    """
+    token = environment.get(attempts.RUN_VARIABLE, "").partition(":")[0].encode()
+    place = f"\0{attempts.FORK_VARIABLE}=".encode()
+    if len(token) != len(attempts.NO_TOKEN):
+        return
+    with contextlib.suppress(OSError, ValueError, IndexError):  # only Linux has it
+        with open("/proc/self/stat", "rb") as stat:
+            start, end = map(int, stat.read().rpartition(b")")[2].split()[47:49])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            found = os.pread(memory.fileno(), end - start, start).find(place)
+            if found >= 0:
+                os.pwrite(memory.fileno(), token, start + found + len(place))
 
 
 def _renew(learned: ImportList, command: Command, invocation: command_line.Invocation) -> None:

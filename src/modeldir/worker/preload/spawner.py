@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from modeldir.experiment.attempts import FORK_VARIABLE, NO_TOKEN
 from modeldir.worker import spawner
 from modeldir.worker.preload import guards, import_recorder
 from modeldir.worker.preload.child import Command, fork_command
@@ -83,7 +84,7 @@ class PreloadSpawner(spawner.Spawner):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=self._environment,
+                env={**self._environment, FORK_VARIABLE: NO_TOKEN},
                 cwd=self._cwd,
                 pass_fds=ends,
             )
