@@ -638,6 +638,19 @@ def test_results_that_are_there_are_not_written_again() -> None:
     assert [path.stat().st_ino for path in first.written] != before
 
 
+def test_results_of_a_search_follow_its_trials() -> None:
+    """A table that begins with the trials' numbers is ours, too, when a trial is added."""
+    searched("x", {"maximize": "accuracy"}, 0.9, 0.5)
+    write(Path("x/a/trial.json"), {"number": 1})
+    first = synthesize("x")
+    assert Path("x/results.csv").read_text().startswith("trial,experiment,")
+    make(Path("x/b"), accuracy=0.8)
+    write(Path("x/b/trial.json"), {"number": 2})
+    again = synthesize("x")
+    assert (again.warnings, again.written) == ((), first.written)
+    assert len(Path("x/results.csv").read_text().splitlines()) == 3
+
+
 def test_nothing_is_written_unless_wanted() -> None:
     """`write=False` leaves the folder as it is."""
     assert synthesize(cs230_tree(Path("x")), write=False).written == ()

@@ -436,7 +436,7 @@ def _may_replace(name: str, there: bytes | None) -> bool:
     if there is None or not there.strip(b"\0 \t\r\n"):  # after a power cut it may be empty
         return there is not None
     if name == CSV:
-        return there.startswith((b"experiment,", b"experiment\n"))
+        return there.startswith((b"trial,experiment,", b"experiment,", b"experiment\n"))
     title, *table = there.decode("utf-8", "replace").splitlines()
     others = [line for line in table if line[:1] != "|"]
     is_ours = re.match(r"# .*: [0-9,]+(?: of [0-9,]+)? experiments?\b|\| +\|", title) is not None
