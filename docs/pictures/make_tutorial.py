@@ -333,7 +333,7 @@ def own_project_chapter(project: Path) -> None:
     line = (
         "modeldir search experiments/printed learning_rate=0.1,0.01 -j 2 \\\n"
         '    --metrics "best val accuracy: {accuracy}" \\\n'
-        "    -- python train_flags.py --learning_rate {learning_rate}"
+        "    -- python train_flags.py --learning_rate {learning_rate} --out {model_dir}"
     )
     recording.run(line)
     draw("tutorial_9_printed", recording, "a script that only prints")
