@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import modeldir
-from laboratory import Project, read
-from modeldir.errors import FolderError, ParamsError
+from laboratory import Project, read, wait_until
+from modeldir.errors import ParamsError
 
 ARGPARSE = """\
 import argparse, sys
@@ -85,12 +85,24 @@ def test_other_values_keep_the_earlier_ones(tmp_path: Path) -> None:
         ("raise KeyboardInterrupt", "interrupted", None),
         ("import os; os.fork() or sys.exit(1)", "completed", None),
         ("run.close(); sys.exit(1)", "completed", None),
+        (
+            "sys.excepthook = lambda *error: None\nraise ValueError('bad batch')",
+            "failed",
+            "ValueError: bad batch",
+        ),
+        (
+            "from threading import Thread\nt = Thread(target=sys.exit, args=[1])\nt.start(); t.join()",
+            "completed",
+            None,
+        ),
     ],
 )
 def test_the_end_of_the_process_ends_the_run(
     tmp_path: Path, end: str, state: str, line: str | None
 ) -> None:
-    """An exception or an exit code is recorded; a forked child's and a later one are not."""
+    """An exception or an exit code is recorded, also if the script shows exceptions itself; those
+    of a forked child, of a thread, and after the run's end are not.
+    """
     train(tmp_path, f"{ARGPARSE}{end}\n")
     record = read(tmp_path / "runs/a/run.json")
     assert (record["status"], record.get("last_line")) == (state, line)
@@ -121,12 +133,53 @@ def test_values_that_json_lacks_start_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trial_is_not_changed_by_hand(tmp_path: Path) -> None:
-    """The values of a trial are the search's, also when the script is started without it."""
+    """The values of a trial are the search's, also when the script is started without it; what is
+    in the folder stays, and a name that the search lacks is no problem.
+    """
     (tmp_path / "params.json").write_text('{"lr": 0.1}')
     (tmp_path / "trial.json").write_text("{}")
-    with pytest.raises(FolderError, match="a trial of a search"):
+    (tmp_path / "metrics_eval_best_weights.json").write_text('{"accuracy": 0.9}')
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(ParamsError, match=r"has lr 0.1, and this script runs with 0.2"):
         modeldir.start(tmp_path, params={"lr": 0.2})
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    with modeldir.start(tmp_path, params={"lr": 0.1, "workers": 2}) as run:
+        assert (run.params.lr, run.params.workers) == (0.1, 2)
     assert read(tmp_path / "params.json") == {"lr": 0.1}
+
+
+def test_a_nested_name_is_added_to_the_file(tmp_path: Path) -> None:
+    """Sections that the file lacks are made."""
+    for given in ({"lr": 0.1}, {"lr": 0.1, "net": {"depth": 3, "sizes": [1, 2]}}):
+        with modeldir.start(tmp_path / "a", params=given) as run:
+            assert run.params.dict == given
+    assert read(tmp_path / "a/params.json") == given
+
+
+def test_what_is_no_mapping_is_an_error(tmp_path: Path) -> None:
+    """The message names what was given."""
+    with pytest.raises(ParamsError, match="params: expected a mapping or vars"):
+        modeldir.start(tmp_path / "a", params="params.json")
+
+
+def test_two_first_starts_at_once_leave_the_values_of_the_run(tmp_path: Path) -> None:
+    """One of several processes runs in the folder, and params.json has what that one used."""
+    code = f"{ARGPARSE}import os, time\nwhile not os.path.exists('stop'):\n    time.sleep(0.02)\n"
+    (tmp_path / "plain.py").write_text(code)
+    rates = [0.1, 0.2, 0.3, 0.4]
+    several = [
+        subprocess.Popen(
+            [sys.executable, "plain.py", "--lr", str(rate)],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for rate in rates
+    ]
+    wait_until(lambda: sum(each.poll() is None for each in several) == 1, "one that runs")
+    (tmp_path / "stop").touch()
+    (winner,) = (rate for rate, each in zip(rates, several, strict=True) if each.wait(60) == 0)
+    assert read(tmp_path / "runs/a/params.json")["lr"] == winner
 
 
 SEARCHED = """\
@@ -152,7 +205,7 @@ def test_a_search_whose_command_passes_nothing_on_fails_with_what_to_type(projec
         "search", "experiments/search", "lr=0.2,0.3", "--", sys.executable, "plain.py",
         "--model_dir", "{model_dir}",
     )  # fmt: skip
-    assert "the search chose lr 0.2, and this script runs with 0.1" in done.out + done.err
+    assert "params.json has lr 0.2, and this script runs with 0.1" in done.out + done.err
     passed = project.modeldir(
         "search", "experiments/passed", "lr=0.2,0.3", "--", sys.executable,
         "plain.py", "--model_dir", "{model_dir}", "--lr", "{lr}",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modeldir._system import files, reading
-from modeldir.errors import FolderError, ParamsError
+from modeldir.errors import ParamsError
+from modeldir.experiment.experiment import params_file
 from modeldir.params import json_values, nested, params_files
 from modeldir.params.equality import same
 from modeldir.params.params import Params
@@ -20,15 +21,61 @@ from modeldir.params.params import Params
 _NUMBERS = {int, float}
 
 
-def as_json(given: Mapping[str, Any] | object, model_dir: Path) -> dict[str, Any]:
+class Given(NamedTuple):
+    """What a script gives: its values, and by dotted name those that the params file has not.
+
+    `file` is None on a rank that comes before rank 0 has written it. If `is_fixed`, the file is
+    somebody's choice (a search's, or that of `modeldir run`) and is never changed.
+    """
+
+    values: dict[str, Any]
+    file: Path | None
+    changed: dict[str, Any]
+    is_fixed: bool
+
+
+def prepare(
+    given: Mapping[str, Any] | object, model_dir: Path, *, writes: bool, is_fixed: bool
+) -> Given:
+    """Check what a script gives, before anything is begun; write a first params file.
+
+    Raises:
+        ParamsError: when the values cannot be stored, when the file cannot be read, or when it is
+            fixed and has another value.
+    """
+    values = _as_json(given, model_dir)
+    file = params_file(model_dir)
+    if file is None and writes:
+        file = _create(values, model_dir)
+    if file is None:
+        return Given(values, None, {}, is_fixed)
+    there = nested.flatten(params_files.load_file(file))
+    changed = {
+        name: value
+        for name, value in nested.flatten(values).items()
+        if name not in there or not _agree(there[name], value)
+    }
+    is_fixed = is_fixed or (model_dir / "trial.json").exists()
+    for name in changed if is_fixed else ():
+        if name in there:
+            raise ParamsError(
+                f"{file} has {name} {nested.preview(there[name])}, and this script runs with "
+                f"{nested.preview(changed[name])}\n"
+                f"  to pass it on: put --{name} {{{name}}} into the command",
+                key=name,
+            )
+    return Given(values, file, changed, is_fixed)
+
+
+def _as_json(given: Mapping[str, Any] | object, model_dir: Path) -> dict[str, Any]:
     """Return what a script gives as JSON stores it: the values of a mapping, or of a Namespace.
 
     The folder's own path and functions (argparse's `set_defaults(func=...)`) are no
     hyperparameters, and are left out.
-
-    Raises:
-        ParamsError: when a value has no form in JSON: with all problems at once.
     """
+    if not isinstance(given, Mapping) and not hasattr(given, "__dict__"):
+        kind = type(given).__name__
+        raise ParamsError(f"params: expected a mapping or vars(args), found {kind}")
     values = given if isinstance(given, Mapping) else vars(given)
     kept = {
         name: value
@@ -47,25 +94,15 @@ def _is_folder(value: object, model_dir: Path) -> bool:
     return is_path and os.path.abspath(str(value)) == os.path.abspath(model_dir)
 
 
-def create(given: Mapping[str, Any], model_dir: Path) -> Path:
-    """Write the first `params.json` of a folder, which is made if it is not there."""
-    path = model_dir / "params.json"
-    Params(given).save(path)
-    return path
+def _create(values: Mapping[str, Any], model_dir: Path) -> Path:
+    """Publish the first `params.json` of a folder, which is made if it is not there.
 
-
-def changes(file: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given values, by dotted name, that a params file lacks or has otherwise.
-
-    Raises:
-        ParamsError: when the file cannot be read.
+    If another process does so at the same moment, its file stays.
     """
-    there = nested.flatten(params_files.load_file(file))
-    return {
-        name: value
-        for name, value in nested.flatten(dict(given)).items()
-        if name not in there or not _agree(there[name], value)
-    }
+    path = model_dir / "params.json"
+    model_dir.mkdir(parents=True, exist_ok=True)
+    files.publish(path, files.to_json(values).encode())
+    return path
 
 
 def _agree(stored: object, given: object) -> bool:
@@ -75,40 +112,22 @@ def _agree(stored: object, given: object) -> bool:
     return same(stored, given)
 
 
-def check_trial(file: Path, changed: Mapping[str, Any]) -> None:
-    """Check that a trial's script uses the values that the search has chosen.
-
-    Raises:
-        ParamsError: when one differs. A name that the file lacks is no problem.
-    """
-    chosen = nested.flatten(params_files.load_file(file))
-    for name in changed:
-        if name in chosen:
-            raise ParamsError(
-                f"the search chose {name} {nested.preview(chosen[name])}, and this script runs "
-                f"with {nested.preview(changed[name])}\n"
-                f"  to pass it on: put --{name} {{{name}}} into the command",
-                key=name,
-            )
-
-
-def replace(file: Path, changed: Mapping[str, Any], archive: Path | None) -> None:
-    """Write values into `params.json` that another run of this folder had not.
+def replace(given: Given, archive: Path | None) -> None:
+    """Write values into the params file that an earlier run of this folder had not.
 
     What the earlier run used is kept beside its files in `archive`.
-
-    Raises:
-        FolderError: when the folder is a trial of a search.
     """
-    folder = file.parent
-    if (folder / "trial.json").exists():
-        raise FolderError(
-            f"{folder} is a trial of a search, and {next(iter(changed))} would change in it\n"
-            f"  to train with other values, give start() another folder"
-        )
-    if archive is not None and (before := reading.read_bytes(file)) is not None:
-        files.publish(archive / file.name, before)
-    params = Params(params_files.load_file(file))
+    if given.file is None:
+        return
+    if archive is not None and (before := reading.read_bytes(given.file)) is not None:
+        files.publish(archive / given.file.name, before)
+    params = Params(params_files.load_file(given.file))
+    take(params, given.changed)
+    params.save(given.file)
+
+
+def take(params: Params, changed: Mapping[str, Any]) -> None:
+    """Set values by dotted name; sections that are missing are made."""
     for name, value in changed.items():
-        params[name] = value
-    params.save(file)
+        section, key = nested.locate_or_create(params.dict, name)
+        section[key] = value

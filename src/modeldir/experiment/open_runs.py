@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _thread import get_ident
 from types import TracebackType
 from typing import NoReturn, Protocol
 
@@ -25,8 +26,10 @@ class Run(Protocol):
 
 _runs: list[tuple[int, Run]] = []
 """The open runs, each with the process that started it: a forked child must not end them."""
-_reason: BaseException | None = None
-"""The exception by which this process ends, once it is known."""
+_exit: SystemExit | None = None
+"""The last call of `sys.exit` in the main thread: at exit, Python tells its code to nobody."""
+_earlier: BaseException | None = None
+"""An exception that had been shown before the first run began, as in a notebook."""
 _is_watching = False
 
 
@@ -47,11 +50,11 @@ def of_this_process() -> list[Run]:
 
 
 def _watch() -> None:
-    global _is_watching  # noqa: PLW0603 - once per process
+    global _is_watching, _earlier
     if _is_watching:
         return
-    _is_watching = True
-    shown, leave = sys.excepthook, sys.exit
+    _is_watching, _earlier = True, _shown()
+    show, leave, main = sys.excepthook, sys.exit, get_ident()
 
     def hook(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
@@ -59,16 +62,29 @@ def _watch() -> None:
         """Record an exception that nothing has caught, and show it, unless the run was pruned."""
         was_open = _end_runs(error)
         if not (was_open and isinstance(error, TrialPruned)):
-            shown(kind, error, traceback)
+            show(kind, error, traceback)
 
     def exit_noting(code: str | int | None = None, /) -> NoReturn:
-        """Exit as `sys.exit` does. At exit, Python no longer tells the code to anybody."""
-        global _reason  # noqa: PLW0603 - there is one end of a process
-        _reason = SystemExit(code)
+        global _exit  # noqa: PLW0603 - there is one end of a process
+        if get_ident() == main:  # in another thread it ends only that
+            _exit = SystemExit(code)
         leave(code)
 
     sys.excepthook, sys.exit = hook, exit_noting
-    atexit.register(lambda: _end_runs(_reason))
+    atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    """End what is open, by the exception that Python has shown: the script may have replaced our
+    hook.
+    """
+    shown = _shown()
+    _end_runs(shown if shown is not _earlier else _exit)
+
+
+def _shown() -> BaseException | None:
+    """Return the exception that the interpreter has shown last as one that nothing caught."""
+    return getattr(sys, "last_value", None)
 
 
 def _end_runs(error: BaseException | None) -> bool:

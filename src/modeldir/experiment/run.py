@@ -110,20 +110,18 @@ class Run:
         self.model_dir = model_dir
         self._is_other_rank = distributed.rank() > 0
         self._began = time.monotonic()
-        values = None if given is None else given_params.as_json(given, model_dir)
-        file = params_file(model_dir)
-        if file is None and values is not None and not self._is_other_rank:
-            file = given_params.create(values, model_dir)
-        if values is not None:
-            self.params = params.Params(values)
-        elif file is not None:
-            self.params = _opened(file)
-        else:
-            raise FolderError(_no_params(model_dir))
+        supervised = attempts.attempt_in_environment(model_dir)
+        own = (
+            None
+            if given is None
+            else given_params.prepare(
+                given, model_dir, writes=not self._is_other_rank, is_fixed=supervised is not None
+            )
+        )
+        self.params = params.Params(own.values) if own else _opened(model_dir)
         self._archive: Path | None = None
         self._owned: attempts.Attempt | None = None
         self._has_ended = False
-        supervised = attempts.attempt_in_environment(model_dir)
         self.resumes = _resumes(supervised, wanted=resume)
         self._judge: Judge | None = None
         self._has_announced = False  # the event for the supervisor
@@ -135,8 +133,8 @@ class Run:
                 None if self._is_other_rank else set_logger(model_dir / log, level)
             )
             self._report_archive()
-            if values is not None:
-                self._take(values, is_trial=supervised is not None)
+            if own is not None:
+                self._take(own)
             self._judge = self._load_judge() if supervised else None
         except BaseException as error:
             self._end(end_of(error))  # else this process would own the folder until it ends
@@ -145,20 +143,14 @@ class Run:
         self._add_floats = self._recorder.add_floats  # looked up once, because it is called often
         open_runs.add(self)
 
-    def _take(self, given: Mapping[str, Any], *, is_trial: bool) -> None:
+    def _take(self, own: given_params.Given) -> None:
         """Let the params file and the values that the script uses agree."""
-        file = params_file(self.model_dir)
-        if file is None:  # rank 0 writes it
-            self.params = params.Params(given)
+        if own.file is None:  # rank 0 writes it
             return
-        changed = given_params.changes(file, given)
-        if is_trial:
-            given_params.check_trial(file, changed)
-        elif changed and not self._is_other_rank:
-            given_params.replace(file, changed, self._archive)
-        self.params = _opened(file)
-        self.params.update(changed)
-        _ = self.params.dict  # the script has read all of them
+        if own.changed and not own.is_fixed and not self._is_other_rank:
+            given_params.replace(own, self._archive)
+        self.params = _opened(self.model_dir)
+        given_params.take(self.params, own.changed)  # this counts as reading all of them
 
     def _begin(self) -> int:
         """Claim the next attempt for this process, if no supervisor has done so."""
@@ -333,7 +325,10 @@ class Run:
             self._owned = attempts.rewrite(self._owned, finished, durable=True)
 
 
-def _opened(file: Path) -> params.Params:
+def _opened(model_dir: Path) -> params.Params:
+    file = params_file(model_dir)
+    if file is None:
+        raise FolderError(_no_params(model_dir))
     usage.begin(files.absolute(file))
     return params.Params(file)
 
