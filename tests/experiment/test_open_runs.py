@@ -91,7 +91,7 @@ def test_other_values_keep_the_earlier_ones(tmp_path: Path) -> None:
             "ValueError: bad batch",
         ),
         (
-            "from threading import Thread\nt = Thread(target=sys.exit, args=[1])\nt.start(); t.join()",
+            "from threading import Thread\nThread(target=sys.exit, args=[1]).start()",
             "completed",
             None,
         ),
@@ -164,7 +164,7 @@ def test_what_is_no_mapping_is_an_error(tmp_path: Path) -> None:
 
 def test_two_first_starts_at_once_leave_the_values_of_the_run(tmp_path: Path) -> None:
     """One of several processes runs in the folder, and params.json has what that one used."""
-    code = f"{ARGPARSE}import os, time\nwhile not os.path.exists('stop'):\n    time.sleep(0.02)\n"
+    code = f"{ARGPARSE}import os, time\nwhile not os.path.exists('stop'): time.sleep(0.02)\n"
     (tmp_path / "plain.py").write_text(code)
     rates = [0.1, 0.2, 0.3, 0.4]
     several = [

@@ -44,7 +44,7 @@ def searched(project: Project, writes: str, *words: str) -> str:
 
 @pytest.mark.parametrize("words", [(), ("-j", "2")])
 def test_files_that_trials_overwrite_are_named(project: Project, words: tuple[str, ...]) -> None:
-    """The first trial's are named with what to do, and the second's if they are the same."""
+    """The first trial's are named with what to do, and once those that a later one wrote again."""
     said = searched(
         project,
         "open('model.pt', 'w').write(str(rate)); os.makedirs('runs', exist_ok=True)\n"
@@ -82,7 +82,7 @@ def test_what_is_no_shared_output_is_not_named(project: Project, writes: str) ->
 
 
 def test_a_resumed_search_does_not_repeat_it(project: Project) -> None:
-    """Once two trials have completed, nothing is looked at any more."""
+    """Once it was said, or five trials have completed, nothing is looked at any more."""
     searched(project, "open('model.pt', 'w').write('1')")
     project.write("train.py", SCRIPT.format(writes="open('model.pt', 'w').write('1')"))
     again = project.modeldir("search", "experiments/search", "learning_rate=0.4")

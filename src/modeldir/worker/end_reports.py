@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 _LONG = 600.0
 """Seconds of a trial after which it matters whether an interrupted trial can resume."""
 
-_FIRST = 2
-"""Completed trials after which the files in the working folder are looked at."""
+_FIRST = 5
+"""Completed trials after which the working folder is looked at: of two that ran at the same moment
+it cannot be known whether both wrote a file.
+"""
 
 
 class EndReports:
     def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
         self._search, self._log, self._rules = search, log, rules
-        self._outputs: SharedOutputs | None = SharedOutputs(search.working_folder(), search.path)
+        self._outputs: SharedOutputs | None = SharedOutputs(search.working_folder())
         self._has_warned = False
         self._errors: set[tuple[str, str]] = set()
 
@@ -139,16 +141,18 @@ class EndReports:
         """Warn of files that the first trials of a search write into the working folder."""
         if self._outputs is None:
             return
-        trials = self._search.trials
+        trials, folder = self._search.trials, self._search.working_folder()
+        ours = list(self._rules.ended.values()).count(attempts.COMPLETED)
         completed = _count(attempts.COMPLETED, map(trials.status, trials))
-        found = self._outputs.trial_completed() if completed <= _FIRST else None
-        if completed >= _FIRST:
+        if ours > _FIRST or completed > ours:  # another worker, or an earlier one, has said it
             self._outputs = None
-        if found is None:
             return
-        what, names = found
-        text = worker_messages.written_beside if what == "written" else worker_messages.overwritten
-        self._log.message(text(names, self._search.working_folder()))
+        written, overwritten = self._outputs.trial_completed()
+        if written:
+            self._log.message(worker_messages.written_beside(written, folder))
+        if overwritten:
+            self._outputs = None
+            self._log.message(worker_messages.overwritten(overwritten, folder))
 
 
 def _count(state: str, statuses: Iterable[experiment.Status]) -> int:

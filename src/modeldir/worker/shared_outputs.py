@@ -11,68 +11,62 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from modeldir.experiment.discovery import SKIPPED
+from modeldir.experiment import discovery
 
 _MOST = 20_000
-"""Entries of the working folder that are looked at; a folder with more is a data set."""
+"""Files of the working folder that are looked at; a folder with more is a data set."""
+_PATIENCE = 1.0
+"""Seconds after which the look ends without an answer: the folder is on a slow disk."""
 _DEEPEST = 4
 _NO_OUTPUT = (".py", ".pyc", ".pyi", ".ipynb", ".toml", ".cfg", ".sh", ".md")
 """Endings of files that the user may edit while trials run."""
 _EXPERIMENTS = frozenset({"params.json", "search.json", "trial.json"})
-_ENVIRONMENT = "pyvenv.cfg"
 
 
 class SharedOutputs:
     """The files in a working folder that trials have changed since this worker began."""
 
-    def __init__(self, folder: Path, search: Path) -> None:
-        self._folder, self._search = folder, os.path.abspath(search)
+    def __init__(self, folder: Path) -> None:
+        self._folder = os.fspath(folder)
         self._since_ns = time.time_ns()
-        self._first: frozenset[str] | None = None
+        self._written: set[str] | None = None
 
-    def trial_completed(self) -> tuple[str, tuple[str, ...]] | None:
-        """Return what the first trial left in the working folder, or the second wrote again.
-
-        The answer is ("written", names) after the first trial and ("overwritten", names) after the
-        second; None if there is nothing to say.
+    def trial_completed(self) -> tuple[list[str], list[str]]:
+        """Return the files that trials have written since the last call, as far as they are new,
+        and those that an earlier trial had written, too.
         """
-        if self._first is None:
-            self._first = self._changed()
-            self._since_ns = time.time_ns()
-            return ("written", tuple(sorted(self._first))) if self._first else None
-        if not self._first:
-            return None
-        again, self._first = self._first & self._changed(), frozenset()
-        return ("overwritten", tuple(sorted(again))) if again else None
+        changed = self._changed()
+        self._since_ns = time.time_ns()
+        before, self._written = self._written, {*(self._written or ()), *changed}
+        if before is None:
+            return sorted(changed), []
+        return [], sorted(before & changed)
 
-    def _changed(self) -> frozenset[str]:
-        found: list[str] = []
-        for count, (path, name) in enumerate(self._files(os.fspath(self._folder), "", 0)):
-            if count >= _MOST:
-                return frozenset()
+    def _changed(self) -> set[str]:
+        found = set()
+        deadline = time.monotonic() + _PATIENCE
+        for count, path in enumerate(self._files()):
+            if count >= _MOST or time.monotonic() > deadline:
+                return set()
             try:
                 changed_ns = os.lstat(path).st_mtime_ns
             except OSError:
                 continue
             if changed_ns > self._since_ns:
-                found.append(name)
-        return frozenset(found)
+                found.add(os.path.relpath(path, self._folder))
+        return found
 
-    def _files(self, path: str, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
-        """Yield path and name of each file that may be a trial's output."""
-        try:
-            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-        except OSError:
-            return
-        names = {entry.name for entry in entries}
-        if depth and names & {*_EXPERIMENTS, _ENVIRONMENT}:
-            return
-        for entry in entries:
-            if entry.name.startswith(".") or entry.is_symlink():
-                continue
-            if entry.is_dir():
-                is_search = os.path.abspath(entry.path) == self._search
-                if depth < _DEEPEST and entry.name not in SKIPPED and not is_search:
-                    yield from self._files(entry.path, f"{prefix}{entry.name}/", depth + 1)
-            elif entry.is_file() and not entry.name.endswith(_NO_OUTPUT):
-                yield entry.path, f"{prefix}{entry.name}"
+    def _files(self) -> Iterator[str]:
+        """Yield the path of each file that may be a trial's output."""
+        for each in discovery.walk(self._folder):
+            depth = os.path.relpath(each.path, self._folder).count(os.sep)
+            is_experiment = each.path != self._folder and not _EXPERIMENTS.isdisjoint(each.files)
+            each.links.clear()
+            if is_experiment or depth >= _DEEPEST:
+                each.folders.clear()
+            if not is_experiment:
+                yield from (
+                    os.path.join(each.path, name)
+                    for name in each.files
+                    if name[0] != "." and not name.endswith(_NO_OUTPUT)
+                )
