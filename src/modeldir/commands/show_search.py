@@ -65,8 +65,8 @@ def search_text(tree: Tree) -> str:
     ]
     follow = worker_registry.resume_command(tree.folder) if asked else _after(tree, plan, search)
     head = f"{escaping.visible(str(tree.folder))}: a search\n\n{entries_text(facts)}"
-    told = "\n".join(dict.fromkeys(warnings))
-    return "\n\n".join(block for block in (head, told, f"next: {follow}") if block)
+    problems = "\n".join(dict.fromkeys(warnings))
+    return "\n\n".join(block for block in (head, problems, f"next: {follow}") if block)
 
 
 def _plan(folder: Path) -> dict[str, Any]:

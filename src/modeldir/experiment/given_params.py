@@ -22,7 +22,8 @@ _NUMBERS = {int, float}
 
 
 class Given(NamedTuple):
-    """What a script gives: its values, and by dotted name those that the params file has not.
+    """The values that a script gives, and by dotted name those that the params file lacks or has
+    otherwise.
 
     `file` is None on a rank that comes before rank 0 has written it. If `is_fixed`, the file is
     somebody's choice (a search's, or that of `modeldir run`) and is never changed.
