@@ -849,6 +849,22 @@ def test_a_new_attempt_sets_aside_what_the_last_one_left(spawner: Spawner, folde
     assert (aside / "console.log").read_text() == "one\n"
 
 
+def test_the_folder_to_make_is_empty_in_each_attempt_that_begins_afresh(
+    spawner: Spawner, folder: Path
+) -> None:
+    """An earlier attempt's is archived with its files; one that resumes finds it as it was left."""
+    code = "ls -A base_model/out; touch base_model/out/$MODELDIR_ATTEMPT; exit 3"
+    run(spawner, shell(folder, code, makes="out"))
+    run(spawner, shell(folder, code, makes="out", number=2))
+    assert printed(folder) == ""
+    assert os.listdir(folder / "attempts" / "1" / "out") == ["1"]
+    run(spawner, shell(folder, code, makes="out", number=3, resumes=True))
+    assert printed(folder) == "2\n"
+    run(spawner, shell(folder, code, makes="out", number=4))
+    assert os.listdir(folder / "out") == ["4"]
+    assert {*os.listdir(folder / "attempts" / "3" / "out")} == {"2", "3"}
+
+
 def test_an_attempt_that_resumes_finds_everything_in_place(spawner: Spawner, folder: Path) -> None:
     """Its output goes on in the same file, and it knows that it resumes."""
     run(spawner, shell(folder, "echo one; echo 1 > base_model/last.npz; kill -TERM $$"))

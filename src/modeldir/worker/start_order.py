@@ -32,6 +32,7 @@ class Start:
     cwd: str
     script: str = ""
     resumes: bool = False  # from what an earlier attempt saved
+    makes: str = ""  # a folder inside, which exists before the command starts
     inherits: tuple[str, ...] = ()  # another trial's weights, with which it begins
     variables: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)

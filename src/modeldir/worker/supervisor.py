@@ -381,6 +381,8 @@ class _Attempt:
                 OSError
             ):  # a script that finds no weights says so, or begins afresh
                 files.copy(weights, self.folder / os.path.basename(weights))
+        if self.start.makes:
+            (self.folder / self.start.makes).mkdir(exist_ok=True)
         return self._owns_folder()
 
     def _take_over(self) -> bool:
