@@ -329,11 +329,6 @@ def test_a_typed_command_survives_being_written_down(words: list[str]) -> None:
     assert list(made) == [*words, "--model_dir", "d"]
 
 
-def test_names_that_a_command_places() -> None:
-    """What a script gets as an argument it need not read."""
-    assert trial_command.placeholders("go {a} --b={b.c} ${HOME}") == {"a", "b.c"}
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "train.py").write_text("")

@@ -28,7 +28,7 @@ from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, liveness, project_settings, provenance
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
-from modeldir.search import trial_command
+from modeldir.search import placeholders, trial_command
 from modeldir.worker import worker_messages
 from modeldir.worker.spawner import Report, Spawner
 from modeldir.worker.start_order import Start
@@ -113,6 +113,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         cwd=str(here),
         script=script,
         resumes=resumes and number > 1,
+        makes=placeholders.made_by(command),
         facts={
             "code": provenance.code_hash(here),
             "commit": provenance.git_commit(here),

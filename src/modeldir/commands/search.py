@@ -54,8 +54,13 @@ EXAMPLES = (
 TAKES_LINES = ("--resume", "--sbatch")
 
 _MORE = """
-DIR/params.json holds the defaults. Run the same command again to resume: the plan is saved in
-DIR/search.json, finished trials are kept, and new values add trials.
+DIR/params.json holds the defaults. Run the same command again to resume: the
+plan is saved in DIR/search.json, finished trials are kept, and new values add
+trials.
+
+COMMAND gets --model_dir FOLDER. If your script has no such flag, write
+placeholders: {flags} for all hyperparameters as flags (--lr 0.1), {lr} for
+one value, {model_dir} for the trial's folder, {out} for an empty folder in it.
 """
 
 _SEARCH_SPACE = """\

@@ -1,30 +1,25 @@
 """The command that runs a trial: checked before anything starts, then filled in for each trial.
 
 `PlanFile` and `modeldir run` call `check_command` and `fill`. Which arguments make a trial resume:
-`inherited_weights.py`.
+`inherited_weights.py`; placeholders: `placeholders.py`.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import space
 from modeldir._system import programs, reading
 from modeldir._system.shell import no_option, quoted, quoted_line
-from modeldir.errors import NOTHING_STARTED, CommandError, did_you_mean
-from modeldir.params import plain_values
+from modeldir.errors import NOTHING_STARTED, CommandError
+from modeldir.search import placeholders
 
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
-
-
-_PLACEHOLDER = r"(?<!\$)\{([A-Za-z_][\w.]*)\}"  # ${NAME} is the shell's
 
 
 def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -> None:
@@ -34,7 +29,7 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
     if program in _SUBMITTERS:
         raise CommandError(_only_submits(program), state=NOTHING_STARTED)
     problems = [*_wrong_program(words, cwd), *_wrong_script(words, cwd)]
-    problems += _wrong_placeholders(words, hyperparameters)
+    problems += placeholders.problems(words, hyperparameters)
     if problems:
         raise CommandError("The command cannot start:", problems)
 
@@ -77,28 +72,11 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
 def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
     script = next((word for word in words[1:] if word.endswith(".py")), None)
     is_python = os.path.basename(words[0]).startswith("python")
-    if (
-        script is None
-        or not is_python
-        or re.search(_PLACEHOLDER, script)
-        or (cwd / script).exists()
-    ):
+    if script is None or not is_python or placeholders.are_in(script) or (cwd / script).exists():
         return []
     there = ", ".join(sorted(path.name for path in cwd.glob("*.py")))
     hint = f"scripts there: {there}" if there else "go to the project's folder first"
     return [(f"{script} is not in {cwd}", hint)]
-
-
-def _wrong_placeholders(
-    words: Sequence[str], hyperparameters: Mapping[str, Any]
-) -> list[tuple[str, str | None]]:
-    known = {*plain_values.flatten(hyperparameters), *hyperparameters, "model_dir"}
-    return [
-        (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
-        for word in words
-        for name in re.findall(_PLACEHOLDER, word)
-        if name not in known
-    ]
 
 
 def program_of(command: str) -> str | None:
@@ -144,22 +122,11 @@ def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tu
     ('python', 'train.py', '--model_dir', 'experiments/a b')
     >>> fill("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
     ('python', 'train.py', '--lr=0.1')
+    >>> fill("python train.py {flags}", {"lr": 0.1, "amp": True}, "experiments/a")
+    ('python', 'train.py', '--lr', '0.1', '--amp')
     """
     words, model_dir = words_of(command), no_option(model_dir)
-    if "{" not in command:
+    if not placeholders.are_in(command):
+        words = placeholders.filled(words, {}, model_dir) if "{{" in command else words
         return (*words, "--model_dir", model_dir)
-    values = {**hyperparameters, **plain_values.flatten(hyperparameters), "model_dir": model_dir}
-
-    def value_of(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            return match[0]
-        value = values[match[1]]
-        return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
-
-    filled = [re.sub(_PLACEHOLDER, value_of, word) for word in words]
-    has_place = any(name in values for word in words for name in re.findall(_PLACEHOLDER, word))
-    return (*filled, *(() if has_place else ("--model_dir", model_dir)))
-
-
-def placeholders(command: str) -> frozenset[str]:
-    return frozenset(re.findall(_PLACEHOLDER, command))
+    return placeholders.filled(words, hyperparameters, model_dir)

@@ -19,7 +19,7 @@ from modeldir.monitor.summary import the_script
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.params.usage import SEARCHED_VARIABLE
-from modeldir.search import trial_command, worker_registry
+from modeldir.search import placeholders, worker_registry
 from modeldir.search.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class FirstTrialCheck:
         return self._judge(record, ended=True) if self._unproven else None
 
     def _names_to_prove(self) -> frozenset[str]:
-        placed = trial_command.placeholders(self._search.plan.command or "")
+        varied = [*self._search.plan.space.domains, SEED]
+        placed = placeholders.passed(self._search.plan.command or "", varied)
         names = {
             name
             for name, domain in self._search.plan.space.domains.items()

@@ -18,7 +18,7 @@ from modeldir._system.version import __version__
 from modeldir.experiment import attempts, liveness
 from modeldir.metrics import objective
 from modeldir.pruners import pruning_decision
-from modeldir.search import inherited_weights
+from modeldir.search import inherited_weights, placeholders
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.worker import worker_messages
 from modeldir.worker.cluster_job import JobSession
@@ -70,6 +70,7 @@ class StartBuilder:
             command=(*search.command_for(record), *(extra or ())),
             cwd=str(search.working_folder()),
             resumes=extra is not None,
+            makes=placeholders.made_by(search.plan.command or ""),
             inherits=inherits,
             variables={**ranked, **judged, **variables, **seat.variables},
             facts={

@@ -1,0 +1,160 @@
+"""The placeholders of a command: `{lr}`, `{flags}`, `{amp:--amp/--no-amp}`, `{model_dir}`, `{out}`.
+
+`trial_command.fill` calls `filled` for each trial; `trial_command.check_command` calls `problems`
+before the first. A value becomes one word or several, and never passes a shell, except inside
+`sh -c '...'`, where several words are quoted. Braces in printed lines (`--metrics`):
+`metrics/printed_lines.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from modeldir import space
+from modeldir.errors import did_you_mean
+from modeldir.params import plain_values
+
+FLAGS, MODEL_DIR, OUT = "flags", "model_dir", "out"
+_STYLES = ("-", "--no-", "--=", "=")
+_NAME = r"\{([A-Za-z_][\w.]*)(?::([-=][^{}\s]*))?\}"
+_PLACE = re.compile(rf"(?<!\$)(?:{_NAME}|\{{({_NAME})\}})")
+"""A placeholder: its name, and what follows a colon. `${NAME}` is the shell's, and the third group
+is of `{{name}}`, which stands for `{name}` itself."""
+_PLAIN_IN_HYDRA = re.compile(r"[A-Za-z_./][\w./@%?-]*")
+
+
+def _places(text: str) -> Iterator[re.Match[str]]:
+    return (match for match in _PLACE.finditer(text) if match[3] is None)
+
+
+def names(command: str) -> frozenset[str]:
+    return frozenset(match[1] for match in _places(command))
+
+
+def are_in(command: str) -> bool:
+    """Whether a command has a placeholder, so that its script needs no `--model_dir`."""
+    return bool(names(command))
+
+
+def made_by(command: str) -> str:
+    """Return the folder to make in a trial's before this command starts; "" where it uses none."""
+    return OUT if OUT in names(command) else ""
+
+
+def passed(command: str, known: Iterable[str]) -> frozenset[str]:
+    """Return which of the known hyperparameters a command passes to its script as arguments."""
+    placed = names(command)
+    return frozenset(known if FLAGS in placed else (n for n in known if _is_placed(n, placed)))
+
+
+def _is_placed(name: str, placed: frozenset[str]) -> bool:
+    parts = name.split(".")
+    return any(".".join(parts[:count]) in placed for count in range(1, len(parts) + 1))
+
+
+def problems(
+    words: Sequence[str], hyperparameters: Mapping[str, Any]
+) -> list[tuple[str, str | None]]:
+    """Find placeholders that cannot be filled in, each with a hint."""
+    known = {*plain_values.flatten(hyperparameters), *hyperparameters, MODEL_DIR, OUT, FLAGS}
+    found: list[tuple[str, str | None]] = []
+    for word in words:
+        for match in _places(word):
+            if match[1] not in known:
+                hint = did_you_mean(match[1], sorted(known - {FLAGS, OUT}))
+                found.append((f"{{{match[1]}}}: no such hyperparameter", hint))
+            elif match[1] == FLAGS:
+                found += _wrong_flags(word, match)
+            elif match[2] is not None and not match[2].startswith("-"):
+                found.append((f"{match[0]}: {match[2]} is no flag", f"{{{match[1]}:--{match[1]}}}"))
+    return found
+
+
+def _wrong_flags(word: str, match: re.Match[str]) -> list[tuple[str, str | None]]:
+    found: list[tuple[str, str | None]] = []
+    wrong = [style for style in (match[2] or "-").split(",") if style not in _STYLES]
+    if wrong:
+        found.append((f"{match[0]}: {wrong[0]!r} is unknown", f"known: {' '.join(_STYLES)}"))
+    before, after = word[: match.start()][-1:], word[match.end() :][:1]
+    if before.strip() or after.strip():
+        found.append((f"{word}: {match[0]} is several words", "put a space before and after it"))
+    return found
+
+
+def filled(
+    words: Sequence[str], hyperparameters: Mapping[str, Any], model_dir: str
+) -> tuple[str, ...]:
+    """Return the words of a command with the values of one trial in place of its placeholders."""
+    flat = plain_values.flatten(hyperparameters)
+    out = os.path.join(model_dir, OUT)
+    values = {**hyperparameters, **flat, MODEL_DIR: model_dir, OUT: out}
+    placed = frozenset(match[1] for word in words for match in _places(word))
+    rest = {name: value for name, value in flat.items() if not _is_placed(name, placed)}
+
+    def several(match: re.Match[str]) -> list[str] | None:
+        """Return the words for `{flags}` or an on/off flag; None for a placeholder of one value."""
+        if match[1] == FLAGS:
+            styles = (match[2] or "").split(",")
+            return [word for item in rest.items() for word in _flag(*item, styles)]
+        if match[2] is None or match[1] not in values:
+            return None
+        on, _, off = match[2].partition("/")
+        return _option(on, values[match[1]], off)
+
+    def inside(match: re.Match[str]) -> str:
+        if match[3] is not None:
+            return match[3]
+        found = several(match)
+        if found is not None:
+            return shlex.join(found)
+        return text(values[match[1]]) if match[1] in values else match[0]
+
+    made: list[str] = []
+    for word in words:
+        whole = _PLACE.fullmatch(word)
+        found = several(whole) if whole is not None and whole[3] is None else None
+        made += [_PLACE.sub(inside, word)] if found is None else found
+    return tuple(made)
+
+
+def text(value: object) -> str:
+    """Return a value as an argument: lists and objects as JSON, all else as Python shows it."""
+    return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
+
+
+def _flag(name: str, value: object, styles: Sequence[str]) -> list[str]:
+    name = name.replace("_", "-") if "-" in styles else name
+    if "=" in styles:
+        return [f"{name}={_in_hydra(value)}"]
+    if "--=" in styles:
+        return [] if value is None else [f"--{name}={text(value)}"]
+    return _option(f"--{name}", value, f"--no-{name}" if "--no-" in styles else "")
+
+
+def _option(flag: str, value: object, off: str) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [flag] if value else [off] * bool(off)
+    if isinstance(value, list):
+        return [flag, *map(text, value)]
+    word = text(value)
+    return [f"{flag}={word}"] if word.startswith("-") else [flag, word]
+
+
+def _in_hydra(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_in_hydra, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_in_hydra(each)}' for key, each in value.items())}}}"
+    if not isinstance(value, str):
+        return "null" if value is None else text(value).lower()
+    reserved = value.lower() in {"true", "false", "null", "nan", "inf"}
+    if _PLAIN_IN_HYDRA.fullmatch(value) and not reserved:
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    return f"'{escaped}'"
