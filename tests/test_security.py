@@ -356,7 +356,7 @@ def test_synthesize_writes_through_no_link(guest: Guest) -> None:
     link(guest.folder / "results.csv", profile)
     link(guest.folder / "results.md", empty)
     said = guest.says("synthesize", "theirs")
-    assert "results.csv was left as it is" in said.err
+    assert "results.csv was not replaced" in said.err
     assert "-o table.csv" in said.err
     assert not profile.exists()
     assert empty.read_text() == ""

@@ -225,13 +225,13 @@ def test_a_host_that_dies_loses_its_trial_to_another_which_goes_on_from_its_weig
         assert run_of(folder)["supervisor"]["host"] == "n1"
         now = status(folder)
         assert (now.state, now.in_doubt) == ("running", True)
-        assert (now.reason or "").startswith("on n1, heard of 0.")
+        assert (now.reason or "").startswith("on n1, last heartbeat 0.")
         kill_host(far)
         far.wait()
         project.release()
         done = project.searches(*ONE[2:-3])
     assert done.code == 0, done.out
-    assert "is on n1, heard of" in done.out
+    assert "is on n1, last heartbeat" in done.out
     assert "taking over learning_rate_0.1: nothing was heard from n1" in done.out
     assert ends(folder) == [None, "completed"]
     assert project.started == ["learning_rate_0.1 0", "learning_rate_0.1 2"]

@@ -151,7 +151,7 @@ def test_a_look_ahead_is_broken_between_words() -> None:
 def test_a_message_in_a_pipe_is_as_it_was_written() -> None:
     """A program that reads it finds its lines."""
     said = typed("search", "nowhere", "learning_rate=0.1").stderr
-    assert said.startswith("error: nowhere: no such folder; a search needs base hyperparameters.\n")
+    assert said.startswith("error: nowhere: no such folder; a search needs a base config.\n")
 
 
 # -- synthesize ------------------------------------------------------------------------------------
@@ -515,7 +515,9 @@ def test_show_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
     attempts.begin(folder, 1, {"supervisor": None, "process": me.to_json()})
     assert "status    running\n" in shown(capsys, "experiments/a")
     attempts.begin(folder, 2, {"supervisor": None, "process": None})
-    assert "status    interrupted\n          it left no end\n" in shown(capsys, "experiments/a")
+    assert "status    interrupted\n          it ended without recording how\n" in shown(
+        capsys, "experiments/a"
+    )
 
 
 def test_show_what_cannot_be_read(

@@ -135,8 +135,8 @@ def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Projec
     words = ("--max-retries", "1", "--trial-time-limit", "1h")
     said = project.searches("learning_rate=0.1", *words)
     assert said.lines[:2] == [
-        "plan: trial_time_limit: 1h (kept; --trial-time-limit none takes it out)",
-        "plan: max_retries: 1 (kept; --max-retries none takes it out)",
+        "plan: trial_time_limit: 1h (kept; --trial-time-limit none removes it)",
+        "plan: max_retries: 1 (kept; --max-retries none removes it)",
     ]
     shown = project.modeldir("show", "experiments/search").lines
     assert "limits   trial_time_limit 1h, max_retries 1" in shown
@@ -144,7 +144,7 @@ def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Projec
     said = project.searches("--max-retries", "2", "--trial-time-limit", "none")
     assert said.lines[:2] == [
         "plan: trial_time_limit: 1h -> none",
-        "plan: max_retries: 1 -> 2 (kept; --max-retries none takes it out)",
+        "plan: max_retries: 1 -> 2 (kept; --max-retries none removes it)",
     ]
     assert project.plan()["max_retries"] == 2
     assert "trial_time_limit" not in project.plan()
@@ -323,7 +323,10 @@ def test_a_colleague_who_may_write_there_stops_a_worker() -> None:
             project.wait_for_starts(1)
             said = as_somebody_else(project, "stop", "experiments/search", "--now")
             assert said.returncode == 2
-            assert "Permission denied\n  whose folder it is may let the group write" in said.stderr
+            assert (
+                "Permission denied\n  the owner of the folder can allow the group to write"
+                in said.stderr
+            )
             assert said.stderr.endswith("Nothing was stopped.\n")
             (project.search / ".modeldir").chmod(0o777)
             said = as_somebody_else(project, "stop", "experiments/search", "--now")
@@ -452,7 +455,7 @@ def test_detach_said_again_starts_no_second_worker(project: Project) -> None:
     (member,) = worker_registry.workers(project.search)
     said = project.modeldir(*words)
     assert said.code == 0
-    there = f"worker {member.pid} works on it already, with -j 1: none was started"
+    there = f"worker {member.pid} already works on it, with -j 1: none was started"
     assert said.lines[0] == there
     project.modeldir("stop", "experiments/search")
     said = project.modeldir(*words)
@@ -619,7 +622,7 @@ def test_a_removed_trial_comes_back_by_the_line_that_is_said(project: Project) -
     """Two files are moved, and it is a trial as before."""
     project.searches("learning_rate=0.1,0.2", "--no-check")
     said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
-    line = said.lines[1].removeprefix("  to take it back: ")
+    line = said.lines[1].removeprefix("  to undo this: ")
     subprocess.run(["sh", "-c", line], cwd=project.path, check=True)
     assert set(project.trials().values()) == {"completed"}
     watched = project.modeldir("watch", "experiments/search")
@@ -659,7 +662,7 @@ def test_a_running_trial_is_neither_removed_nor_retried(project: Project) -> Non
             said = project.modeldir(command, "experiments/search/learning_rate_0.1")
             assert said.code == 2
             assert (
-                "learning_rate_0.1 is running: modeldir stop experiments/search"
+                "learning_rate_0.1 is running; stop it first: modeldir stop experiments/search"
                 in said.err.replace(")", "")
             )
         worker.send_signal(signal.SIGTERM)

@@ -265,7 +265,7 @@ def test_of_two_who_make_the_same_folder_one_is_told(project: Path) -> None:
     """Whoever comes second changes nothing."""
     derive(Path("a"), Path("experiments/base_model"), {"batch_size": 1})
     before = tree(project / "a")
-    with pytest.raises(FolderError, match="is there already"):
+    with pytest.raises(FolderError, match="already exists"):
         derive(Path("a"), Path("experiments/base_model"), {"batch_size": 2})
     assert tree(project / "a") == before
 

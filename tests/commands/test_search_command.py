@@ -392,7 +392,7 @@ def test_a_search_whose_metric_was_never_written_says_so(project: Project) -> No
     assert done.code == 1
     assert (
         "learning_rate_0.1 failed (missing-metric): "
-        "it ended well but wrote no 'f1'; metrics found: accuracy, loss"
+        "it completed but wrote no 'f1'; metrics found: accuracy, loss"
     ) in done.lines
 
 
@@ -634,7 +634,7 @@ def test_trials_that_have_the_metric_that_is_named_now_are_pointed_out(project: 
     assert "wrote no 'acuracy'; metrics found: accuracy, loss; did you mean 'accuracy'?" in done.out
     done = project.searches("--maximize", "accuracy")
     assert (
-        "note: 2 trials have accuracy, but failed for want of another metric: "
+        "note: 2 trials have accuracy, but failed: another metric is missing; to run again: "
         "modeldir retry experiments/search"
     ) in done.lines
 

@@ -347,7 +347,7 @@ def test_one_trial_is_run_to_time_it_and_kept(
     alone = project.searches("--estimate")
     assert (alone.code, alone.err) == (
         2,
-        "error: --estimate: goes with --dry-run\nNothing was started.\n",
+        "error: --estimate needs --dry-run\nNothing was started.\n",
     )
 
 

@@ -266,7 +266,7 @@ def test_a_reader_that_went_away_ends_it(project: Project) -> None:
             "experiments/serch",
             "error: experiments/serch: no such folder\n  did you mean 'experiments/search'?\n",
         ),
-        ("train.py", "error: train.py is no folder\n"),
+        ("train.py", "error: train.py is not a folder\n"),
         ("empty", "error: empty: there is nothing to watch: no search, and no experiment with a "),
     ],
 )

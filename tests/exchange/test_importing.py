@@ -391,16 +391,19 @@ def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[st
     assert commands.main(["diff", search]) == 2
     assert capsys.readouterr().err == (
         f"error: {search} has no params.json: no base to compare its best trial with\n"
-        f"  with another trial: modeldir diff {best.path} OTHER\n"
+        f"  to compare with another trial: modeldir diff {best.path} OTHER\n"
     )
     assert commands.main(["confirm", search]) == 2
     hint = f"modeldir new {search} --from {search}/trial_0001"
-    assert f"\n  {hint}   (then add what else the script reads)\n" in capsys.readouterr().err
+    assert (
+        f"\n  {hint}   (then add the other hyperparameters of the script)\n"
+        in capsys.readouterr().err
+    )
     assert commands.main([*hint.split()[1:], "--add", "seed=1"]) == 0
     assert commands.main(["confirm", search, "--dry-run", "--", "true"]) == 0
     assert "base" in capsys.readouterr().out
     assert commands.main(["diff", "out"]) == 2
-    assert capsys.readouterr().err.endswith("\n  what lies below it: modeldir results out\n")
+    assert capsys.readouterr().err.endswith("\n  to see what is below it: modeldir results out\n")
 
 
 def test_a_trial_without_an_end_is_named_before_a_search_runs_it(

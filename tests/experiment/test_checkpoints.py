@@ -180,8 +180,8 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         ({"weights": [np.ones(2)]}, "state['weights'] cannot be saved: it is of type list"),
         ({"objects": np.array([None])}, "state['objects'] cannot be saved"),
         ({"bytes": b"raw"}, "state['bytes'] cannot be saved: it is of type bytes"),
-        ({1: 2.0}, "state[1] cannot be saved: keys are strings"),
-        ({"": 2.0}, "state[''] cannot be saved: keys are strings, and not empty"),
+        ({1: 2.0}, "state[1] cannot be saved: keys must be strings"),
+        ({"": 2.0}, "state[''] cannot be saved: keys must be strings, and not empty"),
     ],
 )
 def test_state_without_a_form(

@@ -198,7 +198,7 @@ def test_without_an_end_the_process_decides(folder: Path) -> None:
     assert status(folder).attempt == 2
     recorded(folder, 3, process=identity(boot="another", host="elsewhere"))
     assert status(folder).state == "running"
-    assert "cannot be seen" in (status(folder).reason or "")
+    assert "cannot be checked" in (status(folder).reason or "")
 
 
 def test_the_highest_attempt_decides(folder: Path) -> None:

@@ -635,7 +635,7 @@ def test_a_package_s_launcher_has_its_table(project: Project, fake: Path) -> Non
     said = project.searches(SIX, "--on", "fake", "--workers", "3")
     assert said.code == 2
     assert "the queue is full: 2 jobs" in said.err
-    assert "that passes by itself" in said.err
+    assert "this is temporary" in said.err
     launcher = FakeLauncher(project.search)
     assert len(launcher.waiting()) == 2
     project.write("modeldir.toml", "[fake]\nrooms = 2\n")
@@ -679,7 +679,7 @@ def test_local_workers_are_placed_likewise(project: Project) -> None:
     members = worker_registry.workers(project.search)
     assert len(members) == 2
     said = project.searches(*words)
-    assert said.lines[0] == "there already: 2 workers run"
+    assert said.lines[0] == "already there: 2 workers run"
     states_of = {each.state for each in read_jobs(project.search)}
     assert states_of == {JobState(True, "", runs=True)}
     with project.started_as("watch", "experiments/search") as watch:
@@ -760,8 +760,10 @@ def test_who_works_here_is_told_that_workers_were_elsewhere(queue: Queue) -> Non
     queue.search("--workers", "1")
     said = queue.project.searches(SIX)
     assert said.code == 0, said.err
-    assert said.lines[0].startswith("note: the workers before were placed elsewhere")
-    assert said.lines[1].startswith("  there: modeldir search experiments/search --on command ")
+    assert said.lines[0].startswith("note: earlier workers ran elsewhere")
+    assert said.lines[1].startswith(
+        "  to run there: modeldir search experiments/search --on command "
+    )
 
 
 def test_jobs_that_wait_are_cancelled_and_workers_are_asked(

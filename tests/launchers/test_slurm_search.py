@@ -288,7 +288,7 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     slow, before = ("--sbatch", "--cpus-per-task=4"), slurm.queue()
     search.say(TRIALS, *slow, workers=3)
     search.wait_for_steps(2)
-    assert "there already: 3 workers: 2 run, 1 waits" in search.say(*slow, workers=3).out
+    assert "already there: 3 workers: 2 run, 1 waits" in search.say(*slow, workers=3).out
     assert "2 workers submitted" in search.say(*slow, workers=5).out
     assert len(slurm.live()) == 5
     stopped = search.project.modeldir("stop", "experiments/search", "--now", limit=60)

@@ -89,7 +89,7 @@ def test_the_report_has_the_answer(project: Project) -> None:
     found = page_data(read_tree(SEARCH), target)["confirmed"]
     assert ["\n".join(lines) for lines in found] == [told]
     (project.search / "confirm/confirm.json").write_text('{"named": 1')
-    assert "nothing of it was confirmed" in page_data(read_tree(SEARCH), target)["confirmed"][0][0]
+    assert "it has no confirmation yet" in page_data(read_tree(SEARCH), target)["confirmed"][0][0]
 
 
 def test_the_machine_s_options_are_those_of_the_search(project: Project) -> None:
@@ -117,7 +117,7 @@ def test_workers_are_placed_as_those_of_a_search(project: Project) -> None:
     assert "No answer yet: 6 training runs have not ended." in said.lines[-1]
     project.wait_for_starts(3 + 2)
     again = confirm(project)
-    assert "there already: 2 workers run" in again.lines
+    assert "already there: 2 workers run" in again.lines
     project.release()
     said = confirm(project, "--wait")
     assert said.code == 0, said.err
@@ -448,7 +448,7 @@ def test_an_answer_that_cannot_be_given_yet_says_how_it_goes_on() -> None:
 def test_a_confirmation_is_read_from_its_folder_alone(project: Project) -> None:
     """For whoever shows results: the same as the command said; an error where there is none."""
     project.searches(RATES)
-    with pytest.raises(SearchError, match="nothing of it was confirmed"):
+    with pytest.raises(SearchError, match="it has no confirmation yet"):
         confirmation.of(project.search)
     said = confirm(project, "--top", "1", "--repeats", "2")
     told = confirmation.to_words(confirmation.of(Path(SEARCH)))

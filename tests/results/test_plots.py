@@ -228,7 +228,7 @@ def test_of_all_kinds_those_are_drawn_that_can_be(capsys: pytest.CaptureFixture[
     said = capsys.readouterr()
     kinds = ("parallel", "importance", "slice", "history")
     assert said.out.split() == [f"figure_{kind}.svg" for kind in kinds]
-    assert "a pair is of two" in said.err
+    assert "a pair plot needs two" in said.err
     assert "metrics.jsonl" in said.err
     Path("empty").mkdir()
     assert main(["plot", "empty", "--kind", "all"]) == 2

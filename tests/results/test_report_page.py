@@ -157,7 +157,7 @@ def test_a_confirmation_stands_in_its_own_words(reader: Reader, tmp_path: Path) 
     (folder / "confirm/confirm.json").write_text("{")
     write_report(folder)
     reader.open(folder / "report.html")
-    assert "nothing of it was confirmed" in reader.text("#confirmed pre")
+    assert "it has no confirmation yet" in reader.text("#confirmed pre")
 
 
 def test_a_status_is_hidden_by_its_button(page: Reader) -> None:

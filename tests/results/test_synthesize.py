@@ -506,7 +506,7 @@ def test_a_failure_is_asked_for_where_none_has_failed() -> None:
     """The table has no such column then, and the same line is right for the next tree."""
     make(Path("x/a"), accuracy=0.5)
     where = 'status == "failed" and failure != "out-of-memory"'
-    assert str(synthesize("x", where=where)).startswith("no experiment in x of which this holds")
+    assert str(synthesize("x", where=where)).startswith("no experiment in x that matches")
     assert len(synthesize("x", where="failure == None").table.rows) == 1
     with pytest.raises(ModeldirError, match="no column 'failures'"):
         synthesize("x", where="failures == None")
@@ -524,7 +524,7 @@ def test_of_fewer_rows_fewer_hyperparameters_differ(snapshot: SnapshotAssertion)
 def test_no_row_is_left() -> None:
     """The answer says of what."""
     results = synthesize(searched_widely(Path("wide")), where="learning_rate > 5")
-    assert str(results) == "no experiment in wide of which this holds: learning_rate > 5"
+    assert str(results) == "no experiment in wide that matches: learning_rate > 5"
 
 
 @pytest.mark.parametrize(
@@ -592,7 +592,9 @@ def test_metrics_from_another_file() -> None:
     assert names(synthesize("x", metrics_file="scores.json")) == ["c", "b", "a"]
     assert not Path("x/results.csv").read_text().count("0.3")
     write(Path("x/a/metrics_test_best.json"), {"accuracy": 0.5})
-    assert "no test left" in str(synthesize("x", metrics_file="metrics_test_best.json"))
+    assert "no longer an unbiased estimate" in str(
+        synthesize("x", metrics_file="metrics_test_best.json")
+    )
     assert not synthesize("x", metrics_file="scores.json").warnings
     [told] = synthesize("x", metrics_file="metrics_tset_best.json").warnings
     assert told == (

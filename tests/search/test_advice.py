@@ -103,7 +103,7 @@ def test_the_interval_holds_what_it_promises() -> None:
             mean, spread = statistics.fmean(values), statistics.stdev(values)
             points.append(Tried(name, None, {}, mean, spread, 4))
         (sentence,) = advice(points, ACCURACY, {})
-        wrong += "more than seeds make" in sentence
+        wrong += "more than random seeds explain" in sentence
     assert wrong / 2000 < 0.06
 
 
@@ -121,7 +121,7 @@ def test_the_interval_is_that_of_scipy(repeats: tuple[int, int]) -> None:
     interval = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
     gap, reach = (interval.high + interval.low) / 2, (interval.high - interval.low) / 2
     assert f"by {gap:.3g} ± {reach:.2g} in accuracy" in sentence
-    assert ("more than seeds make" in sentence) is bool(interval.low > 0)
+    assert ("more than random seeds explain" in sentence) is bool(interval.low > 0)
 
 
 def test_without_repeats_nothing_is_said_of_noise() -> None:

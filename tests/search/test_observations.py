@@ -394,8 +394,8 @@ def test_what_was_completed_elsewhere_is_not_run_again(project: Project) -> None
     search = Search("experiments/search", RATES, reuse="experiments/first", maximize="accuracy")
     news = search.prepare()
     assert (
-        "reuse ../first: 2 experiments count as done; 1 outside this space or of another base"
-        in news
+        "reuse ../first: 2 experiments not run again; "
+        "1 outside this space or with another base config" in news
     )
     assert search.scheduler.remaining() == 1
     assert run(search) == ["learning_rate_0.001"]
@@ -487,7 +487,7 @@ def test_only_folders_that_are_named_teach(project: Project) -> None:
     alone.prepare()
     assert Recorder.last.told == []
     search = Search("experiments/search", warm_start_from=["experiments/first"])
-    assert "warm_start_from ../first: 3 experiments teach" in search.prepare()
+    assert "warm_start_from ../first: 3 experiments used" in search.prepare()
     assert [o.number for o in Recorder.last.told] == [None, None, None]
     assert all(o.values["accuracy"] > 0 for o in Recorder.last.told)
     assert run(search, most=1) == ["learning_rate_0.1"]
@@ -500,7 +500,10 @@ def test_rows_outside_the_space_are_counted_out(project: Project) -> None:
         "experiments/search", RANGE, sampler=OWN, trials=4, maximize="accuracy",
         warm_start_from="experiments/first",
     )  # fmt: skip
-    words = "warm_start_from ../first: 2 experiments teach; 1 outside this space or of another base"
+    words = (
+        "warm_start_from ../first: 2 experiments used; "
+        "1 outside this space or with another base config"
+    )
     assert words in search.prepare()
 
 
@@ -609,7 +612,7 @@ def test_the_command_line_says_the_same_as_python(project: Project) -> None:
         "--warm-start-from", "experiments/first", "-j", "2",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert "warm_start_from ../first: 3 experiments teach" in done.out
+    assert "warm_start_from ../first: 3 experiments used" in done.out
     assert "10 completed" in done.out
     assert "Pareto front by accuracy and loss: " in done.out
     plan = project.plan()
@@ -618,7 +621,7 @@ def test_the_command_line_says_the_same_as_python(project: Project) -> None:
     seeds = sorted(read(path / "params.json")["seed"] for path in trials(project))
     assert seeds == [230] * 5 + [231] * 5
     taken_out = project.searches("--warm-start-from", "none", "--trials", "5")
-    assert 'plan: warm_start_from: ["../first"] taken out' in taken_out.out
+    assert 'plan: warm_start_from: ["../first"] removed' in taken_out.out
 
 
 def test_a_dry_run_shows_the_repeats(project: Project) -> None:

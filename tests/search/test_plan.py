@@ -75,8 +75,8 @@ def test_a_plan_is_text_that_can_be_written() -> None:
     assert [line.partition(":")[0].strip() for line in lines[1::2][:3]] == [
         "warm_start_from", "command", "note",
     ]  # fmt: skip
-    assert lines[4].strip() == "rename the file, or put the command into a script of its own"
-    assert lines[6].strip() == "a plan is text in UTF-8"
+    assert lines[4].strip() == "rename the file, or put the command into a script"
+    assert lines[6].strip() == "search.json is saved in UTF-8"
     assert checked({**LISTS, "note": "caf\u00e9 \U0001f600"}).note == "caf\u00e9 \U0001f600"
 
 

@@ -44,7 +44,7 @@ ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
             {"space": {"a": {"int": [1, 3]}, "b": [True, False]}},
             {"condition": {"a": {"b": [True]}}},
             {"space": {"a": {"int": [1, 3], "condition": {"b": True}}, "b": [True, False]}},
-            ['a: when {"b": true} (--condition a:none takes it out)'],
+            ['a: when {"b": true} (--condition a:none removes it)'],
         ),
         ({"space": SPACE}, {"condition": {"momentum": SGD}}, {"space": SPACE}, []),
         # rows that go together grow by rows
@@ -59,7 +59,7 @@ ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
             {"space": {"a": [1], "b": [3]}},
             {"space": {"a": [1], "b": [4]}, "zip": [("a", "b")]},
             {"space": {"a": [1, 1], "b": [3, 4]}, "zip": [["a", "b"]]},
-            ['zip: ["a", "b"] added (--zip none takes all out)', "a, b: [1, 4] added"],
+            ['zip: ["a", "b"] added (--zip none removes all)', "a, b: [1, 4] added"],
         ),
         # a value that stands alone is a list of one
         ({"space": {"a": 5}}, {"space": {"a": [5]}}, {"space": {"a": [5]}}, []),
@@ -70,15 +70,15 @@ ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
             {"try": [{"a": 1.0}, {"a": 2}], "constraints": ["a < 2"]},
             {"space": {"a": [1, 2]}, "try": [{"a": 1}, {"a": 2}], "constraints": ["a < 2"]},
             [
-                'try: {"a": 2} added (--try none takes all out)',
-                "constraints: a < 2 added (--constraint none takes all out)",
+                'try: {"a": 2} added (--try none removes all)',
+                "constraints: a < 2 added (--constraint none removes all)",
             ],
         ),
         (
             {"space": {"a": [1, 2]}, "constraints": ["a < 2"]},
             {"constraints": "none", "try": "none"},
             {"space": {"a": [1, 2]}},
-            ['constraints: ["a < 2"] taken out'],
+            ['constraints: ["a < 2"] removed'],
         ),
         # a plan that begins has not changed
         (

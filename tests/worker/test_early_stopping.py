@@ -177,7 +177,7 @@ def test_a_script_that_goes_on_all_the_same_is_told_again(project: Project) -> N
 def test_the_pruner_may_change_midway(project: Project) -> None:
     """What the plan says now holds for the trials that start now, and is told."""
     first = project.searches("learning_rate=0.1,0.2", "--pruner", "asha")
-    assert "plan: pruner: asha (kept; --pruner none takes it out)" in first.lines
+    assert "plan: pruner: asha (kept; --pruner none removes it)" in first.lines
     more = project.searches(
         "learning_rate=0.3", "--pruner", "median:warmup_trials=1", command="python train.py"
     )
@@ -467,7 +467,7 @@ def test_who_was_pruned_before_its_first_weights_begins_afresh(project: Project)
     said = project.modeldir("retry", one, "--pruned")
     assert said.lines[0] == "trial 5 (learning_rate_0.3) will start again: it left no weights"
     said = project.modeldir("retry", one, "--pruned", "--set", "num_epochs=8")
-    assert said.lines[0].endswith("afresh: it left no weights")
+    assert said.lines[0].endswith("from the beginning: it left no weights")
     assert project.modeldir("search", "experiments/search").code == 0
     folder = project.search / "learning_rate_0.3"
     assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [
@@ -483,8 +483,8 @@ def test_mistakes_with_pruned_trials_are_said(project: Project) -> None:
     """Nothing is marked then."""
     project.searches("learning_rate=0.1", "--pruner", "asha")
     for words, told in (
-        (("experiments/search", "--pruned", "--only", "nan"), "--only is for failures"),
-        (("experiments/search", "--top", "2"), "--top is for --pruned"),
+        (("experiments/search", "--pruned", "--only", "nan"), "--only cannot be combined"),
+        (("experiments/search", "--top", "2"), "--top needs --pruned"),
         (("experiments/search", "--pruned", "--top", "0"), "--top 0: expected 1 or more"),
         (("experiments/search/learning_rate_0.1", "--pruned"), "was not pruned: it is completed"),
     ):
@@ -567,7 +567,7 @@ def test_who_tells_may_say_how_it_ended(project: Project) -> None:
     assert [record.get("reason") for record in told.values()] == [
         "the machine broke", "no hope", None,
     ]  # fmt: skip
-    with pytest.raises(SearchError, match="recorded already: it has completed"):
+    with pytest.raises(SearchError, match="already recorded: it has completed"):
         search.tell(three, {"accuracy": 0.1})
 
 
@@ -656,7 +656,7 @@ def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Projec
     project.params("experiments/search", learning_rate=0.5, num_epochs=40)
     done = project.searches(*PBT, "-j", "4", limit=90)
     assert done.code == 2
-    assert "left none that its script can continue from" in done.out
+    assert "saved none that its script can load" in done.out
     assert "--resume '--restore_file last'" in done.out
     assert len(project.trials()) == 4
 
@@ -728,14 +728,14 @@ def test_a_population_lives_in_the_loop_too(project: Project) -> None:
     [
         (("--sampler", "pbt"), "pbt needs a metric"),
         (("--sampler", "pbt", "--maximize", "a", "--pruner", "asha"), "pbt stops the worst itself"),
-        (("--pruner", "pbt"), "pbt comes with the sampler of this name"),
+        (("--pruner", "pbt"), "pbt works only with the sampler pbt"),
         (
             ("--sampler", "pbt:interval=0", "--maximize", "a"),
             "interval: got 0, expected an integer",
         ),
         (
             ("--maximize", "a", "--minimize", "b", "--pruner", "asha"),
-            "of several metrics none says",
+            "it compares trials by one metric",
         ),
     ],
 )
@@ -803,7 +803,7 @@ def test_who_tells_in_the_body_has_told(project: Project) -> None:
     assert first is not None
     with first:
         search.tell(first, {"val/accuracy": 0.2}, status="pruned", reason="no hope")
-        with pytest.raises(SearchError, match="recorded already: it has pruned"):
+        with pytest.raises(SearchError, match="already recorded: it has pruned"):
             first.report(1, accuracy=0.1)
     assert read(first.model_dir / "run.json")["status"] == "pruned"
     assert "MODELDIR_RUN" not in os.environ

@@ -55,7 +55,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def test_a_full_disk_is_said_and_the_worker_leaves_on_request(
     project: Project, number: signal.Signals
 ) -> None:
-    """In the terminal, in `show` and in `watch`; the end is recorded once there is room."""
+    """In the terminal, in `show` and in `watch`; the end is recorded when there is space."""
     project.write("train.py", FILLS)
     project.write("fill", "")
     project.params("disk/search", x=1)

@@ -278,7 +278,7 @@ def test_an_exit_code_is_kept(spawner: Spawner, folder: Path, code: int) -> None
     ("name", "status"), [("SEGV", "failed"), ("KILL", "failed"), ("TERM", "interrupted")]
 )
 def test_a_death_by_signal_is_kept(spawner: Spawner, folder: Path, name: str, status: str) -> None:
-    """Killed by somebody else, without a word of ours."""
+    """Killed by somebody else, without a message of ours."""
     record = run(spawner, shell(folder, f"kill -{name} $$"))
     assert (record["status"], record["signal"]) == (status, f"SIG{name}")
     assert record["exit_code"] is None
@@ -793,7 +793,7 @@ def test_the_command_dies_with_its_supervisor(worker: Worker, folder: Path) -> N
     kill(supervisor)
     wait_until(lambda: processes.process(command) is None, "the command's death")
     wait_until(lambda: experiment.status(folder).state == "interrupted", "the status")
-    assert experiment.status(folder).reason == "it left no end"
+    assert experiment.status(folder).reason == "it ended without recording how"
 
 
 def test_kill_at_any_moment_runs_nothing_untracked(worker: Worker, folder: Path) -> None:

@@ -85,7 +85,7 @@ def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
     if metric and known and metric[0] not in known:
         hint = did_you_mean(metric[0], known) or f"there are: {', '.join(known)}"
     return (
-        f"{tree.folder} has no best experiment yet: none that is completed has {wanted}\n"
+        f"{tree.folder} has no best experiment yet: no completed experiment has {wanted}\n"
         f"  {hint or f'there are: {counts}'}\n"
         f"  modeldir results {quoted(tree.folder)}"
     )

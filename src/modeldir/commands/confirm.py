@@ -83,7 +83,9 @@ def _dry_run(chosen: Finalists, arguments: argparse.Namespace) -> int:
     from modeldir.results.confirmation import announcement  # noqa: PLC0415
 
     if arguments.estimate:
-        raise refused("--estimate: the search shows how long a training run takes")
+        raise refused(
+            "--estimate cannot be used here: the search shows how long a training run takes"
+        )
     print(announcement(chosen, width_of_lines(), dry_run=True))
     for finalist in chosen.members:
         print(f"  {finalist.title}")

@@ -84,7 +84,7 @@ def _check_requirements(template: str) -> None:
 
 def _setting_up(project: Path, template: str) -> Iterator[Step]:
     if _is_made(project, template):
-        yield Step(f"{project} is there: resuming it")
+        yield Step(f"{project} exists: resuming the demo")
     else:
         words = ("modeldir", "init", str(project), "--template", template)
         yield Step("A project to start from, with 1,797 real images of handwritten digits:", words)

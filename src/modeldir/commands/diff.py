@@ -74,12 +74,12 @@ def _of_one(folder: Path) -> str:
         if best is None:
             raise FolderError(
                 f"{folder} has no best trial yet to compare its base with\n"
-                f"  how it stands: modeldir show {quoted(folder)}"
+                f"  to see its status: modeldir show {quoted(folder)}"
             )
         if params_file(folder) is None:  # imported, or a search's file was lost
             raise FolderError(
                 f"{folder} has no params.json: no base to compare its best trial with\n"
-                f"  with another trial: modeldir diff {quoted(best.path)} OTHER"
+                f"  to compare with another trial: modeldir diff {quoted(best.path)} OTHER"
             )
         sides = [_base(folder), _best(best)]
     else:

@@ -40,7 +40,7 @@ def next_steps(project: Path, template: str, count: int) -> str:
         "  python search_hyperparams.py --data_dir data --parent_dir experiments/learning_rate",
         "  python synthesize_results.py --parent_dir experiments/learning_rate",
         "  python evaluate.py --data_dir data --model_dir experiments/base_model",
-        "README.md there tells what each does.",
+        "README.md there explains each step.",
     ]
     return "\n".join(lines)
 

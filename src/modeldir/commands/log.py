@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _folder(text: str) -> str:
     if re.fullmatch(r"-[0-9]+", text):  # argparse takes a negative number for a folder
-        raise argparse.ArgumentTypeError(f"{text} is no folder")
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
     return text
 
 
@@ -147,7 +147,9 @@ def _log_or_error(folder: Path, *, raw: bool) -> Path:
     if experiment.params_file(folder) is None and (below := _below(folder)):
         raise FolderError(below)
     what = "console.log: modeldir did not run it" if raw and main_log(folder) else "log yet"
-    raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {quoted(folder)}")
+    raise FolderError(
+        f"{folder} has no {what}\n  to see its status: modeldir show {quoted(folder)}"
+    )
 
 
 def _log_path(folder: Path, *, raw: bool) -> Path | None:
@@ -160,7 +162,7 @@ def _choice(folder: Path) -> str:
         below = [Path(folder, entry.name) for entry in entries if entry.is_dir()]
     logs = {trial: path for trial in below if (path := main_log(trial)) is not None}
     trials = sorted(logs, key=lambda trial: (-modified(logs[trial]), trial.name))
-    lines = [f"{folder} is a search without a log of its own; its trials have theirs:"]
+    lines = [f"{folder} is a search without a log; its trials have these:"]
     lines += [f"  modeldir log {quoted(trial)}" for trial in trials[:MOST]]
     if len(trials) > MOST:
         lines.append(f"  and {len(trials) - MOST} more: modeldir show {quoted(folder)}")
@@ -171,7 +173,7 @@ def _choice(folder: Path) -> str:
 
 def _below(folder: Path) -> str:
     found = [path for path in sorted(folder.glob("*/")) if experiment.params_file(path)]
-    lines = [f"{folder} is no experiment; below it are:"]
+    lines = [f"{folder} is not an experiment; below it are:"]
     lines += [f"  modeldir log {quoted(path)}" for path in found[:MOST]]
     if len(found) > MOST:
         lines.append(f"  and {len(found) - MOST} more")

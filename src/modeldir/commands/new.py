@@ -119,7 +119,7 @@ def parse_values(
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not all(name.split(".")):
-            problems.append((f"{word!r}: no name=value", "learning_rate=0.01"))
+            problems.append((f"{word!r}: expected name=value", "learning_rate=0.01"))
         elif name in values:
             problems.append((f"{name}: given twice", "keep one of them"))
         else:
@@ -201,8 +201,8 @@ def _check_is_new(folder: Path) -> None:
     there = params_file(folder)
     if there is not None:
         raise FolderError(
-            f"{folder} is there already: it holds {there.name}\n"
-            f"  its hyperparameters:  modeldir show {quoted(folder)}",
+            f"{folder} already exists: it has {there.name}\n"
+            f"  to see it: modeldir show {quoted(folder)}",
             state=_NOTHING,
         )
     if os.path.lexists(folder) and not folder.is_dir():
@@ -217,14 +217,14 @@ def _misfits(
     for name, value in given.items():
         old = before.get(name)
         if name in unknown:
-            hint = did_you_mean(name, known) or "--add allows names that it does not have"
+            hint = did_you_mean(name, known) or "to allow new names: --add"
             problems.append((f"{name}: not in the source", hint))
         elif isinstance(old, Params) and not isinstance(value, dict):
             inside = ", ".join(f"{name}.{key}" for key in old)
-            problems.append((f"{name}: it has values of its own", f"change one of them: {inside}"))
+            problems.append((f"{name}: it is a nested section", f"change one of them: {inside}"))
         elif _looks_searched(old, value):
             hint = f"to search them: modeldir search {quoted(folder)} {name}={value}"
-            problems.append((f"{name}: one number expected, got {as_json(value)}", hint))
+            problems.append((f"{name}: expected one number, got {as_json(value)}", hint))
         elif problem := misfit(_plain(old), value, name):
             problems.append(problem)
     return problems

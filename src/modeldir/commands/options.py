@@ -136,7 +136,7 @@ def add_limit_options(group: argparse._ActionsContainer) -> None:
 
 def has_preload(arguments: argparse.Namespace) -> bool:
     if arguments.no_preload and arguments.preload:
-        raise refused("--preload --no-preload: say one of them")
+        raise refused("--preload --no-preload: give one of them")
     return not arguments.no_preload
 
 

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Move each trial away, after checking all of them; print how to take it back."""
+    """Move each trial away, after checking all of them; print how to undo this."""
     found = []
     for each in arguments.trials:
         folder = Path(each)
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise FolderError(no_folder_message(folder))
         if not (folder / "trial.json").exists():
             raise FolderError(
-                f"{folder} is no trial of a search, and only trials are taken out of one\n"
-                f"  what it is: modeldir show {quoted(folder)}",
+                f"{folder} is not a trial of a search, and only trials can be removed\n"
+                f"  to see what it is: modeldir show {quoted(folder)}",
                 state="Nothing was removed.",
             )
         search = Search(folder.parent if folder.name else folder.resolve().parent)
@@ -45,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
         record = next((record for record in known if record.name == name), None)
         if record is None:
             raise SearchError(
-                f"{folder}: its search does not know it", state="Nothing was removed."
+                f"{folder}: its search has no such trial", state="Nothing was removed."
             )
         if search.trials.status(record).state == attempts.RUNNING:
             raise SearchError(
-                f"{folder} is running: modeldir stop {quoted(search.path)} --now",
+                f"{folder} is running; stop it first: modeldir stop {quoted(search.path)} --now",
                 state="Nothing was removed.",
             )
         found.append((search, record))
@@ -58,7 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
         aside = search.trials.put_aside(record)
         pruner_orders.note_removed(search.plan_file, search.trials)
         move, unmark = quoted_line(["mv", aside, folder]), quoted_line(["rm", mark])
-        print(
-            f"removed {record.title}: it is now in {aside}\n  to take it back: {move} && {unmark}"
-        )
+        print(f"removed {record.title}: it is now in {aside}\n  to undo this: {move} && {unmark}")
     return 0

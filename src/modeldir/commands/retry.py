@@ -92,11 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_pruned(arguments: argparse.Namespace) -> None:
     if arguments.pruned and arguments.only is not None:
-        raise SearchError(
-            "--only is for failures, and --pruned means none", state="Nothing was marked."
-        )
+        raise SearchError("--only cannot be combined with --pruned", state="Nothing was marked.")
     if arguments.top is not None and not arguments.pruned:
-        raise SearchError("--top is for --pruned\n  modeldir retry DIR --pruned --top 3")
+        raise SearchError("--top needs --pruned\n  modeldir retry DIR --pruned --top 3")
     if arguments.top is not None and arguments.top < 1:
         raise SearchError(f"--top {arguments.top}: expected 1 or more", state="Nothing was marked.")
 
@@ -147,7 +145,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         if is_new:
             search.trials.claims.spare(made.number)
         after = f"{record.title} with {assignments_text(values)}"
-        how = "from its last weights" if inherits else f"afresh: {_why_afresh(folder)}"
+        how = "from its last weights" if inherits else f"from the beginning: {_why_afresh(folder)}"
         ending = f"will run: {after}, {how}" if is_new else f"is already {after}"
         print(f"{made.title} {ending}")
     print(f"next: {worker_registry.resume_command(search.path)}")
@@ -158,7 +156,7 @@ def _why_afresh(folder: Path) -> str:
     if not experiment.has_weights(folder):
         return "it left no weights"
     if not attempts.last_weights(folder):
-        return "it left no weights by the name of last"
+        return "it left no weights named last"
     return "its script does not call run.restore(), and the plan has no --resume"
 
 
@@ -172,12 +170,14 @@ def _wanted(
     searches = {folder.parent if folder in trials else folder for folder in folders}
     if len(searches) > 1:
         named = [(f"{folder}", None) for folder in sorted(searches)]
-        raise SearchError("one search at a time:", named, "Nothing was marked.")
+        raise SearchError(
+            "retry takes one search, but these are several:", named, "Nothing was marked."
+        )
     folder = searches.pop()
     if not (folder / "search.json").exists() and (folder / "params.json").exists():
         raise SearchError(
-            f"{folder}: is no search, but an experiment of its own\n"
-            f"  modeldir run {quoted(folder)} -- python train.py   runs it again",
+            f"{folder} is an experiment, not a search\n"
+            f"  to run it again: modeldir run {quoted(folder)} -- python train.py",
             state="Nothing was marked.",
         )
     search = Search(folder)
@@ -205,7 +205,7 @@ def _is_meant(search: Search, record: TrialRecord, only: str | None, *, named: l
     if status.state == attempts.RUNNING:
         if named:
             stop = f"modeldir stop {quoted(search.path)} --now"
-            raise SearchError(f"{record.title} is running: {stop}")
+            raise SearchError(f"{record.title} is running; stop it first: {stop}")
         return False
     if only is not None:
         return status.state == attempts.FAILED and status.failure == only

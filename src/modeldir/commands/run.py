@@ -154,12 +154,12 @@ def _waits(last: attempts.Attempt) -> str:
     silent = duration_text(heartbeat.seconds_since_beat(last.path) or 0.0)
     if not last.record:
         return (
-            f"{last.path} is incomplete and was changed {silent} ago: waiting up to 2 minutes "
-            "to see whether it is still being written"
+            f"note: {last.path} is incomplete and was changed {silent} ago: waiting up to 2 "
+            "minutes to see whether it is still being written"
         )
     return (
-        f"{last.folder} runs on {liveness.host_of(last)}, last heard from {silent} ago: waiting up "
-        "to 2 minutes to see whether it still runs"
+        f"note: {last.folder} runs on {liveness.host_of(last)}, last heartbeat {silent} ago: "
+        "waiting up to 2 minutes to see whether it still runs"
     )
 
 
@@ -276,7 +276,9 @@ class _Following:
         if report.what == "started":
             self._console.begin()
         elif report.what == "taken":
-            raise FolderBusy(f"{folder}: another run began there just now.", state=NOTHING_STARTED)
+            raise FolderBusy(
+                f"{folder}: another run has just started there.", state=NOTHING_STARTED
+            )
         elif report.what == "lost":
             raise FolderBusy(_lost(self._start))
         elif report.what == "refused":

@@ -325,7 +325,7 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
     if command is None:
         raise SearchError(_no_command(arguments.dir))
     if arguments.estimate and not arguments.dry_run:
-        raise refused("--estimate: goes with --dry-run")
+        raise refused("--estimate needs --dry-run")
     if arguments.dry_run:
         return _dry_run(search, command, arguments, spawner)
     from modeldir.commands.folders import check_writable  # noqa: PLC0415 - after the spawner, too
@@ -348,7 +348,7 @@ def _search(arguments: argparse.Namespace) -> Search:
     name, is_domain, _ = arguments.dir.partition("=")
     if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
         raise refused(
-            f"DIR is missing: {arguments.dir!r} is no folder\n"
+            f"DIR is missing: {arguments.dir!r} is not a folder\n"
             f"  modeldir search experiments/NAME {quoted(arguments.dir)} ..."
         )
     files = [word for word in arguments.domains if word.startswith("@")]
@@ -383,8 +383,8 @@ def _note_of_launched(search: Path) -> Iterator[str]:
 
     options = worker_registry.options_of(search) or []
     if "--on" in options and options[:2] != ["--on", "local"]:
-        yield "note: the workers before were placed elsewhere; this one works here"
-        yield f"  there: {worker_registry.resume_command(search)}"
+        yield "note: earlier workers ran elsewhere; this one runs on this machine"
+        yield f"  to run there: {worker_registry.resume_command(search)}"
 
 
 def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
@@ -436,8 +436,8 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not (equals and name):
             raise refused(
-                f"{word!r} is no name=domain\n  learning_rate=0.1,0.01,0.001\n"
-                "  (the command comes after --)"
+                f"{word!r} is not name=values\n  learning_rate=0.1,0.01,0.001\n"
+                "  (the training command comes after --)"
             )
         if name in found:
             raise refused(f"{name} is given twice\n  {name}=VALUE,VALUE")
@@ -453,7 +453,7 @@ def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[
 
     if len(files) + bool(arguments.try_) > 1:
         sources = " and ".join([*files, *(["--try"] if arguments.try_ else [])])
-        raise refused(f"points from {sources}: give one of them")
+        raise refused(f"configurations from {sources}: give one of them")
     conditions: dict[str, Any] = {}
     for word in arguments.condition or ():
         name, condition = text.parse_condition_text(word)
@@ -505,6 +505,6 @@ def _no_command(folder: str) -> str:
     return (
         f"{folder}: no command says how to train.\n"
         f"  modeldir search {quoted(folder)} learning_rate=0.1,0.01 -- python train.py\n"
-        '  or once and for all, in modeldir.toml:  command = "python train.py"\n'
+        '  or, for all searches of this project, in modeldir.toml:  command = "python train.py"\n'
         "Nothing was started."
     )

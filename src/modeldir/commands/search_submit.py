@@ -168,11 +168,11 @@ def _checked(
 def _problems(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     for option, launcher in LAUNCHER_OPTIONS.items():
         if launcher != name and getattr(arguments, option, None) is not None:
-            yield Problem(f"--{option.replace('_', '-')}: goes with --on {launcher}", None)
+            yield Problem(f"--{option.replace('_', '-')} needs --on {launcher}", None)
     if arguments.workers is not None and arguments.workers < 1:
         yield Problem(f"--workers {arguments.workers}: expected 1 or more", None)
     if arguments.wait and arguments.detach:
-        yield Problem("--detach --wait: the one leaves, the other stays", "give one of them")
+        yield Problem("--detach and --wait cannot be combined", "give one of them")
     yield from (_problems_here if name == "local" else _problems_there)(name, search, arguments)
     for check in (has_preload, limits_of, slots_of if name == "local" else check_numbers):
         try:
@@ -183,33 +183,31 @@ def _problems(name: str, search: Search, arguments: argparse.Namespace) -> Itera
 
 def _problems_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.one_job_per_trial:
-        yield Problem("--one-job-per-trial: goes with a job manager, --on slurm", "here: -j N")
-    elif arguments.wait and arguments.workers is None and arguments.on is None:
         yield Problem(
-            "--wait: goes with --on or --workers", "without it this terminal works, and waits"
+            "--one-job-per-trial needs a job manager: --on slurm", "on this machine: -j N"
         )
+    elif arguments.wait and arguments.workers is None and arguments.on is None:
+        yield Problem("--wait needs --on or --workers", "leave it out: this command waits anyway")
 
 
 def _problems_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.detach:
-        yield Problem(f"--detach: workers on {name} need no terminal anyway", "leave it out")
+        yield Problem(f"--detach: workers on {name} never need a terminal", "leave it out")
     for path in (files.absolute(search.path), files.absolute(os.curdir)):
         if any(letter in str(path) for letter in "\n\r"):
             yield Problem(
-                f"{str(path)!r}: a line break in a name breaks a job's script", "rename it"
+                f"{str(path)!r}: a job script cannot name a folder with a line break", "rename it"
             )
             break
     if not arguments.one_job_per_trial:
         return
     if arguments.jobs != "1":
         yield Problem(
-            f"-j {arguments.jobs}: cannot be combined with --one-job-per-trial",
+            f"-j {arguments.jobs} cannot be combined with --one-job-per-trial",
             "a job runs one trial",
         )
     if search.scheduler.left() is None:
-        yield Problem(
-            "--one-job-per-trial: this plan has no end", "how many there will be: --trials N"
-        )
+        yield Problem("--one-job-per-trial needs a fixed number of trials", "add --trials N")
 
 
 def check_numbers(arguments: argparse.Namespace) -> None:
@@ -277,29 +275,29 @@ def outcome_lines(
     there = [each for each in outcome.there if each.counts]
     alone = _single_worker(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:
-        yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
-        yield f"  one more: modeldir worker {quoted(search)} --keep-trials"
+        yield f"worker {alone.pid} already works on it, with -j {alone.jobs}: none was started"
+        yield f"  to add one: modeldir worker {quoted(search)} --keep-trials"
         return
     lines = [*worker_lines(count_workers(search, outcome.there))] if outcome.there else []
     for index, line in enumerate(lines):
-        yield f"there already: {line}" if there and index == 0 else line
+        yield f"already there: {line}" if there and index == 0 else line
     unknown = [each.name for each in there if each.state.alive is None]
     if unknown:
-        yield f"  they count, since they may come up: {_shortened(unknown)}"
+        yield f"  these are counted, because they may still start: {_shortened(unknown)}"
         yield f"  if they are gone: {_stop_first(search)}"
     if outcome.started:
         yield from started_text(outcome.started, name, search, "job" if per_trial else "worker")
     elif not outcome.missing:
-        enough = "that is as many as --workers says, or more"
+        enough = "there are already as many as --workers asks for"
         if per_trial:
-            enough = "that is a job for each trial to come, or as many as --workers says"
+            enough = "each remaining trial has a job, or there are as many as --workers asks for"
         yield f"none was started: {enough if there else 'nothing is left to run'}"
         if any(each.member is None and each.state.alive and not each.came_up for each in there):
-            yield f"  those that wait keep their options; for others: {_stop_first(search)}"
+            yield f"  pending jobs keep their options; to change them: {_stop_first(search)}"
 
 
 def _stop_first(search: Path) -> str:
-    return f"modeldir stop {quoted(search)}, then the same again"
+    return f"modeldir stop {quoted(search)}, then run the command again"
 
 
 def _single_worker(
@@ -344,11 +342,9 @@ def _has_workers(outcome: LaunchResult) -> bool:
 def _problem_text(outcome: LaunchResult, search: Path) -> str:
     problem, started = outcome.problem, len(outcome.started)
     head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"
-    again = (
-        f"the same command again starts what is missing: {worker_registry.resume_command(search)}"
-    )
+    again = f"to start the missing workers: {worker_registry.resume_command(search)}"
     if isinstance(problem, launchers.LauncherBusy):
-        again = f"that passes by itself; then {again}"
+        again = f"this is temporary; later, {again}"
     elif not outcome.started:
         again = "fix that, and run the command again"
     jobs = _shortened([job.job or "one without an id" for job in outcome.started])

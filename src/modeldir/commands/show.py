@@ -68,8 +68,8 @@ def shown(folder: Path, read: Read = read_tree) -> str:
         return search_text(read(folder))
     if not has_params and not experiment.has_output(names):
         raise FolderError(
-            f"{folder} is no experiment and no search: it holds no params.json\n"
-            f"  what lies below it: modeldir results {quoted(folder)}"
+            f"{folder} is not an experiment or a search: it has no params.json\n"
+            f"  to see what is below it: modeldir results {quoted(folder)}"
         )
     record = reader.read(folder, names)
     return experiment_text(ExperimentRow.of(record, folder.name), record.problems, read)

@@ -90,7 +90,7 @@ def _cancelled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
     for problem in problems:
         yield f"not cancelled: {problem}"
     if problems:
-        yield "  should one of them come up all the same, its worker leaves at once"
+        yield "  if one of them starts nevertheless, its worker leaves at once"
 
 
 def _ask(
@@ -108,9 +108,9 @@ def _ask(
     except OSError as error:
         home = quoted(folder / HOME)
         raise FolderError(
-            f"{folder}: its workers are asked by a file in {HOME}, and none can be written there: "
+            f"{folder}: stop has to write a request file to {HOME}, and cannot: "
             f"{error.strerror}\n"
-            f"  whose folder it is may let the group write there: chmod -R g+w {home}",
+            f"  the owner of the folder can allow the group to write: chmod -R g+w {home}",
             state="Nothing was stopped.",
         ) from None
 
@@ -119,7 +119,8 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
     last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
         raise FolderError(
-            f"{folder} is no search and no experiment\n  what runs below it: modeldir watch {path}",
+            f"{folder} is not a search or an experiment\n"
+            f"  to see what runs below it: modeldir watch {path}",
             state="Nothing was stopped.",
         )
     if last is None or last.end is not None or (life := liveness.is_alive(last)) is False:
@@ -130,10 +131,10 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
     supervisor = processes.from_json(record.get("supervisor") or record.get("process"))
     _refuse_if_trial(folder, last)
     if supervisor is None or life is None:
-        host = supervisor.host if supervisor else "a host that it does not name"
+        host = supervisor.host if supervisor else "an unknown host"
         raise FolderError(
-            f"{folder} runs on {host}, where it cannot be reached from here\n"
-            f"  there: modeldir stop {path}",
+            f"{folder} runs on {host}, which cannot be reached from here\n"
+            f"  run this there: modeldir stop {path}",
             state="Nothing was stopped.",
         )
     try:
@@ -157,7 +158,7 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
     if (folder / "trial.json").exists() and last.record.get("worker"):
         search = quoted(folder.resolve().parent if not folder.name else folder.parent)
         raise FolderError(
-            f"{folder} is a trial of a search, whose worker would run it again\n"
+            f"{folder} is a trial of a search, and its worker would run it again\n"
             f"  modeldir stop {search} --now",
             state="Nothing was stopped.",
         )

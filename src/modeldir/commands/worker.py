@@ -91,12 +91,12 @@ def _job(arguments: argparse.Namespace) -> Job | None:
     token, line = arguments.job, arguments.requeue
     if token is None:
         if line is not None:
-            raise options.refused("--requeue: only a job is started again: --job TOKEN")
+            raise options.refused("--requeue needs a job: --job TOKEN")
         return None
     from modeldir.search import worker_registry  # noqa: PLC0415 - see `run`
 
     if worker_registry.JOB.fullmatch(token) is None:
-        raise options.refused(f"--job {token!r}: a token has letters, digits, _, - and . alone")
+        raise options.refused(f"--job {token!r}: a token has only letters, digits, _, - and .")
     try:
         return Job(token, tuple(shlex.split(line or "")))
     except ValueError as error:

@@ -96,7 +96,7 @@ def load_checkpoint(
     path = _find(Path(model_dir), os.fspath(name))
     state = _read_npz(path) if path.suffix == NPZ else _read_torch(path)
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds no state, but a {type(state).__name__}")
+        raise CheckpointError(f"{path} is not a saved state, but a {type(state).__name__}")
     return state
 
 
@@ -160,7 +160,7 @@ def _as_arrays(state: Mapping[str, Any]) -> tuple[dict[str, np.ndarray[Any, Any]
     for keys, leaf in _leaves(state, ()):
         where = "".join(f"[{key!r}]" for key in keys)
         if not all(isinstance(key, str) and key for key in keys):
-            return {}, f"state{where} cannot be saved: keys are strings, and not empty"
+            return {}, f"state{where} cannot be saved: keys must be strings, and not empty"
         array = _array_of(None if leaf is _NOTHING else leaf)
         if array is None:
             return {}, f"state{where} cannot be saved: it is of type {type(leaf).__name__}"
@@ -280,9 +280,9 @@ def _read_torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than weights, and loading it could run what it says.\n"
-            "  if it is your own: torch.load(path, weights_only=False), and save it again as the\n"
-            "  state_dict() of the model and of the optimizer"
+            f"{path} holds more than weights, and loading it could run code.\n"
+            "  if you trust it: torch.load(path, weights_only=False), then save the state_dict()\n"
+            "  of the model and of the optimizer"
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         raise _unreadable(path, error) from error

@@ -105,8 +105,8 @@ class Experiment:
             here = quoted(self.path)
             hint = f"to make one: modeldir new {here} --from OTHER_EXPERIMENT"
             if first_experiment_in(self.path) is not None:
-                hint = f"what lies below it: modeldir results {here}"
-            raise FolderError(f"{self.path} is no experiment: it holds no params.json.\n  {hint}")
+                hint = f"to see what is below it: modeldir results {here}"
+            raise FolderError(f"{self.path} is not an experiment: it has no params.json.\n  {hint}")
 
     def __repr__(self) -> str:
         return f"Experiment({str(self.path)!r})"
@@ -136,7 +136,7 @@ class Experiment:
 def no_folder_message(path: str | os.PathLike[str]) -> str:
     """Return the message for a path that is no folder, with the most similar one that exists."""
     if os.path.lexists(path):
-        return f"{path} is no folder"
+        return f"{path} is not a folder"
     near = _nearest(Path(os.path.normpath(path)))
     hint = "" if near is None else f"\n  did you mean {str(near)!r}?"
     return f"{path}: no such folder{hint}"
@@ -345,9 +345,9 @@ def _without_end(
             return Status(*ended)
         if not again.record and has_metrics(attempt.folder):
             return replace(running, state=UNTRACKED, reason=_INCOMPLETE)
-        reason = "it left no end"
+        reason = "it ended without recording how"
         if here is None:
-            reason = f"it was not heard of any more, from {liveness.host_of(attempt)}"
+            reason = f"its heartbeat stopped, on {liveness.host_of(attempt)}"
         return replace(running, state=INTERRUPTED, reason=reason)
     doubt = life is None and liveness.has_heartbeat(attempt)
     return replace(running, reason=None if here else _unseen(attempt), in_doubt=doubt)
@@ -362,10 +362,10 @@ def _unseen(attempt: attempts.Attempt) -> str:
         can_be_read = liveness.has_heartbeat(attempt)
         return _INCOMPLETE if can_be_read else "unknown, since its run file cannot be read"
     if not liveness.has_heartbeat(attempt) or silent is None:
-        return "on a host that cannot be seen from here"
+        return "on a host that cannot be checked from here"
     from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
 
-    return f"on {liveness.host_of(attempt)}, heard of {duration_text(silent)} ago"
+    return f"on {liveness.host_of(attempt)}, last heartbeat {duration_text(silent)} ago"
 
 
 # -- Metrics ---------------------------------------------------------------------------------------

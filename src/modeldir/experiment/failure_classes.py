@@ -124,7 +124,7 @@ def metric_failure(name: str, found: Mapping[str, float]) -> tuple[str, str] | N
     """
     if name not in found:
         there, meant = ", ".join(sorted(found)) or "none", did_you_mean(name, sorted(found))
-        reason = f"it ended well but wrote no {name!r}; metrics found: {there}"
+        reason = f"it completed but wrote no {name!r}; metrics found: {there}"
         return MISSING_METRIC, f"{reason}; {meant}" if meant else reason
     return (NAN, f"{name} is NaN") if math.isnan(found[name]) else None
 

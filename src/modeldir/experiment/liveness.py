@@ -93,7 +93,7 @@ def has_heartbeat(attempt: Attempt) -> bool:
 def host_of(attempt: Attempt) -> str:
     """Return the host on which an attempt was begun."""
     owners = _owners(attempt.record)
-    return owners[0].host if owners else "a host that it does not name"
+    return owners[0].host if owners else "an unknown host"
 
 
 def _owners(record: Mapping[str, Any]) -> list[processes.Process]:
@@ -228,11 +228,11 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
 
         return (
             f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"
-            f"it was last heard of {duration_text(silent)} ago. `modeldir run` finds out within 2 "
-            "minutes, and takes over if it is dead.\nNothing was started."
+            f"its last heartbeat was {duration_text(silent)} ago. `modeldir run` waits up to 2 "
+            "minutes, and takes over if the run is dead.\nNothing was started."
         )
     return (
         f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"
-        f"that host cannot be seen from here. If it is dead, remove {attempt.file}.\n"
+        f"that host cannot be checked from here. If the run is dead, remove {attempt.file}.\n"
         "Nothing was started."
     )

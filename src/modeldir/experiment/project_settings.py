@@ -61,7 +61,7 @@ def _unknown(found: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def _known(value: object) -> str:
-    table = "; for a launcher's own table its package has to be installed here"
+    table = "; to use the table of a launcher, install its package"
     return "known: " + ", ".join(KEYS) + (table if isinstance(value, dict) else "")
 
 
@@ -84,5 +84,7 @@ def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
     ]
     ignore = found.get("ignore", [])
     if not isinstance(ignore, list) or not all(isinstance(name, str) for name in ignore):
-        problems.append((f"ignore: expected names, found {ignore!r}", 'ignore = ["num_workers"]'))
+        problems.append(
+            (f"ignore: expected a list of names, found {ignore!r}", 'ignore = ["num_workers"]')
+        )
     return problems

@@ -113,7 +113,9 @@ def _refuse_numbers(search: Path, top: int | None, repeats: int | None) -> None:
     if top is not None and top < 1:
         problems.append((f"--top {top}", "expected 1 or more"))
     if repeats is not None and repeats < 2:  # noqa: PLR2004 - one value has no deviation
-        problems.append((f"--repeats {repeats}", "the noise shows between two seeds or more"))
+        problems.append(
+            (f"--repeats {repeats}", "expected 2 or more: one seed does not show the noise")
+        )
     if problems:
         raise SearchError(f"{search} cannot be confirmed:", problems)
 
@@ -125,7 +127,7 @@ def _refuse_trees(tree: Tree) -> None:
     searches = [each for each in below if is_search(each)]
     if searches:
         hint = "\n    ".join(f"modeldir confirm {quoted(each)}" for each in searches[:3])
-        problem = "it is no search, but has searches below it"
+        problem = "it is not a search, but has searches below it"
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
 
 
@@ -178,10 +180,10 @@ def _members(
             best.setdefault(finalist.key, finalist)
     if not best:
         folder = quoted(tree.folder)
-        problem = f"none that is completed has the metric {name!r}"
+        problem = f"no completed trial has the metric {name!r}"
         hint = f"modeldir search {folder}"
         if not is_search(tree.folder):
-            problem = "it is no search: it has no trials"
+            problem = "it is not a search: it has no trials"
             hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001 -- python train.py"
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     first = list(best.values())[:top]
@@ -215,7 +217,7 @@ def _refuse_heirs(tree: Tree, members: Sequence[Finalist]) -> None:
     for each in tree.experiments:
         trial = reading.read_object(each.path / "trial.json") if each.number in numbers else {}
         if trial.get("parent"):
-            hint = "its hyperparameters alone do not reproduce such a training run"
+            hint = "its hyperparameters alone do not reproduce its training run"
             problems.append((f"{each.name} began with the weights of another trial", hint))
     if problems:
         raise SearchError(f"{tree.folder} cannot be confirmed:", problems)
@@ -325,8 +327,8 @@ def _made(
         staged.rmdir()
         if not (folder / CONFIRM).exists():  # it is not a confirmation of another process
             raise SearchError(
-                f"{folder} is there, and is none that `modeldir confirm` made\n"
-                f"  give it another name: mv {quoted(folder)} "
+                f"{folder} exists, and `modeldir confirm` did not make it\n"
+                f"  rename it: mv {quoted(folder)} "
                 f"{quoted(folder)}_of_mine",
                 state="Nothing was started.",
             ) from None
@@ -338,14 +340,14 @@ def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
     there = plain_values.flatten(base_config.load_base(found.folder))
     now = plain_values.flatten(base)
     changed: list[tuple[str, str | None]] = [
-        (f"{name}: {there.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
+        (f"{name}: {there.get(name, 'none')} -> {now.get(name, 'none')}", None)
         for name in {**there, **now}
         if name != SEED and there.get(name) != now.get(name)
     ]
     if changed:
         folder = quoted(found.folder)
         head = f"{found.search}: params.json changed since {found.folder} was made:"
-        state = f"To begin anew with the new base:\n  mv {folder} {folder}_before\n"
+        state = f"To start over with the new base config:\n  mv {folder} {folder}_before\n"
         raise SearchError(head, changed, f"{state}Nothing was started.")
 
 
@@ -355,7 +357,7 @@ def read(search: Path) -> Finalists:
     record = reading.read_object(folder / CONFIRM)
     if not record:
         raise SearchError(
-            f"{search}: nothing of it was confirmed\n  modeldir confirm {quoted(search)}"
+            f"{search}: it has no confirmation yet\n  modeldir confirm {quoted(search)}"
         )
     entries, ranked = record.get("named"), objective.objectives(record)
     members = [finalist for each in entries or () if (finalist := _read(each))] if ranked else []
@@ -364,7 +366,7 @@ def read(search: Path) -> Finalists:
         base_config.load_base(folder).get(SEED),
     )
     if not members or repeats is None or not isinstance(first, int):
-        raise SearchError(f"{search}: what {folder} says of its configurations cannot be read")
+        raise SearchError(f"{search}: the configurations in {folder} cannot be read")
     return Finalists(search, ranked[0], tuple(members), tuple(range(first, first + repeats)))
 
 

@@ -188,7 +188,7 @@ class Results:
     def nothing(self) -> str:
         """Return the message for a table without experiments."""
         if self.where is not None:
-            return f"no experiment in {self.folder} of which this holds: {self.where}"
+            return f"no experiment in {self.folder} that matches: {self.where}"
         return nothing_in(self.folder)
 
     def advice(self) -> list[str]:
@@ -390,12 +390,15 @@ def _title(whole: _Whole, choice: Choice, count: int) -> str:
     return f"{whole.tree.title}: {first}{what}{over}{whole.order}{where}"
 
 
+_BIASED = "a test result: if you choose by it, it is no longer an unbiased estimate"
+
+
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
     kind = metric_files.classify(metrics_file) if metrics_file else None
     if choice.sort and choice.sort.startswith("test ") and whole.tree.experiments:
-        yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
+        yield f"sorted by {choice.sort!r}, {_BIASED}"
     elif kind is not None and kind.split == "test":
-        yield f"ranked by {metrics_file}: whoever chooses by test metrics has no test left"
+        yield f"ranked by {metrics_file}, {_BIASED}"
 
 
 def _without_file(tree: Tree, name: str) -> Iterator[str]:
@@ -419,8 +422,8 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
             continue
         if path.is_symlink() or (path.is_file() and not _may_replace(name, there)):
             warnings.append(
-                f"{path} was left as it is: modeldir did not write all of it\n"
-                f"  the table in another file: -o {path.with_stem('table').name}"
+                f"{path} was not replaced: modeldir did not write all of it\n"
+                f"  to write the table to another file: -o {path.with_stem('table').name}"
             )
             continue
         try:

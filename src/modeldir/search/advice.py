@@ -155,7 +155,7 @@ def _within_the_noise(ranked: Sequence[Tried], metric: str) -> Iterator[str]:
     if gap <= interval:
         yield f"{sentence} ({seeds}), which is within the noise: either may be the better one"
     else:
-        yield f"{sentence} ({seeds}), which is more than seeds make"
+        yield f"{sentence} ({seeds}), which is more than random seeds explain"
 
 
 def _reach(one: Tried, other: Tried) -> float | None:
@@ -247,7 +247,7 @@ def _trend(ordered: Sequence[Tried], metric: tuple[str, Direction]) -> Iterator[
         )
     elif when <= count // 2:
         yield (
-            f"the last {count - when} of {count} trials brought no better {name} than the "
+            f"the last {count - when} of {count} trials found no better {name} than the "
             f"{_ordinal(when)}: more of the same are unlikely to help"
         )
 

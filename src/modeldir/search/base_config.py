@@ -18,7 +18,7 @@ def load_base(folder: Path) -> dict[str, Any]:
     found = params_file(folder)
     if found is None:
         raise SearchError(
-            f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
+            f"{folder}: {_what_is_there(folder)}; a search needs a base config.\n"
             f"{_how_to_begin(folder)}",
             state=NOTHING_STARTED,
         )
@@ -30,14 +30,14 @@ def _how_to_begin(folder: Path) -> str:
     there, trial = quoted(folder), first_experiment_in(folder)
     if trial is not None:
         new = f"modeldir new {there} --from {quoted(trial)}"
-        return f"  {new}   (then add what else the script reads)"
+        return f"  {new}   (then add the other hyperparameters of the script)"
     return (
-        f"  modeldir new {there} --from experiments/base_model   (copied from an experiment)\n"
-        f"  modeldir new {there} learning_rate=0.1               (or written down here)"
+        f"  modeldir new {there} --from experiments/base_model   (from an experiment)\n"
+        f"  modeldir new {there} learning_rate=0.1               (or from values)"
     )
 
 
 def _what_is_there(folder: Path) -> str:
     if folder.is_dir():
         return "holds no params.json"
-    return "is a file; the folder is asked for" if folder.exists() else "no such folder"
+    return "is a file, not a folder" if folder.exists() else "no such folder"

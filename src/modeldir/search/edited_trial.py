@@ -33,7 +33,7 @@ def make(
     if unknown:
         known = list(plain_values.flatten(record.hyperparameters))
         problems = [(f"{name}: not in params.json", did_you_mean(name, known)) for name in unknown]
-        raise SearchError(f"{record.name} cannot be made anew:", problems)
+        raise SearchError(f"{record.name} cannot be made again:", problems)
     edited.update(values)
     while True:
         trials.refresh()

@@ -90,8 +90,8 @@ def parent_in(
     if trials.status(record).state == attempts.RUNNING:
         return None, False
     raise SearchError(
-        f"{trials.folder}: {plan.sampler} lets trials continue from other trials' weights, but "
-        f"{record.name} left none that its script can continue from\n"
-        "  let the script save them as last.* (run.save_checkpoint does) and begin with\n"
-        "  run.restore(), or name its arguments: --resume '--restore_file last'"
+        f"{trials.folder}: {plan.sampler} starts trials from the weights of other trials, but "
+        f"{record.name} saved none that its script can load\n"
+        "  save them as last.* (run.save_checkpoint does) and load them with run.restore(),\n"
+        "  or name the script's arguments: --resume '--restore_file last'"
     )

@@ -134,7 +134,7 @@ class Trial:
 
     def check_open(self) -> None:
         if self.status is not None:
-            raise SearchError(f"{self.name}: its end is recorded already: it has {self.status}")
+            raise SearchError(f"{self.name}: its result is already recorded: it has {self.status}")
 
     def __exit__(
         self,
@@ -194,7 +194,8 @@ def check_status(status: object) -> None:
     if status is not None and status not in known:
         hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)
         raise SearchError(
-            f"status {status!r}: a trial cannot end so\n  {hint}", state="Nothing was recorded."
+            f"status {status!r}: a trial cannot end with this status\n  {hint}",
+            state="Nothing was recorded.",
         )
 
 

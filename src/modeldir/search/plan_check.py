@@ -143,11 +143,13 @@ def _wrong_conditions(
     for name in map(str, condition):
         if name in domains:
             hint = f'"{name}": {{"values": [...], "condition": {{"optimizer": "sgd"}}}}'
-            problems.append(Problem(f"condition: that of {name} belongs in its domain", hint))
+            problems.append(
+                Problem(f"condition: write the condition of {name} with its values", hint)
+            )
         else:
             known = plain_values.flatten(base)
             near = None if name in known else did_you_mean(name, [*domains, *known])
-            hint = near or f"give it a domain: {name}=VALUE,VALUE"
+            hint = near or f"give it values: {name}=VALUE,VALUE"
             problems.append(Problem(f"--condition {name}: {name} does not vary", hint))
     return problems
 
@@ -198,9 +200,9 @@ def _not_utf8(raw: Mapping[str, Any]) -> Iterator[Problem]:
         try:
             json.dumps(value, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
-            hint = "a plan is text in UTF-8"
+            hint = "search.json is saved in UTF-8"
             if key in _WITH_PATHS:
-                hint = "rename the file, or put the command into a script of its own"
+                hint = "rename the file, or put the command into a script"
             yield Problem(f"{key}: {value!r} is not UTF-8", hint)
         except (ValueError, TypeError, RecursionError):  # another check reports it
             continue
@@ -224,7 +226,7 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[Problem]:
         )
     if goal is not None and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
-        problems.append(Problem("target: no metric is named that could reach it", hint))
+        problems.append(Problem("target: no metric is named for it", hint))
     return problems
 
 
@@ -245,17 +247,20 @@ def _pruner(
     setting, wrong = pruners.setting_of(named, to_run=to_run) if is_named else (None, [])
     if choice.name == "pbt":
         if setting is not None or wrong:
-            hint = "take the other out: --pruner none"
+            hint = "remove the other pruner: --pruner none"
             wrong = [Problem("pruner: pbt stops the worst itself", hint)]
         else:
             options = {k: v for k, v in choice.options.items() if k in {"interval", "quantile"}}
             setting = pruners.Setting("pbt", options)
             wrong = pruners.check(setting, "sampler")
     elif setting is not None and setting.kind == "pbt":
-        hint = "it replaces those that it stops: --sampler pbt"
-        wrong = [Problem("pruner: pbt comes with the sampler of this name", hint)]
+        hint = "to use both: --sampler pbt"
+        wrong = [Problem("pruner: pbt works only with the sampler pbt", hint)]
     if setting is not None and len(objective.objectives(raw)) > 1:
-        hint = "rank by one metric, or take the pruner out: --pruner none"
-        wrong = [*wrong, Problem("pruner: of several metrics none says which trial is worse", hint)]
+        hint = "rank by one metric, or remove the pruner: --pruner none"
+        wrong = [
+            *wrong,
+            Problem("pruner: it compares trials by one metric, but the search has several", hint),
+        ]
     problems += wrong
     return setting

@@ -73,7 +73,7 @@ def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
         plan[key] = value
     if value == (NONE if before is None else before):
         return []
-    out = f"--{key.replace('_', '-')} {NONE} takes it out"
+    out = f"--{key.replace('_', '-')} {NONE} removes it"
     shown = sampler_check.as_typed if key == "pruner" else str
     old = "" if before is None else f"{shown(before)} -> "
     return [f"{key}: {old}{shown(value)}" + ("" if value == NONE else f" (kept; {out})")]
@@ -83,7 +83,7 @@ def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
     """Add configurations, constraints or zipped names to a plan's, or remove all of them."""
     before = plan.pop(key, None)
     if value == NONE:
-        return [f"{key}: {_as_json(before)} taken out"] if before else []
+        return [f"{key}: {_as_json(before)} removed"] if before else []
     if not isinstance(value, (list, tuple)) or not isinstance(before or [], list):
         plan[key] = before or value  # `check` reports what is wrong with it
         return []
@@ -93,7 +93,7 @@ def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
         plan[key] = [*(before or []), *added]
     if not added or not plan.get("space"):
         return []  # a plan that begins has not changed
-    return [f"{key}: {_as_text(added)} added ({(PARTS | FOLDERS)[key]} {NONE} takes all out)"]
+    return [f"{key}: {_as_text(added)} added ({(PARTS | FOLDERS)[key]} {NONE} removes all)"]
 
 
 def _plain(value: Any) -> Any:
@@ -221,7 +221,7 @@ def _joined_conditions(
             continue
         domains[name] = whole if "condition" in whole or "values" not in whole else whole["values"]
         if old.get(name) is not None:
-            out = "" if condition is None else f" (--condition {name}:{NONE} takes it out)"
+            out = "" if condition is None else f" (--condition {name}:{NONE} removes it)"
             now = "always" if condition is None else f"when {_as_json(whole['condition'])}"
             then = f"when {_as_json(before)} -> " if before else ""
             changes.append(f"{name}: {then}{now}{out}")

@@ -138,11 +138,11 @@ def repeat_problems(
     if repeats <= 1:
         return
     if SEED in parsed.domains:
-        hint = "take it out of the space, or leave --repeats out"
+        hint = "remove it from the space, or leave out --repeats"
         yield Problem("repeats: seed differs between repeats, and this space varies it", hint)
     elif SEED not in base:
         hint = 'put "seed": 230 into params.json, and let the script use it'
-        yield Problem("repeats: params.json has no seed that could differ", hint)
+        yield Problem("repeats: params.json has no seed to vary", hint)
     elif not isinstance(base[SEED], int) or isinstance(base[SEED], bool):
         yield Problem(
             f"repeats: seed is {_as_json(base[SEED])} in params.json", "expected an integer"
@@ -166,7 +166,7 @@ def folder_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
             )
         elif isinstance(value, list) and any(os.path.normpath(each) == "." for each in value):
             yield Problem(
-                f"{key}: is the search's own folder", "its trials count already: leave it out"
+                f"{key}: is the search's own folder", "its trials are used already: leave it out"
             )
 
 

@@ -37,7 +37,7 @@ def check_untrained(folder: Path) -> None:
         return
     there, apart = quoted(folder), quoted(Path(f"{folder}_search"))
     raise SearchError(
-        f"{folder} has been trained itself; a search has a folder of its own.\n"
+        f"{folder} is a trained experiment, but a search needs its own folder.\n"
         f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...",
         state="Nothing was started.",
     )
@@ -74,7 +74,7 @@ def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
         return []
     those = "1 trial has" if count == 1 else f"{count} trials have"
     named, again = " and ".join(names), f"modeldir retry {quoted(folder)}"
-    return [f"note: {those} {named}, but failed for want of another metric: {again}"]
+    return [f"note: {those} {named}, but failed: another metric is missing; to run again: {again}"]
 
 
 def check_base(
@@ -90,7 +90,7 @@ def check_base(
         return []
     before = plain_values.flatten(newest.hyperparameters)
     changed = [
-        (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
+        (f"{name}: {before.get(name, 'none')} -> {now.get(name, 'none')}", None)
         for name in plan_trials.differences(plan, now, before)
         if name not in newest.point  # an earlier plan may have varied it
     ]
@@ -104,7 +104,7 @@ def check_base(
         changed,
         state="To continue with the new base config beside the old trials:\n"
         f"  modeldir search {quoted(folder)} --accept-new-base\n"
-        "To keep them apart, search in a folder of its own:\n"
+        "To keep them apart, search in a new folder:\n"
         f"  modeldir new {quoted(Path(f'{folder}_2'))} --from {quoted(folder)}\n"
         "Nothing was started.",
     )

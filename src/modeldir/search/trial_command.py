@@ -52,18 +52,18 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
     by_python = None
     if program.endswith(".py") and (cwd / program).is_file():
         line = quoted_line(["python", *words])
-        by_python = f"a Python script is started by python: {line}"
+        by_python = f"start a Python script with python: {line}"
     if os.path.dirname(program):  # a path, seen from where it will run
         if os.access(cwd / program, os.X_OK):
             return []
         there = (cwd / program).exists()
-        hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
+        hint = f"chmod +x {quoted(program)}" if there else f"no such file in {cwd}"
         return [(f"{program} cannot be executed", by_python or hint)]
     if programs.find_program(program) is not None:
         return []
     hint = "is it installed, and is the environment active?"
     if (cwd / program).exists():
-        hint = by_python or f"a script in this folder is started as ./{program}"
+        hint = by_python or f"start a script in this folder as ./{program}"
     elif program == "python" and programs.find_program("python3"):
         hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
     return [(f"no program {program!r}", hint)]
@@ -75,7 +75,9 @@ def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None
     if script is None or not is_python or placeholders.are_in(script) or (cwd / script).exists():
         return []
     there = ", ".join(sorted(path.name for path in cwd.glob("*.py")))
-    hint = f"scripts there: {there}" if there else "go to the project's folder first"
+    hint = (
+        f"scripts there: {there}" if there else "first change to the project's folder: cd PROJECT"
+    )
     return [(f"{script} is not in {cwd}", hint)]
 
 
@@ -99,8 +101,8 @@ def other_python(command: str, cwd: Path) -> str | None:
     if b"modeldir" not in (reading.read_bytes(cwd / script) or b""):
         return None
     return (
-        f"note: {words[0]} is {program}, and modeldir runs on {sys.executable}\n"
-        "  if the script does not find what it imports: activate the environment first"
+        f"note: {words[0]} is {program}, but modeldir uses {sys.executable}\n"
+        "  if the script's imports fail, activate the environment first"
     )
 
 

@@ -36,7 +36,7 @@ def _warm_start(
     ranked = plan.objectives
     if plan.warm_start_from and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
-        problems.append(Problem("warm_start_from: no metric is named that could be learned", hint))
+        problems.append(Problem("warm_start_from: no metric is named to learn from", hint))
         return
     for written in plan.warm_start_from:
         rows = _rows("warm_start_from", written, search, problems)
@@ -48,9 +48,9 @@ def _warm_start(
             continue
         used = sum(observations.warm_start(row) for row in rows)
         nothing = "" if samplers.learns(observations.sampler) else (
-            f" (but {plan.sampler} learns nothing: --sampler tpe)"
+            f" (but {plan.sampler} does not learn: --sampler tpe)"
         )  # fmt: skip
-        yield f"warm_start_from {written}: {_counted(used, len(rows), 'teach')}{nothing}"
+        yield f"warm_start_from {written}: {_counted(used, len(rows), 'used')}{nothing}"
 
 
 def _reuse(
@@ -59,7 +59,7 @@ def _reuse(
     for written in plan.reuse:
         rows = _rows("reuse", written, search, problems)
         done = sum(observations.reuse(row) for row in rows)
-        yield f"reuse {written}: {_counted(done, len(rows), 'count as done')}"
+        yield f"reuse {written}: {_counted(done, len(rows), 'not run again')}"
 
 
 def _rows(
@@ -74,5 +74,5 @@ def _rows(
 
 def _counted(count: int, total: int, verb: str) -> str:
     others = total - count
-    left = f"; {others} outside this space or of another base" if others else ""
+    left = f"; {others} outside this space or with another base config" if others else ""
     return f"{count} experiment{'' if count == 1 else 's'} {verb}{left}"

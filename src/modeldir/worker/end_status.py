@@ -178,7 +178,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
     if evidence.inherits and not _has_trained(evidence):
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     if evidence.metrics_source is not None and not _keep_printed(evidence, evidence.metrics_source):
-        reason = f"it ended well but printed no line like {evidence.metrics_source!r}"
+        reason = f"it completed but printed no line like {evidence.metrics_source!r}"
         return _failed(failure_classes.MISSING_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)

@@ -36,7 +36,7 @@ class _Curve:
 def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
     """Draw the figure. The x axis is always the step, so `names` must be empty."""
     if list(names) not in ([], ["step"]):
-        raise data.error(("the x of curves is the step", None))
+        raise data.error(("curves are drawn over steps: leave out --x", None))
     curves = _curves(data)
     if not curves:
         problem = f"no metrics.jsonl has {data.metric!r} at two steps: run.log writes it"

@@ -78,7 +78,7 @@ def _by_time(data: FigureData) -> tuple[list[FigureRow], list[float], str]:
     known = [(row.started, row) for row in data.rows if row.started is not None]
     if not known:
         raise ModeldirError(
-            f"{data.title}: no run file says when anything began", state="Nothing was drawn."
+            f"{data.title}: no run file has a start time", state="Nothing was drawn."
         )
     known.sort(key=lambda each: each[0])
     first, last = known[0][0], known[-1][0]

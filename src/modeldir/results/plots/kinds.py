@@ -139,7 +139,7 @@ def _targets(
         return [Path(f"{name}_{kind}.pdf") for kind in kinds]
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
-        problem = f"no figure ends in {target.suffix!r}" if target.suffix else "it has no ending"
+        problem = f"unknown file type {target.suffix!r}" if target.suffix else "it has no ending"
         hint = f"{target.with_suffix('.pdf')}, or .svg, .png"
         raise ModeldirError(f"{target} cannot be drawn:", [(problem, hint)], _STATE)
     if len(kinds) == 1:

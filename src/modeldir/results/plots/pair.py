@@ -23,7 +23,12 @@ def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
     """Draw the figure. `names` are two or more hyperparameters, by default the most important."""
     axes = data.axes_named(names, 2)
     if len(axes) < 2:  # noqa: PLR2004 - a pair
-        raise data.error((f"a pair is of two; here varies {axes[0].name!r} alone", "--kind slice"))
+        raise data.error(
+            (
+                f"a pair plot needs two hyperparameters, but only {axes[0].name!r} varies",
+                "--kind slice",
+            )
+        )
     count = len(axes) - 1
     limits = style.limits(data.values, data.direction)
     with style.settings():
