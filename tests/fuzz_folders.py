@@ -355,9 +355,10 @@ def _forbid(rng: random.Random, path: Path, _: Path) -> str:
     return "mode"
 
 
-def _rename(rng: random.Random, path: Path, _: Path) -> str:
+def _rename(rng: random.Random, path: Path, top: Path) -> str:
     """Give a folder or a file an odd name, or another file's."""
-    target = os.fsencode(path.parent if rng.random() < 0.6 else path)
+    folder = rng.random() < 0.6 and path.parent != top
+    target = os.fsencode(path.parent if folder else path)
     others = [entry.name.encode() for entry in path.parent.iterdir()]
     name = rng.choice([*_NAMES, *others[:3]])
     os.rename(target, os.path.join(os.path.dirname(target), name))
