@@ -150,7 +150,7 @@ def test_where_no_trial_can_be_made_the_running_ones_are_waited_for(tmp_path: Pa
         chaos.fill(claims, 0)
         (tmp_path / "hold.learning_rate_0.1").unlink()
         log = project.search / "search.log"
-        wait_until(lambda: "completed learning_rate_0.1" in log.read_text(), "the first")
+        wait_until(lambda: "completed 1  learning_rate_0.1" in log.read_text(), "the first")
         assert worker.poll() is None
         (tmp_path / "hold.learning_rate_0.2").unlink()
         assert worker.wait(30) == 2

@@ -232,7 +232,7 @@ def test_a_host_that_dies_loses_its_trial_to_another_which_goes_on_from_its_weig
         done = project.searches(*ONE[2:-3])
     assert done.code == 0, done.out
     assert "is on n1, last heartbeat" in done.out
-    assert "taking over learning_rate_0.1: nothing was heard from n1" in done.out
+    assert "taking over trial 1 (learning_rate_0.1): nothing was heard from n1" in done.out
     assert ends(folder) == [None, "completed"]
     assert project.started == ["learning_rate_0.1 0", "learning_rate_0.1 2"]
     assert project.ended == ["learning_rate_0.1"]

@@ -167,7 +167,7 @@ def test_failures_of_before_are_told(project: Project) -> None:
     said = project.searches("learning_rate=0.3", "--no-check")
     assert said.code == 1
     assert said.lines[-7:-3] == [
-        "failed earlier: learning_rate_0.1 (error)",
+        "failed earlier: trial 1 (error)",
         "  see the log:       modeldir log experiments/search/learning_rate_0.1",
         "  after a fix:       modeldir search experiments/search   (failed trials run again)",
         "  to run them as is: modeldir retry experiments/search",
@@ -226,7 +226,7 @@ def test_stop_waits_for_the_running_trials(project: Project) -> None:
         said = worker.stdout.read()
     who = f"{getpass.getuser()}@{processes.host()}"
     asked_by = f"`modeldir stop` asked this worker to stop ({who})."
-    assert f"{asked_by}\nStopping: no new trials start; waiting for learn" in said
+    assert f"{asked_by}\nStopping: no new trials start; waiting for trial 1 (learn" in said
     assert project.ended == ["learning_rate_0.1"]
     assert project.searches(*SIX).code == 0
     assert len(project.ended) == 6
@@ -565,7 +565,7 @@ def test_what_is_told_of_a_trial_that_ran_again_is_its_last_attempt(project: Pro
     (project.path / "fail.learning_rate_0.1").unlink()
     project.modeldir("retry", "experiments/search")
     said = project.searches("learning_rate=0.1,0.2", "--no-check", "-j", "2")
-    assert "completed    learning_rate_0.1  accuracy 0.9" in said.out
+    assert "completed     1  learning_rate_0.1  accuracy 0.9" in said.out
     assert "\n1 completed. Best: " in said.out
     assert said.code == 0
 

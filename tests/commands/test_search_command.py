@@ -391,7 +391,7 @@ def test_a_search_whose_metric_was_never_written_says_so(project: Project) -> No
     done = project.searches("learning_rate=0.1", "--maximize", "f1")
     assert done.code == 1
     assert (
-        "learning_rate_0.1 failed (missing-metric): "
+        "trial 1 (learning_rate_0.1) failed (missing-metric): "
         "it completed but wrote no 'f1'; metrics found: accuracy, loss"
     ) in done.lines
 
@@ -593,7 +593,10 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
         assert worker.stdout is not None
         said = worker.stdout.read().splitlines()
         assert worker.wait(LIMIT) == 0
-    assert said[:2] == ["Grid search: 3 trials, 3 in parallel.", "started      learning_rate_0.1"]
+    assert said[:2] == [
+        "Grid search: 3 trials, 3 in parallel.",
+        "started       1  learning_rate_0.1",
+    ]
     assert not any("checking that" in line for line in said)
     log = (project.search / "search.log").read_text()
     assert "checking that train.py reads learning_rate: the first trial runs alone" in log
@@ -1170,8 +1173,8 @@ def test_a_search_whose_first_trials_fail_with_the_same_error_stops(project: Pro
     done = project.searches(NINE, command="python other.py")
     assert done.code == 1
     assert list(project.trials().values()) == ["failed"] * 3
-    assert done.lines[2].startswith("failed       learning_rate_0.1  bad argument")
-    assert done.lines[6].startswith("failed       learning_rate_0.3  same error")
+    assert done.lines[2].startswith("failed        1  learning_rate_0.1  bad argument")
+    assert done.lines[6].startswith("failed        3  learning_rate_0.3  same error")
     assert done.lines[7:] == [
         "",
         "Stopped after 3 trials: all failed with the same error.",

@@ -174,7 +174,7 @@ def test_a_search_that_nobody_works_on_is_told_as_such(project: Project) -> None
             search.wait(LIMIT)
             said = watch.stdout.read()
             assert watch.wait(LIMIT) == 0
-    assert "interrupted  learning_rate_0.1" in said
+    assert "interrupted   1  learning_rate_0.1" in said
     assert f"{SEARCH}: 0 of 3 done, 1 interrupted, 3 remaining, no worker running\n" in said
     assert said.endswith(f"next: modeldir search {SEARCH}\n")
 
@@ -311,7 +311,7 @@ def test_in_a_terminal_it_is_the_view_of_the_search(
         left = terminal.close()
         assert search.wait(LIMIT) == 0
     assert terminal.process.returncode == 0
-    assert "completed    lear….001  accuracy 0.75" in left
+    assert "completed     3  accuracy 0.75" in left
     assert left.replace("\n", "").endswith(f"next: modeldir results {SEARCH}")
     assert "running" not in left
     assert not terminal.screen.cursor.hidden

@@ -199,8 +199,8 @@ def test_news_between_looks(made: Made) -> None:
     overview.update()
     overview.update()
     assert overview.take_events() == [
-        Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
-        Event("learning_rate_0.01", "running"),
+        Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s", number=1),
+        Event("learning_rate_0.01", "running", number=2),
     ]
     made.end(two, "failed", failure="error", last_line="ValueError: nan")
     three = made.trial(0.001)
@@ -208,9 +208,9 @@ def test_news_between_looks(made: Made) -> None:
     made.end(three, "interrupted", reason="asked to stop")
     overview.update()
     assert overview.take_events() == [
-        Event("learning_rate_0.01", "failed", "ValueError: nan  1m 00s"),
-        Event("learning_rate_0.001", "running"),
-        Event("learning_rate_0.001", "interrupted", "asked to stop  1m 00s"),
+        Event("learning_rate_0.01", "failed", "ValueError: nan  1m 00s", number=2),
+        Event("learning_rate_0.001", "running", number=3),
+        Event("learning_rate_0.001", "interrupted", "asked to stop  1m 00s", number=3),
     ]
 
 
@@ -223,7 +223,7 @@ def test_a_failed_trial_that_runs_again_is_seen(made: Made) -> None:
     overview.update()
     made.begin(one, 2)
     assert len(overview.update().running) == 1
-    assert overview.take_events() == [Event("learning_rate_0.1", "running")]
+    assert overview.take_events() == [Event("learning_rate_0.1", "running", number=1)]
 
 
 def test_a_trial_that_died_without_a_word_is_interrupted(made: Made) -> None:

@@ -373,7 +373,7 @@ def test_in_a_terminal_a_line_for_each_running_trial_changes_in_place(project: P
     project.release()
     text = terminal.close()
     assert terminal.process.returncode == 0
-    assert text.count("completed    learning_rate_0.1    accuracy 0.75") == 1
+    assert text.count("completed     1  learning_rate_0.1    accuracy 0.75") == 1
     assert "\n\n3 completed. Best: " in text
     assert "0.6250" not in text  # what had changed in place is gone
     assert text.rstrip().endswith("Compare them: modeldir results experiments/search")
@@ -402,9 +402,9 @@ def test_the_lines_of_a_search_are_written_as_they_happen(project: Project) -> N
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "Grid search: 1 trial, one at a time.\n"
-        assert worker.stdout.readline() == "started      learning_rate_0.1\n"
+        assert worker.stdout.readline() == "started       1  learning_rate_0.1\n"
         project.release()
-        assert worker.stdout.readline().startswith("completed    learning_rate_0.1")
+        assert worker.stdout.readline().startswith("completed     1  learning_rate_0.1")
         assert worker.wait(30) == 0
 
 

@@ -114,7 +114,7 @@ def test_a_script_with_us_stops_itself_at_the_rung(project: Project) -> None:
     record = read(folder / "run.json")
     reason = "accuracy 0.35 at step 1: not among the best third of 3"
     assert (record["reason"], record["exit_code"], record["intent"]) == (reason, 0, None)
-    assert f"pruned       learning_rate_0.15  {reason}  " in done.out
+    assert f"pruned        3  learning_rate_0.15  {reason}  " in done.out
     assert read(folder / "metrics_eval_last_weights.json") == {"accuracy": 0.35}
     assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [1]
     assert "Traceback" not in (folder / "console.log").read_text()

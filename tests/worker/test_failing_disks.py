@@ -66,7 +66,7 @@ def test_a_full_disk_is_said_and_the_worker_leaves_on_request(
         assert worker.stdout.readline().startswith("Grid search: 2 trials")
         assert worker.stdout.readline().startswith("started")
         said = worker.stdout.readline()
-        assert "x_1 has ended, but its end cannot be recorded: [Errno 28]" in said
+        assert "trial 1 (x_1) has ended, but its end cannot be recorded: [Errno 28]" in said
         assert str(trial) in said
         assert "its disk is full" in project.modeldir("show", "disk/search").out
         assert "its disk is full" in project.modeldir("show", str(trial)).out
@@ -78,8 +78,7 @@ def test_a_full_disk_is_said_and_the_worker_leaves_on_request(
         assert worker.wait(20) == 130
         assert time.monotonic() - began < 5
         left = worker.stdout.read()
-    assert "x_1 has ended, but its end is not recorded yet" in left
-    assert "ending x_1" not in left
+    assert "trial 1 (x_1) has ended, but its end is not recorded yet" in left
     supervisor = processes.from_json(read(trial / "run.json")["supervisor"])
     (project.path / "fill").unlink()
     (project.path / "disk" / "filler").unlink()

@@ -199,7 +199,7 @@ def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Pr
         project.release()
         assert worker.wait(30) == 0
         text = output(worker)
-    assert "interrupted  learning_rate_0.1" in text
+    assert "interrupted   1  learning_rate_0.1" in text
     assert text.splitlines()[-2].startswith("1 completed. Best: ")
     assert read(folder / "run.2.json")["status"] == "completed"
     assert project.ended == ["learning_rate_0.1"]
@@ -342,8 +342,8 @@ def test_one_ctrl_c_starts_no_new_trials_and_waits(
         assert worker.wait(30) == 130
         text = output(worker)
     assert (
-        "Stopping: no new trials start; waiting for learning_rate_0.1, learning_rate_0.2 to finish."
-        in text
+        "Stopping: no new trials start; waiting for trial 1 (learning_rate_0.1), "
+        "trial 2 (learning_rate_0.2) to finish." in text
     )
     assert text.splitlines()[-2:] == snapshot
     assert sorted(project.started) == names
@@ -390,7 +390,7 @@ def test_a_second_ctrl_c_ends_the_running_trials(
         worker.send_signal(signal.SIGINT)
         assert worker.wait(30) == 130
         text = output(worker)
-    assert "Interrupting learning_rate_0.1, learning_rate_0.2" in text
+    assert "Interrupting trial 1 (learning_rate_0.1), trial 2 (learning_rate_0.2)" in text
     assert text.splitlines()[-2:] == snapshot
     assert list(project.trials().values()) == ["interrupted"] * 2
     record = read(project.search / "learning_rate_0.1/run.json")
@@ -657,14 +657,14 @@ def test_what_ended_while_no_worker_lived_is_told_once(project: Project) -> None
         said = output(worker)
         worker.wait()
     assert said.splitlines()[0].startswith("Resuming grid search: 2 of 6 trials done (1 failed), 2")
-    assert said.splitlines()[1].startswith("completed    learning_rate_0.1  accuracy 0.9  ")
-    assert "\nfailed       learning_rate_0.2  ValueError" in said
-    assert told(project.search / "search.log", "completed learning_rate_0.1  accuracy 0.9")
+    assert said.splitlines()[1].startswith("completed     1  learning_rate_0.1  accuracy 0.9  ")
+    assert "\nfailed        2  learning_rate_0.2  ValueError" in said
+    assert told(project.search / "search.log", "completed 1  learning_rate_0.1  accuracy 0.9")
     project.release()
     done = project.modeldir("search", "experiments/search", "--no-check")
-    assert "completed    learning_rate_0.1 " not in done.out
-    assert "failed       learning_rate_0.2 " not in done.out
-    assert "completed    learning_rate_0.3 " in done.out
+    assert "completed     1  learning_rate_0.1 " not in done.out
+    assert "failed        2  learning_rate_0.2 " not in done.out
+    assert "completed     3  learning_rate_0.3 " in done.out
 
 
 def test_a_search_log_tells_what_happened_and_when(

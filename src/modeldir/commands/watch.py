@@ -19,7 +19,7 @@ from modeldir.commands.options import add_allow, allow_typed
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.worker_counts import worker_lines
-from modeldir.monitor.progress import ShownTrial, View, shown_on
+from modeldir.monitor.progress import ShownTrial, View, event_line, shown_on
 from modeldir.monitor.snapshots import (
     Event,
     SearchSnapshot,
@@ -130,7 +130,7 @@ def follow(
 
 
 def _print_event(view: View, name: str, folder: Path, event: Event) -> None:
-    trial = ShownTrial(name, folder, 0.0)
+    trial = ShownTrial(name, folder, 0.0, event.number)
     if event.state == attempts.RUNNING:
         view.started(trial)
     elif event.state == "step":
@@ -197,7 +197,9 @@ class Watch:
         for each in snapshots:
             yield from self.now([each])
             if isinstance(each, SearchSnapshot):
-                yield from (f"running      {row.name}" for row in each.running)
+                for row in each.running:
+                    trial = ShownTrial(row.name, each.folder / row.name, 0.0, row.number)
+                    yield event_line(trial, attempts.RUNNING)
             yield from filter(None, [each.problem])
 
     def now(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:

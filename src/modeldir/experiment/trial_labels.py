@@ -16,6 +16,15 @@ def numbered_name(number: int) -> str:
     return f"trial_{number:04d}"
 
 
+def name_beside(number: int | None, name: str) -> str:
+    """Return the name to print after a trial's number: none if it says no more.
+
+    >>> name_beside(3, "learning_rate_0.1"), name_beside(12, "trial_0012")
+    ('learning_rate_0.1', '')
+    """
+    return "" if number is not None and name == numbered_name(number) else name
+
+
 def title(number: int | None, name: str) -> str:
     """Return a trial's name in a sentence: its number, and its folder's name if that says more.
 
@@ -24,4 +33,5 @@ def title(number: int | None, name: str) -> str:
     """
     if number is None:
         return name
-    return f"trial {number}" if name == numbered_name(number) else f"trial {number} ({name})"
+    beside = name_beside(number, name)
+    return f"trial {number} ({beside})" if beside else f"trial {number}"

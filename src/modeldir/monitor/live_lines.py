@@ -37,7 +37,6 @@ WIDEST = 24
 """The largest width of a hyperparameter's column: longer values are cut in the middle."""
 
 _GAP = 2
-_STATUS = 13
 _WORDS = 24
 """Columns reserved for an error."""
 _DIGITS = 8
@@ -314,31 +313,34 @@ def _progress(search: SearchSnapshot, shape: Shape, elsewhere: int) -> str:
 # -- In words --------------------------------------------------------------------------------------
 
 
-def fitted_end_line(name: str, status: str, words: str, shape: Shape, widest: int = 0) -> str:
+def fitted_end_line(head: str, name: str, words: str, shape: Shape, widest: int = 0) -> str:
     """Return the line about an ended trial, its results aligned after the `widest` name so far.
 
-    If there is no room, the time is left out, then the middle of the name is cut: the metric is
-    what a reader looks for. A long error is cut at its end.
+    If there is no room, the time is left out, then the middle of the name is cut, then the name is
+    left out beside a number: the metric is what a reader looks for. A long error is cut at its end.
 
-    >>> fitted_end_line("lr_0.1", "completed", "accuracy 0.97  1m 02s", Shape(80), 8)
-    'completed    lr_0.1    accuracy 0.97  1m 02s'
-    >>> fitted_end_line("learning_rate_0.1", "completed", "accuracy 0.916667  0.4s", Shape(46), 19)
-    'completed    learni…ate_0.1  accuracy 0.916667'
+    >>> words = "accuracy 0.916667  0.4s"
+    >>> fitted_end_line("completed     3  ", "lr_0.1", words, Shape(80), 8)
+    'completed     3  lr_0.1    accuracy 0.916667  0.4s'
+    >>> fitted_end_line("completed     3  ", "learning_rate_0.1", words, Shape(46), 19)
+    'completed     3  lear…e_0.1  accuracy 0.916667'
     """
-    room = max(0, shape.columns - _STATUS)
+    room = max(0, shape.columns - text_width(head))
     named, words = shape.escaped(name), shape.escaped(words)
     width = max(widest, text_width(named))
     if width + _GAP + text_width(words) > room:
         words = words.rpartition("  ")[0] or words
     metric, _, number = words.rpartition(" ")
+    status, *numbered = head.split()
     if status in attempts.WITH_METRICS and _is_number(number):  # as wide in each line
         least = _LEAST_NAME
         needed = text_width(metric) + 1 + max(_DIGITS, len(number))
+        least = 0 if numbered and width and room - _GAP - needed < least else least
     else:
         least, needed = room // 2, _WORDS
-    width = min(width, max(room - _GAP - needed, least))
+    width = min(width, max(room - _GAP - needed, least) if least else 0)
     shown = shape.fitted(named, width)
-    line = f"{status:<{_STATUS}}{shown}{' ' * (width - text_width(shown) + _GAP)}"
+    line = head + (f"{shown}{' ' * (width - text_width(shown) + _GAP)}" if width else "")
     left = shape.columns - text_width(line)
     return shape.cut(f"{line}{shape.cut(words, left) if left > 0 else ''}".rstrip())
 

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from modeldir._system.escaping import visible
 from modeldir._system.text import folded, text_width
 from modeldir.errors import ModeldirError
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, trial_labels
 
 if TYPE_CHECKING:
     from modeldir.monitor.live_lines import Layout
@@ -37,6 +37,12 @@ class ShownTrial:
     name: str
     folder: Path
     began: float
+    number: int | None = None
+
+    @property
+    def name_beside(self) -> str:
+        """Return the name to print after the number."""
+        return visible(trial_labels.name_beside(self.number, self.name))
 
 
 class Progress(Protocol):
@@ -90,18 +96,17 @@ class PlainProgress:
         self._write("\n".join(map(visible, text.split("\n"))))
 
     def started(self, trial: ShownTrial) -> None:
-        self.widest = max(self.widest, text_width(visible(trial.name)))
-        self._write(visible(f"started      {trial.name}"))
+        self.widest = max(self.widest, text_width(trial.name_beside))
+        self._write(event_line(trial, "started"))
 
     def ended(self, trial: ShownTrial, status: str, words: str) -> None:
-        name = visible(trial.name)
-        self.widest = max(self.widest, text_width(name))
-        self._write(end_line(name, status, visible(words), self.widest))
+        self.widest = max(self.widest, text_width(trial.name_beside))
+        self._write(event_line(trial, status, words, self.widest))
 
     def tick(self, running: Sequence[ShownTrial]) -> None: ...
 
     def stepped(self, trial: ShownTrial, words: str) -> None:
-        self._write(end_line(visible(trial.name), "step", visible(words)))
+        self._write(event_line(trial, "step", words))
 
     def view(self, snapshots: Sequence[Snapshot]) -> None: ...
 
@@ -125,16 +130,25 @@ def _writable(text: str, stream: IO[str]) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def end_line(name: str, status: str, words: str, widest: int = 0) -> str:
-    """Return the line about a trial's end: its status, its name, its result.
+def event_line(trial: ShownTrial, event: str, words: str = "", widest: int = 0) -> str:
+    """Return the line about an event: what happened, the trial's number and name, the result.
 
     Results are aligned after the `widest` name so far.
 
-    >>> end_line("learning_rate_0.1", "completed", "accuracy 0.97  1m 02s")
-    'completed    learning_rate_0.1  accuracy 0.97  1m 02s'
+    >>> event_line(ShownTrial("lr_0.1", Path("lr_0.1"), 0.0, 3), "completed", "accuracy 0.97", 8)
+    'completed     3  lr_0.1    accuracy 0.97'
+    >>> event_line(ShownTrial("trial_0012", Path("trial_0012"), 0.0, 12), "started")
+    'started      12'
     """
-    padding = " " * max(0, widest - text_width(name))
-    return f"{status:<12} {name}{padding}  {words}".rstrip()
+    name = trial.name_beside
+    width = max(widest, text_width(name))
+    named = f"{name}{' ' * (width - text_width(name))}  " if width else ""
+    return f"{event_head(event, trial.number)}{named}{visible(words)}".rstrip()
+
+
+def event_head(event: str, number: int | None) -> str:
+    """Return the beginning of a line about an event, to the place where the name begins."""
+    return f"{event:<12} " if number is None else f"{event:<11} {number:>3}  "
 
 
 class LiveProgress:
@@ -170,8 +184,9 @@ class LiveProgress:
     def ended(self, trial: ShownTrial, status: str, words: str) -> None:
         from modeldir.monitor.live_lines import fitted_end_line  # noqa: PLC0415 - only in a terminal
 
-        self._note_widths([trial.name])
-        line = fitted_end_line(trial.name, status, words, self._canvas.shape(), self.widest)
+        self._note_widths([trial.name_beside])
+        head = event_head(status, trial.number)
+        line = fitted_end_line(head, trial.name_beside, words, self._canvas.shape(), self.widest)
         self._canvas.above(line, color=_COLORS.get(status, ""), colored=len(status))
         if self._snapshot is not None:
             rows = [row for row in self._snapshot.running if row.name != trial.name]
@@ -192,7 +207,7 @@ class LiveProgress:
         self._counted = frozenset(rows)
         self._snapshot = replace(snapshot, running=tuple(self._row(rows, t, now) for t in running))
         self._elsewhere = max(0, snapshot.states.get(attempts.RUNNING, 0) - len(running))
-        self._note_widths(row.name for row in snapshot.running)
+        self._note_widths(row.name_beside for row in snapshot.running)
         self._draw()
 
     def stepped(self, trial: ShownTrial, words: str) -> None: ...  # the next view shows it
@@ -200,7 +215,8 @@ class LiveProgress:
     def view(self, snapshots: Sequence[Snapshot]) -> None:
         from modeldir.monitor.live_lines import lines_of  # noqa: PLC0415 - only in a terminal
 
-        self._note_widths(row.name for each in snapshots for row in getattr(each, "running", ()))
+        running = (row for each in snapshots for row in getattr(each, "running", ()))
+        self._note_widths(row.name_beside for row in running)
         self._canvas.draw(lines_of(snapshots, self._canvas.shape(), self._layouts))
 
     def close(self) -> None:

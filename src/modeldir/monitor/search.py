@@ -198,14 +198,16 @@ class SearchMonitor:
         if not changed or self._first:
             return
         now = each.status
-        name = each.record.name
+        name, number = each.record.name, each.record.number
         if now.state == attempts.PENDING:
             return
         if now.attempt != before.attempt and now.state != attempts.UNTRACKED:
-            self._events.append(Event(name, attempts.RUNNING))  # it may have ended, too
+            self._events.append(
+                Event(name, attempts.RUNNING, number=number)
+            )  # it may have ended, too
         if now.state != attempts.RUNNING:
             words = result_text(now, each.scores, self.metric())
-            self._events.append(Event(name, now.state, words))
+            self._events.append(Event(name, now.state, words, number))
 
     def metric(self) -> Ranked | None:
         """Return the metric to rank by: the search's, else one that the trials' metrics suggest."""

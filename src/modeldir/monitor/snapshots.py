@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
-from modeldir.experiment import attempts, experiment, failure_classes
+from modeldir.experiment import attempts, experiment, failure_classes, trial_labels
 from modeldir.metrics import objective
 from modeldir.metrics.objective import Ranked
 
@@ -41,6 +41,10 @@ class RunningTrial:
     curve: tuple[float, ...] = ()
     age: float | None = None
     last_line: str = ""
+
+    @property
+    def name_beside(self) -> str:
+        return trial_labels.name_beside(self.number, self.name)
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ class Event:
     name: str
     state: str
     words: str = ""
+    number: int | None = None
 
 
 # -- How long it takes -----------------------------------------------------------------------------

@@ -215,12 +215,13 @@ def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
         yield from ("", f"  {_error_of(search, records)}", "")
     else:
         for (failure, _), records in same.items():
-            name = records[0].name if len(records) == 1 else f"{len(records)} trials"
+            name = records[0].title if len(records) == 1 else f"{len(records)} trials"
             of = "" if failure == failure_classes.ERROR else f" ({failure})"
             yield f"{name} failed{of}: {_error_of(search, records)}"
     older = [record for record in failed if record.name not in outcome.failed]
     if older:  # they change the exit code
-        names = ", ".join(f"{each.name} ({how_failed(search, each)[0]})" for each in older[:_SHOWN])
+        shown = older[:_SHOWN]
+        names = ", ".join(f"trial {r.number} ({how_failed(search, r)[0]})" for r in shown)
         more = f" and {len(older) - _SHOWN} more" if len(older) > _SHOWN else ""
         yield f"failed earlier: {names}{more}"
     if failed:

@@ -66,8 +66,9 @@ class EndReports:
             last = attempts.read(folder, status.attempt) if status.attempt else None
             if last is None or last.end is None or running_trials.worker_of(last) not in killed:
                 continue
-            if noted.get(record.name, "") < str(last.record.get("ended")):
-                self._report(record, status, progress.ShownTrial(record.name, folder, 0.0))
+            if noted.get(record.number, "") < str(last.record.get("ended")):
+                shown = progress.ShownTrial(record.name, folder, 0.0, record.number)
+                self._report(record, status, shown)
                 if status.state == attempts.COMPLETED and search.plan.metric is None:
                     self._settle_metric(record)
         return killed
@@ -135,7 +136,7 @@ class EndReports:
         events = attempts.read_events(self._search.trials.path(record))
         can_resume = any(event.get("event") == "can_resume" for event in events)
         if not self._search.plan.resume and not can_resume:
-            self._log.message(worker_messages.long_trial(record.name, status.duration or 0))
+            self._log.message(worker_messages.long_trial(record.title, status.duration or 0))
 
     def _warn_of_shared_outputs(self) -> None:
         """Warn of files that the first trials of a search write into the working folder."""

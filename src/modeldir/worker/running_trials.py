@@ -93,7 +93,7 @@ def left_by_others(search: Search) -> Iterator[RunningTrial]:
         supervisor = processes.from_json(last.record.get("supervisor"))
         if supervisor is None or (worker is not None and processes.alive(worker) is not False):
             continue
-        shown = progress.ShownTrial(record.name, folder, time.monotonic())
+        shown = progress.ShownTrial(record.name, folder, time.monotonic(), record.number)
         yield RunningTrial(
             record, last.number, supervisor.pid, shown, descriptor=watch(supervisor.pid)
         )

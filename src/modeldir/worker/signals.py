@@ -79,7 +79,7 @@ class StopRequests:
         if number not in (signal.SIGINT, signal.SIGTERM):
             return
         self.urgency = max(self.urgency + 1, END if number == signal.SIGTERM else WAIT)
-        names = [running.record.name for running in self._running.values()]
+        names = [running.record.title for running in self._running.values()]
         if not names:
             return
         if self.urgency == WAIT:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from modeldir._system import processes
 from modeldir._system.version import __version__
-from modeldir.experiment import attempts, liveness
+from modeldir.experiment import attempts, liveness, trial_labels
 from modeldir.metrics import objective
 from modeldir.pruners import pruning_decision
 from modeldir.search import inherited_weights, placeholders
@@ -90,13 +90,13 @@ class StartBuilder:
             doubt=doubt,
         )
 
-    def is_in_doubt(self, last: attempts.Attempt | None) -> bool:
+    def is_in_doubt(self, record: TrialRecord, last: attempts.Attempt | None) -> bool:
         """Return whether only a heartbeat tells that an attempt is dead."""
         if last is None or last.end is not None:
             return False
         if liveness.is_alive(last) is False:
             return attempts.is_in_doubt(last)
-        self._log.message(worker_messages.taking_over(last.folder.name, liveness.host_of(last)))
+        self._log.message(worker_messages.taking_over(record.title, liveness.host_of(last)))
         return True
 
     def _how_to_resume(
@@ -122,7 +122,7 @@ class StartBuilder:
         parent = inherited_weights.parent_of(self._search.trials, record)
         found = attempts.last_weights(parent) if parent is not None else []
         if record.parent is not None and not found:
-            self._log.message(
-                worker_messages.weights_are_gone(record.name, record.parent.get("name"))
-            )
+            number, name = record.parent["number"], record.parent["name"]
+            named = trial_labels.title(number, name)
+            self._log.message(worker_messages.weights_are_gone(record.title, named))
         return tuple(map(os.path.abspath, found))

@@ -57,13 +57,13 @@ class OtherHosts:
                 if self._job.started(self._search.trials.path(record)):
                     self._of_this_job.add(record.name)
                     if record.name not in of_this_job_before:
-                        self._log.message(worker_messages.run_by_earlier_copy(record.name))
+                        self._log.message(worker_messages.run_by_earlier_copy(record.title))
             elif status.state == attempts.INTERRUPTED and record.name in running_before:
                 is_free = True
             if status.in_doubt:
                 doubted.add(record.name)
                 if record.name not in self._doubted:
-                    self._log.message(worker_messages.in_doubt(record.name, status.reason))
+                    self._log.message(worker_messages.in_doubt(record.title, status.reason))
         self._doubted = doubted
         self._next_look = time.monotonic() + heartbeat.interval() / 2
         return is_free

@@ -151,7 +151,7 @@ class Worker:
         killed = self._ends.report_unseen()
         for found in running_trials.left_by_others(self.search):
             self._running[found.pid] = found
-            self._log.message(worker_messages.found_running(found.record.name))
+            self._log.message(worker_messages.found_running(found.record.title))
         self._check = FirstTrialCheck(self.search, wanted=self._wants_check)
         self._rules.begin()
         words = trial_command.words_of(self.search.plan.command or "-")
@@ -247,7 +247,7 @@ class Worker:
         record = turn.record
         folder = self.search.trials.path(record)
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
-        doubt = self._builder.is_in_doubt(last)
+        doubt = self._builder.is_in_doubt(record, last)
         if last is not None and last.end is None and not doubt:
             liveness.kill_leftover_processes(last)
         start = self._builder.build(turn, last, seat, self._check.variables(record), doubt=doubt)
@@ -256,7 +256,7 @@ class Worker:
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         self._rules.started += 1
         self._is_ahead = False
-        shown = progress.ShownTrial(record.name, folder, time.monotonic())
+        shown = progress.ShownTrial(record.name, folder, time.monotonic(), record.number)
         self._running[pid] = RunningTrial(record, turn.attempt, pid, shown, used, watched)
         self._job.trial_started(folder)
         self._check.trial_started(record)
@@ -363,7 +363,7 @@ class Worker:
         Their supervisors keep trying without it.
         """
         for pid in self._stuck.intersection(self._running):
-            self._log.message(worker_messages.left_stuck(self._running.pop(pid).record.name, pid))
+            self._log.message(worker_messages.left_stuck(self._running.pop(pid).record.title, pid))
 
     def _check_wishes(self) -> None:
         """Ask the search again if another command has asked it for a trial since."""
@@ -389,7 +389,7 @@ class Worker:
                 self._running[pid] = trial.without_spawner()
 
     def _report(self, trial: RunningTrial, report: Report) -> None:
-        what, name = report.what, trial.record.name
+        what, name = report.what, trial.record.title
         if what == "refused":
             self._log.message(worker_messages.not_recorded(name, report.why))
         elif what == "stuck":

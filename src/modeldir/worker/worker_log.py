@@ -101,7 +101,7 @@ class WorkerLog:
     def started(self, trial: progress.ShownTrial) -> None:
         self._has_shown = True
         self._show.started(trial)
-        self.note(f"started {trial.name}")
+        self.note(f"started {_named(trial)}")
 
     def ended(
         self, trial: progress.ShownTrial, status: str, words: str, *, shown: str | None = None
@@ -109,7 +109,7 @@ class WorkerLog:
         """Log how a trial ended; `shown` is a shorter text for the user."""
         self._has_shown = True
         self._show.ended(trial, status, words if shown is None else shown)
-        self.note(f"{status} {trial.name}  {words}")
+        self.note(f"{status} {_named(trial)}  {words}".rstrip())
 
     def _show_text(self, text: str) -> None:
         self._has_shown = True
@@ -122,14 +122,19 @@ class WorkerLog:
                 os.write(self._descriptor, line.encode(errors="replace"))
 
 
-def noted_ends(search: Path) -> dict[str, str]:
-    """Return when a worker last noted the end of each trial, by the trial's name."""
-    noted: dict[str, str] = {}
+def _named(trial: progress.ShownTrial) -> str:
+    return "  ".join(filter(None, [str(trial.number), trial.name_beside]))
+
+
+def noted_ends(search: Path) -> dict[int, str]:
+    """Return when a worker last noted the end of each trial, by the trial's number."""
+    noted: dict[int, str] = {}
     for path in (search / "search.log", *(search / HOME).glob("search.*.log")):
         for line in (reading.read_bytes(path) or b"").decode(errors="replace").splitlines():
             time, _, rest = line.partition(" ")
             state, _, words = rest.partition(" ")
-            if state in attempts.ENDS:
-                name = words.partition("  ")[0]
-                noted[name] = max(time, noted.get(name, ""))
+            trial = words.partition("  ")[0]
+            if state in attempts.ENDS and trial.isdecimal():
+                number = int(trial)
+                noted[number] = max(time, noted.get(number, ""))
     return noted
