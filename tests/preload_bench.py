@@ -212,7 +212,7 @@ class Bench:
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
 # A loader's queues are not joined at exit: the thread that feeds one may be ended between removing
-# its semaphore and telling the resource tracker, which then prints this (in 1 of 68 runs, measured).
+# its semaphore and telling the resource tracker, which then prints this (in 1 of 68 runs).
 _TRACKER = re.compile(r"(?m)^\S+/multiprocessing/resource_tracker\.py:\d+: UserWarning: .*\n .*\n")
 
 
