@@ -225,7 +225,7 @@ def test_show_of_a_search_reads_each_of_its_trials_once(project: Project) -> Non
 # -- Mistakes --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["serach", "frobnicate", "--verison", "result"])
+@pytest.mark.parametrize("word", ["serach", "frobnicate", "--verison", "result", "report"])
 def test_an_unknown_command_names_the_nearest(
     word: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:

@@ -185,11 +185,21 @@ def test_experiments_that_differ_in_their_seed_alone_are_remarked_upon() -> None
     """Somebody's own runs over seeds: how they become one row; not where they are one already."""
     for number in range(4):
         make(f"experiments/{number}", {"seed": number % 2, "batch_size": number // 2}, accuracy=0.5)
-    told = "seeds:   4 rows, 2 but for the seed: --group seed shows their means"
+    told = "seeds:   some of the 4 rows differ only in the seed: --group seed prints 2 rows with"
     assert told in in_terminal(100, "synthesize", "experiments")
     assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--group", "seed")
     assert "0.5 ± 0" in in_terminal(100, "synthesize", "experiments", "--group", "seed")
     assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--where", "seed == 0")
+
+
+def test_the_best_of_some_rows_is_not_called_the_best() -> None:
+    """With `--where` the line below the table names the best of the rows that are shown."""
+    for number in range(2):
+        make(f"experiments/{number}", {"seed": number}, accuracy=number / 2)
+    assert "best:    experiments/1" in in_terminal(100, "synthesize", "experiments")
+    some = in_terminal(100, "synthesize", "experiments", "--where", "seed == 0")
+    assert "best of these rows: experiments/0" in some
+    assert "best:  " not in some
 
 
 def test_a_group_tells_a_seed_that_is_one_once(capsys: pytest.CaptureFixture[str]) -> None:

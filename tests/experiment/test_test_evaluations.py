@@ -49,21 +49,21 @@ def test_each_recorded_evaluation_is_a_look(project: Project) -> None:
     """Two of one trial, one of another; one that failed, and another script, are none."""
     assert looked(project) is None
     evaluate(project, "learning_rate_0.1")
-    assert looked(project) == "looked at once"
+    assert looked(project) == "evaluated once"
     evaluate(project, "learning_rate_0.1")
     evaluate(project, "learning_rate_0.01")
-    assert looked(project) == "looked at 3 times, in 2 experiments"
+    assert looked(project) == "evaluated 3 times, in 2 experiments"
     evaluate(project, "learning_rate_0.1", "plot.py")
     project.write("break", "")
     evaluate(project, "learning_rate_0.1")
-    assert looked(project) == "looked at 3 times, in 2 experiments"
+    assert looked(project) == "evaluated 3 times, in 2 experiments"
 
 
 def test_test_metrics_of_an_untracked_script_are_one_look(project: Project) -> None:
     """At least one is certain; a broken run file beside them changes nothing."""
     folder = project.search / "learning_rate_0.1"
     (folder / "metrics_test_best.json").write_text(json.dumps({"accuracy": 0.5}))
-    assert looked(project) == "looked at once"
+    assert looked(project) == "evaluated once"
     (folder / "evaluate.run.json").write_text("{")
     assert test_evaluations.count(folder, os.listdir(folder)) == 1
 
@@ -81,7 +81,7 @@ def test_it_is_told_where_results_are_shown(project: Project) -> None:
     evaluate(project, "learning_rate_0.1")
     evaluate(project, "learning_rate_0.1")
     told = after(synthesize("experiments/search"))
-    assert "test:    looked at 2 times; the more often, the less it is a test" in told
+    assert "test:    evaluated 2 times; do not choose a model by these numbers" in told
     tree = read_tree("experiments/search")
     lines = provenance.provenance(tree.experiments, [], [], [])
-    assert ["test metrics", ["looked at 2 times"]] in lines
+    assert ["test metrics", ["evaluated 2 times"]] in lines

@@ -121,7 +121,7 @@ def test_workers_are_placed_as_those_of_a_search(project: Project) -> None:
     project.release()
     said = confirm(project, "--wait")
     assert said.code == 0, said.err
-    assert "Test: Student's t" in said.out
+    assert "Test: paired t-test" in said.out
     assert len(project.started) == 3 + 6
 
 
@@ -134,7 +134,7 @@ def test_a_job_manager_s_workers_confirm_too(project: Project) -> None:
     said = confirm(project, "--top", "1", "--repeats", "2", "--wait")
     assert said.code == 0, said.err
     assert "1 worker submitted: job " in said.out
-    assert "Test: Student's t" in said.out
+    assert "Test: paired t-test" in said.out
 
 
 def test_said_again_it_says_the_answer_and_runs_nothing(project: Project) -> None:
@@ -154,7 +154,7 @@ def test_fewer_seeds_than_there_are_are_not_taken_away(project: Project) -> None
     """To look at only some of the results would be choosing among them."""
     project.searches(RATES)
     confirm(project, "--top", "1", "--repeats", "3")
-    assert "n = 3" in confirm(project, "--repeats", "2").out
+    assert "over 3 seeds" in confirm(project, "--repeats", "2").out
 
 
 def test_the_search_is_not_disturbed(project: Project, snapshot: SnapshotAssertion) -> None:
@@ -198,7 +198,7 @@ def test_killed_it_goes_on_where_it_was(project: Project) -> None:
     wait_until(lambda: experiment.status(folder / name).state == "completed", "its end")
     done = confirm(project)
     assert done.code == 0, done.err
-    assert "Test: Student's t" in done.out
+    assert "Test: paired t-test" in done.out
     assert len(project.started) - before == 6
 
 
@@ -353,7 +353,7 @@ def test_trials_of_a_script_of_one_s_own_are_confirmed_by_a_command(project: Pro
     assert (none.code, "no command says how to train" in none.err) == (2, True)
     said = confirm(project, "--top", "1", "--repeats", "2", "--", "python", "train.py")
     assert said.code == 0, said.err
-    assert "Test: Student's t" in confirm(project, "--repeats", "3").out
+    assert "Test: paired t-test" in confirm(project, "--repeats", "3").out
 
 
 # -- What the numbers say --------------------------------------------------------------------------

@@ -378,7 +378,7 @@ os.environ["MKL_NUM_THREADS"] = "1" if rate != 0.3 else "2"
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 0, done.out
     assert warm(project) == names(0.2, 0.4)
-    line = "modules were preloaded)"
+    line = "modules were imported beforehand)"
     assert line in project.modeldir("show", str(project.search / names(0.2)[0])).out
     assert line not in project.modeldir("show", str(project.search / names(0.3)[0])).out
 

@@ -65,6 +65,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 _ALIASES = {"synthesize": "results"}
+_OPTIONS = {"report": "results DIR --html report.html", "table": "results DIR"}
+"""Words that look like commands, and the command that does what they say."""
 _MODULES = {"import": "import_", "results": "synthesize"}
 
 
@@ -116,6 +118,8 @@ def _run(words: list[str]) -> int:
 
         known = [*_commands(), *_ALIASES, "--help", "--version"]
         hint = did_you_mean(name, known) or "see all commands: modeldir --help"
+        if name in _OPTIONS:
+            hint = f"try: modeldir {_OPTIONS[name]}"
         _print_stderr(f"error: modeldir has no command {words[0]!r}\n  {hint}")
         return 2
     return _call(name, words[1:])

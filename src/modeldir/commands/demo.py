@@ -152,7 +152,7 @@ def next_steps(project: Path) -> str:
     lines = [
         f"Everything lies in {files.absolute(project)}:",
         f"  {_BASE:<27}the base model: params.json, train.log, metrics, weights",
-        f"  {_GRID:<27}a folder a learning rate, and the table: results.md, results.csv",
+        f"  {_GRID:<27}one folder per learning rate, and the table: results.md, results.csv",
         f"  {_RANDOM:<27}the same for the 30 random trials",
         "next:",
         *_activation(),

@@ -112,7 +112,7 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     words, preloaded = record.get("command"), record.get("preloaded")
     yield "command", quoted_line(map(str, words)) if isinstance(words, list) else None
     count = preloaded.get("modules") if isinstance(preloaded, dict) else None
-    yield "", f"({count} modules were preloaded)" if count else None
+    yield "", f"({count} modules were imported beforehand)" if count else None
     log = messages.main_log(folder)
     yield "log", log
     console = folder / "console.log"

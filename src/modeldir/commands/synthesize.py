@@ -189,14 +189,15 @@ def after(results: Results) -> str:
         if results.tree
         else None
     )
-    lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
+    lines += [f"test:    {looked}; do not choose a model by these numbers"] if looked else []
     seeds = results.over_seeds()
     lines += [f"seeds:   {seeds}"] if seeds else []
     if results.written:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")
     if results.best is not None:
-        lines += [f"best:    {visible(str(results.best))}", f"next:    {after_best(results.best)}"]
+        label = "best:   " if results.where is None else "best of these rows:"
+        lines += [f"{label} {visible(str(results.best))}", f"next:    {after_best(results.best)}"]
     elif len(results.objectives) > 1:
         asked = objective.command_options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")

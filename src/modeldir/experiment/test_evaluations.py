@@ -34,11 +34,11 @@ def describe(counts: Iterable[int]) -> str | None:
     """Return all evaluations as text; None if there was none.
 
     >>> describe([0, 2, 1]), describe([1]), describe([0])
-    ('looked at 3 times, in 2 experiments', 'looked at once', None)
+    ('evaluated 3 times, in 2 experiments', 'evaluated once', None)
     """
     evaluated = [each for each in counts if each]
     if not evaluated:
         return None
     times = "once" if sum(evaluated) == 1 else f"{sum(evaluated):,} times"
     where = f", in {len(evaluated):,} experiments" if len(evaluated) > 1 else ""
-    return f"looked at {times}{where}"
+    return f"evaluated {times}{where}"

@@ -245,7 +245,7 @@ def _comparison(found: Confirmation, other: Measured, lead: Interval) -> str:
     side = "worse" if lead.mean < 0 else "better"
     if not lead.deviation:
         return (
-            f"{first} is {side} than {whom} by {number(abs(lead.mean))} {seeds} alike: no scatter."
+            f"{first} is {side} than {whom} by {number(abs(lead.mean))} {seeds}: without any noise."
         )
     span = f"{number(lead.low)} to {number(lead.high)}"
     if lead.low > 0:
@@ -256,8 +256,10 @@ def _comparison(found: Confirmation, other: Measured, lead: Interval) -> str:
         return f"{first} is beaten by {whom}: worse by {by}."
     words = f"{side} by {number(abs(lead.mean))} in the mean" if lead.mean else "equal in the mean"
     enough = statistics.pairs_to_see(lead.mean, lead.deviation, found.level)
-    more = f"; if that is real, {enough} seeds show it 4 times in 5" if enough else ""
-    return f"{first} is within the noise of {whom}: {words} (interval {span}){more}."
+    seen = f"{first} is within the noise of {whom}: {words} (interval {span})."
+    if not enough:
+        return seen
+    return f"{seen} To see a difference this small you would need about {enough} seeds."
 
 
 def _first(found: Confirmation) -> str:
@@ -282,17 +284,17 @@ def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iter
 
 def _test(found: Confirmation, count: int) -> Iterator[str]:
     several = len(found.others) > 1
-    together = f" for all {len(found.others)} comparisons together (Bonferroni)" if several else ""
+    together = f" for {len(found.others)} comparisons together (Bonferroni)" if several else ""
     yield (
-        f"Test: Student's t of the differences seed by seed (both had the same seeds), n = {count},"
-        f" two-sided, 95 %{together}."
+        f"Test: paired t-test over {count} seeds (the same for each configuration), two-sided, "
+        f"95%{together}."
     )
-    yield (
-        "The seeds are new, so that the luck by which the first was chosen in the search does not "
-        "count here."
-    )
+    yield "The seeds are new, so the luck of the search does not count here."
     if count < _FEW:
-        yield f"n = {count} is few: such an interval rests on the differences being normal."
+        yield (
+            f"{count} seeds are few: the interval assumes that the differences are normally "
+            "distributed."
+        )
 
 
 def of(search: Path) -> Confirmation:

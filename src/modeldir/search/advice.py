@@ -223,8 +223,8 @@ def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
     values = sorted((each.value for each in known), reverse=metric[1] == "maximize")
     apart = abs(values[0] - values[_TOP - 1])
     return (
-        f"another {len(known)} trials by chance would beat the best with a chance of at most 50%; "
-        f"the best {_TOP} are within {apart:.2g} of {metric[0]}"
+        f"{len(known)} more random trials find a better one with a probability of at most 50%; "
+        f"the best {_TOP} differ by {apart:.2g} in {metric[0]}"
     )
 
 
