@@ -16,6 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, WITH_PARAMS, Project, read
 from modeldir import Search
+from modeldir._system import reading
 from modeldir.commands.search import with_typed_hints
 from modeldir.errors import SearchError
 
@@ -150,9 +151,11 @@ def test_a_script_that_takes_only_flags_gets_them_by_placeholders(project: Proje
 
 
 def test_metrics_are_read_from_printed_lines(project: Project) -> None:
-    """A script that only prints is ranked by what it printed last."""
+    """A script that only prints is ranked by its best line, and each line is a step."""
     project.write(
-        "prints.py", "import sys\nprint('val acc:  0.5')\nprint('val acc: ' + sys.argv[1])\n"
+        "prints.py",
+        "import sys\nprint('val acc:  0.00')\nprint('val acc: ' + sys.argv[1])\n"
+        "print('val acc: 0')\nprint('best val acc: 0.9')\n",
     )
     done = project.searches(
         *THREE, "--metrics", "val acc: {accuracy}", command="python prints.py {learning_rate}"
@@ -160,6 +163,8 @@ def test_metrics_are_read_from_printed_lines(project: Project) -> None:
     assert done.code == 0, done.err
     assert "Best: experiments/search/learning_rate_0.1 (highest accuracy 0.1)" in done.out
     assert project.plan()["metrics"] == "val acc: {accuracy}"
+    lines = reading.read_lines(project.search / "learning_rate_0.1" / "metrics.jsonl")
+    assert [(line["step"], line["accuracy"]) for line in lines] == [(1, 0), (2, 0.1), (3, 0)]
 
 
 def test_a_printed_line_that_never_comes_is_a_failure(project: Project) -> None:

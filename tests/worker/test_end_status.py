@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from modeldir.experiment import attempts
+from modeldir.metrics.collector import Collector
 from modeldir.worker.end_status import Evidence, determine, metric_file_stamps
 
 BEST = "metrics_eval_best_weights.json"
@@ -24,9 +25,12 @@ INTENT = {"intent": "interrupted", "reason": "asked to stop", "at": "now"}
 
 
 def evidence(folder: Path, code: int = 0, printed: bytes = b"", **more: Any) -> Evidence:
-    (folder / "console.log").write_bytes(printed)
+    console = folder / "console.log"
+    console.write_bytes(printed)
+    if "patterns" in more:
+        more["collector"] = Collector(folder, console, 0, more.pop("patterns"), None)
     number, token = more.pop("number", 1), more.pop("token", TOKEN)
-    return Evidence(folder, number, token, folder / "console.log", code, **more)
+    return Evidence(folder, number, token, console, code, **more)
 
 
 def write(folder: Path, name: str, **metrics: object) -> None:
@@ -318,7 +322,7 @@ def test_printed_metrics_are_kept(tmp_path: Path) -> None:
     """The last of each counts, and lands where a script's own would."""
     printed = b"val acc: 0.5\n\xff\nval acc: 0.7\r\nloss 1\n"
     end = determine(
-        evidence(tmp_path, 0, printed, metric=ACCURACY, metrics_source="val acc: {accuracy}")
+        evidence(tmp_path, 0, printed, metric=ACCURACY, patterns=["val acc: {accuracy}"])
     )
     assert status(end) == ("completed", None)
     assert json.loads((tmp_path / LAST).read_text()) == {"accuracy": 0.7}
@@ -336,7 +340,9 @@ def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) ->
         "import resource, sys; from pathlib import Path; from modeldir.worker.end_status import *\n"
         "limit = 64 << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
         "log = Path(sys.argv[1])\n"
-        "found = Evidence(log.parent, 1, '', log, code=0, metrics_source='val acc: {accuracy}')\n"
+        "from modeldir.metrics.collector import Collector\n"
+        "lines = Collector(log.parent, log, 0, ['val acc: {accuracy}'], None)\n"
+        "found = Evidence(log.parent, 1, '', log, code=0, collector=lines)\n"
         "print(determine(found)['status'])"
     )
     done = subprocess.run([sys.executable, "-c", code, log], capture_output=True, check=False)
@@ -347,7 +353,7 @@ def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) ->
 def test_a_pattern_that_never_matches_is_no_metric(tmp_path: Path) -> None:
     """Nothing is written, and the failure is told."""
     end = determine(
-        evidence(tmp_path, 0, b"acc 0.5\n", metric=ACCURACY, metrics_source="val acc: {accuracy}")
+        evidence(tmp_path, 0, b"acc 0.5\n", metric=ACCURACY, patterns=["val acc: {accuracy}"])
     )
     assert status(end) == ("failed", "missing-metric")
     assert not (tmp_path / LAST).exists()
@@ -357,16 +363,21 @@ def test_a_printed_nan_is_a_nan(tmp_path: Path) -> None:
     """Printed or written, it is the same failure."""
     printed = b"val acc: nan\n"
     end = determine(
-        evidence(tmp_path, 0, printed, metric=ACCURACY, metrics_source="val acc: {accuracy}")
+        evidence(tmp_path, 0, printed, metric=ACCURACY, patterns=["val acc: {accuracy}"])
     )
     assert status(end) == ("failed", "nan")
 
 
-def test_what_a_failed_script_printed_is_no_result(tmp_path: Path) -> None:
-    """Its last numbers are not written as if it had come to its end."""
+@pytest.mark.parametrize("intent", [None, {"intent": "pruned", "reason": "x"}])
+def test_what_a_failed_or_pruned_script_printed_is_kept(
+    tmp_path: Path, intent: dict[str, str] | None
+) -> None:
+    """As `run.log` would have kept it: its row has the metrics that it came to."""
     printed = b"val acc: 0.5\n"
-    determine(evidence(tmp_path, 1, printed, metric=ACCURACY, metrics_source="val acc: {accuracy}"))
-    assert not (tmp_path / LAST).exists()
+    patterns = ["val acc: {accuracy}"]
+    end = determine(evidence(tmp_path, 1, printed, intent=intent, patterns=patterns))
+    assert end["status"] == ("pruned" if intent else "failed")
+    assert json.loads((tmp_path / LAST).read_text()) == {"accuracy": 0.5}
 
 
 # -- What the script made of its hyperparameters ---------------------------------------------------

@@ -15,10 +15,8 @@ LAST = "metrics_val_last_weights.json"
 class Clock:
     """Looks at a folder, a second apart."""
 
-    def __init__(self, folder: Path, read: str | None = None) -> None:
-        console = folder / "console.log"
-        printed = console.stat().st_size if console.exists() else 0
-        self._steps = Steps(folder, (console, printed), metric_file_stamps(folder), read)
+    def __init__(self, folder: Path) -> None:
+        self._steps = Steps(folder, metric_file_stamps(folder))
         self._now = 0.0
 
     def look(self) -> list[tuple[float, dict[str, float]]]:
@@ -134,30 +132,9 @@ def test_lines_of_training_alone_leave_the_word_to_the_metric_files(tmp_path: Pa
     assert clock.look() == [(1, {"accuracy": 0.1})]
 
 
-def test_printed_lines_are_steps_where_it_was_said_how_they_look(tmp_path: Path) -> None:
-    """Of what this attempt has printed, once each line is whole."""
-    console = tmp_path / "console.log"
-    console.write_text("val acc: 0.9\n")
-    clock = Clock(tmp_path, "val acc: {accuracy}")
-    assert clock.look() == []
-    with console.open("a") as file:
-        file.write("begin\nval acc: 0.1\nval ac")
-    assert clock.look() == [(1, {"accuracy": 0.1})]
-    with console.open("a") as file:
-        file.write("c: 0.25\nval acc: 0.3\n")
-    assert clock.look() == [(2, {"accuracy": 0.25}), (3, {"accuracy": 0.3})]
-
-
-def test_a_printed_line_may_say_its_step(tmp_path: Path) -> None:
-    """`{epoch}` in the pattern is one."""
-    clock = Clock(tmp_path, "epoch {epoch}: acc {accuracy}")
-    (tmp_path / "console.log").write_text("epoch 5: acc 0.5\nepoch 10: acc 0.7\n")
-    assert clock.look() == [(5, {"accuracy": 0.5}), (10, {"accuracy": 0.7})]
-
-
 def test_looks_are_as_frequent_as_steps_need(tmp_path: Path) -> None:
     """Several in the time of one step, and no more than two a second for long ones."""
-    steps = Steps(tmp_path, (tmp_path / "console.log", 0), {}, None)
+    steps = Steps(tmp_path, {})
     now, wait = 0.0, 0.0
     for count in range(1, 20):
         now += 0.4
@@ -172,7 +149,7 @@ def test_looks_are_as_frequent_as_steps_need(tmp_path: Path) -> None:
 
 def test_a_place_without_the_metric_leaves_the_word_to_the_next(tmp_path: Path) -> None:
     """Lines may hold the loss of each step, and the files the accuracy that ranks trials."""
-    steps = Steps(tmp_path, (tmp_path / "console.log", 0), {}, None, "val/accuracy")
+    steps = Steps(tmp_path, {}, "val/accuracy")
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
     assert steps.look(1.0)[0] == []
     (tmp_path / LAST).write_text('{"accuracy": 0.7}')

@@ -1032,11 +1032,10 @@ def test_a_metric_of_the_last_attempt_is_not_this_ones(spawner: Spawner, folder:
 
 
 def test_metrics_that_are_only_printed_are_read(spawner: Spawner, folder: Path) -> None:
-    """The last value of each counts."""
+    """The best value of each counts, on whichever stream."""
     code = "echo 'val acc: 0.5'; echo 'val acc: 0.7' >&2; echo 'train acc: 1'"
-    record = run(
-        spawner, shell(folder, code, metric=ACCURACY, metrics_source="val acc: {accuracy}")
-    )
+    patterns = ("val acc: {accuracy}",)
+    record = run(spawner, shell(folder, code, metric=ACCURACY, metrics=patterns))
     assert record["status"] == "completed"
     assert experiment.scores(folder).validation == {"accuracy": 0.7}
 
@@ -1110,7 +1109,7 @@ def test_a_start_arrives_as_it_was_sent(folder: Path) -> None:
     start = Start(
         folder=str(folder), number=3, command=("a", os.fsdecode(b"\xff")), cwd="/", script="x",
         resumes=True, variables={"A": "1"}, facts={"code": None}, metric=ACCURACY,
-        metrics_source="{a}", time_limit=1.5, bound=True, grace=2.0,
+        metrics=("{a}",), time_limit=1.5, bound=True, grace=2.0,
     )  # fmt: skip
     assert Start.from_json(start.to_json()) == start
 

@@ -27,6 +27,7 @@ from modeldir.commands.messages import print_stderr
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, liveness, project_settings, provenance
 from modeldir.experiment.attempts import console_file
+from modeldir.metrics import objective, printed_lines
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import placeholders, trial_command
 from modeldir.worker import worker_messages
@@ -114,6 +115,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         script=script,
         resumes=resumes and number > 1,
         makes=placeholders.made_by(command),
+        metrics=() if script else _patterns(one.path, here),
         facts={
             "code": provenance.code_hash(here),
             "commit": provenance.git_commit(here),
@@ -124,6 +126,16 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         is_shown=not arguments.quiet,
     )
     return start, run_file.note(start)
+
+
+def _patterns(folder: Path, here: Path) -> tuple[str, ...]:
+    """Return the printed lines that have metrics: those of the search, else of the project."""
+    plan = reading.read_object(files.absolute(folder).parent / "search.json")
+    patterns = objective.names(plan.get("metrics"))
+    patterns = patterns or objective.names(project_settings.settings(here).get("metrics"))
+    if patterns:
+        printed_lines.compile_patterns(patterns)  # raises what is wrong with them
+    return patterns
 
 
 def _where(start: Start) -> str:

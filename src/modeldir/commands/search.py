@@ -171,9 +171,10 @@ def _add_metrics(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--metrics",
+        action="append",
         metavar="LINE",
-        help="take metrics from printed lines like this, e.g. 'val acc: {accuracy}' "
-        "(default: from the metric files in the trial's folder)",
+        help="take metrics from printed lines like this, e.g. 'epoch {step}: acc={accuracy}'; "
+        "repeat for several (default: from the metric files in the trial's folder)",
     )
 
 

@@ -17,7 +17,7 @@ FILE = "modeldir.toml"
 TABLES = ("slurm", "ray", "submit")
 """Tables with a launcher's settings. A launcher of another package has a table of its own name."""
 KEYS = ("command", "maximize", "minimize", "metrics", "resume", "ignore", *TABLES)
-_STRINGS = ("command", "maximize", "minimize", "metrics", "resume")
+_STRINGS = ("command", "maximize", "minimize", "resume")
 
 
 def find(start: str | os.PathLike[str]) -> Path | None:
@@ -77,6 +77,11 @@ def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
         for key in _STRINGS
         if key in found and not isinstance(found[key], str)
     ]
+    lines = found.get("metrics", "")
+    if not isinstance(lines, str) and not (
+        isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+    ):
+        problems.append((f"metrics: expected a printed line or several, found {lines!r}", None))
     problems += [
         (f"{key}: expected a table, found {found[key]!r}", f"[{key}]")
         for key in TABLES

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modeldir.experiment import provenance
+from modeldir.metrics import objective
 from modeldir.search import plan, trial_command
 
 _K = TypeVar("_K")
@@ -42,7 +43,7 @@ class CodeState:
             "code": self.code(folder),
             "program": self.program(wanted.command),
             "template": wanted.command,
-            "metrics": wanted.metrics,
+            "metrics": objective.to_json(wanted.metrics),
         }
 
 

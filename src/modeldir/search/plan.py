@@ -41,7 +41,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "reuse": (list, 'folders: ["../first_try"]'),
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
-    "metrics": (str, 'a printed line: "val acc: {accuracy}"'),
+    "metrics": ((str, list), 'a printed line: "epoch {step}: val acc {accuracy}", or a list'),
     "resume": (str, 'arguments: "--restore_file last"'),
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
     "max_retries": (int, "an integer, 0 or more"),
@@ -88,7 +88,7 @@ class Plan:
     objectives: objective.Objectives
     command: str | None
     cwd: str | None
-    metrics: str | None
+    metrics: tuple[str, ...]
     resume: tuple[str, ...]
     pruner: pruners.Setting | None
     trial_time_limit: float | None

@@ -101,7 +101,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         objectives=objective.objectives(whole),
         command=whole.get("command"),
         cwd=whole.get("cwd"),
-        metrics=whole.get("metrics"),
+        metrics=objective.names(whole.get("metrics")),
         resume=tuple(shlex.split(whole.get("resume") or "")),
         pruner=pruner,
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
@@ -175,9 +175,12 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[Problem]:
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append(Problem(f"trials: got {trials}", "expected an integer above 0"))
     problems += _wrong_limits(raw)
-    if isinstance(raw.get("metrics"), str):
+    lines = raw.get("metrics")
+    if isinstance(lines, list) and not all(isinstance(line, str) for line in lines):
+        problems.append(Problem(f"metrics: got {lines!r}", f"expected {KEYS['metrics'][1]}"))
+    elif lines is not None:
         try:
-            printed_lines.compile_pattern(raw["metrics"])
+            printed_lines.compile_patterns(objective.names(lines))
         except MetricsError as error:
             problems += [Problem(f"metrics: {words}", hint) for words, hint in error.causes]
     for key in ("command", "resume"):

@@ -68,7 +68,8 @@ class Search:
         reuse: folders whose experiments count as done: what was completed there is not run again.
             It and `warm_start_from` are added to the plan's; "none" removes those of the plan.
         command: what runs a trial: `"python train.py --data_dir data"`.
-        metrics: a printed line to take metrics from: `"val acc: {accuracy}"`.
+        metrics: a printed line to take metrics from, `"epoch {step}: val acc {accuracy}"`; several
+            as a list.
         resume: arguments with which an interrupted trial resumes: `"--restore_file last"`.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
             It, `pruner`, `max_retries` and `target` are kept in the plan; "none" removes them.
@@ -102,7 +103,7 @@ class Search:
         warm_start_from: _Folders = None,
         reuse: _Folders = None,
         command: str | Sequence[str] | None = None,
-        metrics: str | None = None,
+        metrics: str | Sequence[str] | None = None,
         resume: str | None = None,
         pruner: str | Mapping[str, Mapping[str, Any]] | None = None,
         trial_time_limit: str | float | None = None,
@@ -128,7 +129,7 @@ class Search:
             "warm_start_from": _folders(warm_start_from, self.path),
             "reuse": _folders(reuse, self.path),
             "command": command if command is None or isinstance(command, str) else _line(command),
-            "metrics": metrics,
+            "metrics": objective.to_json(metrics),
             "resume": resume,
             "pruner": pruner if pruner is None or isinstance(pruner, str) else dict(pruner),
             "trial_time_limit": trial_time_limit,

@@ -24,7 +24,6 @@ _ONE_WRITE = 50_000_000
 """Nanoseconds within which the same content counts as the same write, seen twice."""
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 0.5
 _LOOKS_PER_STEP = 8
-_PIECE = 1 << 20
 
 
 class EarlyStopping:
@@ -33,17 +32,18 @@ class EarlyStopping:
     With several ranks none may leave alone, so the command is stopped from outside, too.
     """
 
-    def __init__(self, start: Start, pruner: str, stale: Mapping[str, Stamp], printed: int) -> None:
+    def __init__(self, start: Start, pruner: str, stale: Mapping[str, Stamp]) -> None:
         self._start, self._pruner = start, pruner
         self._folder = Path(start.folder)
-        console = Path(console_path(start)), printed
         metric = Orders.from_text(pruner).metric
-        self._steps = Steps(
-            self._folder, console, stale, start.metrics_source, metric and metric[0]
-        )
+        self._steps = Steps(self._folder, stale, metric and metric[0])
         self._before = (
             reading.read_lines(self._folder / metric_files.METRICS_LINES) if start.resumes else []
         )
+        # A step that was only counted may be the result of the whole training run. It is judged
+        # when another one follows.
+        self._waits_for_second = bool(start.metrics) and not printed_lines.have_step(start.metrics)
+        self._held: list[Step] = []
         self._judge: Judge | None = None
         self._heard = 0
 
@@ -54,6 +54,11 @@ class EarlyStopping:
             return wait, None
         if self._script_judges():
             return None, None
+        if self._waits_for_second:
+            self._held += steps
+            if len({step for step, _ in self._held}) == 1:
+                return wait, None
+            steps, self._waits_for_second = self._held, False
         try:
             for step, development in steps:
                 reason = self._make_judge().hear(step, development)
@@ -98,8 +103,8 @@ class _Source(Protocol):
 class Steps:
     """The steps that a command writes. A look costs a `stat` of each file that may have changed.
 
-    Metrics are looked for in `metrics.jsonl`, in metric files that are rewritten, and in printed
-    lines (by the pattern `read`). The first of these places that has the validation metric is read
+    Metrics are looked for in `metrics.jsonl`, where `metrics/collector.py` puts printed ones, and
+    in metric files that are rewritten. The first of these that has the validation metric is read
     from then on. A step has the number that it is written with (`step`, `epoch`). Otherwise the
     steps seen are counted, which is a lower bound: a file that is rewritten twice between two looks
     is seen once.
@@ -108,9 +113,7 @@ class Steps:
     def __init__(
         self,
         folder: Path,
-        console: tuple[Path, int],
         stale: Mapping[str, Stamp],
-        metrics_source: str | None,
         metric: str | None = None,
     ) -> None:
         self._metric = metric and metric_files.without_split(metric)
@@ -118,8 +121,6 @@ class Steps:
             _Lines(folder / metric_files.METRICS_LINES),
             _Files(folder, stale),
         ]
-        if metrics_source is not None:
-            self._sources.append(_Printed(*console, metrics_source))
         self._wait = _SHORTEST_WAIT
         self._came = 0.0
 
@@ -211,41 +212,6 @@ class _Files:
             return None
         self._count, self._last, self._written = self._count + 1, found, now[0]
         return found
-
-
-class _Printed:
-    def __init__(self, console: Path, printed_before: int, metrics_source: str) -> None:
-        self._console, self._offset = console, printed_before
-        self._pattern = printed_lines.compile_pattern(metrics_source)
-        self._count = 0
-        self._size = printed_before
-
-    def look(self) -> list[Step]:
-        size = _size(self._console)
-        if size == self._size:
-            return []
-        self._size = size
-        found = []
-        for line in self._new_lines():
-            step = step_of(printed_lines.parse_line(self._pattern, line), self._count + 1)
-            if step is not None:
-                self._count += 1
-                found.append(step)
-        return found
-
-    def _new_lines(self) -> list[str]:
-        lines: list[str] = []
-        with contextlib.suppress(OSError), reading.open_stream(self._console) as file:
-            file.seek(self._offset)
-            while piece := file.read(_PIECE):
-                end = piece.rfind(b"\n") + 1
-                if not end and len(piece) < _PIECE:
-                    break
-                end = end or len(piece)  # a line without an end is cut
-                self._offset += end
-                file.seek(self._offset)
-                lines += piece[:end].decode("utf-8", "replace").splitlines()
-        return lines
 
 
 def _is_of_the_last(name: str) -> bool:

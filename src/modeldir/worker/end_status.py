@@ -16,13 +16,16 @@ import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modeldir._system import reading
 from modeldir._system.file_stamps import Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts, failure_classes
-from modeldir.metrics import metric_files, objective, printed_lines
+from modeldir.metrics import metric_files, objective
+
+if TYPE_CHECKING:
+    from modeldir.metrics.collector import Collector
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -55,7 +58,7 @@ class Evidence:
         intent: why modeldir stopped the command, if it did.
         metric: (name, direction) if the attempt needs a metric to count as completed.
         stale: the metric files that were there before it began, by name.
-        metrics_source: a pattern that finds metrics in printed lines.
+        collector: collects metrics from printed lines, if the attempt has patterns for them.
         inherits: it resumed from another trial's weights.
         is_unproven: it began as a fork, and no such trial had ended well before.
     """
@@ -70,7 +73,7 @@ class Evidence:
     intent: Mapping[str, Any] | None = None
     metric: tuple[str, str] | None = None
     stale: Mapping[str, Stamp] | None = None
-    metrics_source: str | None = None
+    collector: Collector | None = None
     inherits: bool = False
     is_unproven: bool = False
 
@@ -81,6 +84,8 @@ def determine(evidence: Evidence) -> dict[str, Any]:
     Raises:
         OSError: the disk failed, so that nothing can be concluded yet.
     """
+    if evidence.collector is not None:
+        evidence.collector.finish()  # however it ended: a pruned trial keeps its metrics, too
     code = evidence.code
     events = attempts.events(evidence.folder, evidence.number)
     facts = {
@@ -177,8 +182,9 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
         return {key: value for key, value in report.items() if key in _REPORTED}
     if evidence.inherits and not _has_trained(evidence):
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
-    if evidence.metrics_source is not None and not _keep_printed(evidence, evidence.metrics_source):
-        reason = f"it completed but printed no line like {evidence.metrics_source!r}"
+    needs_metric = evidence.metric is not None or (evidence.folder / "trial.json").exists()
+    if evidence.collector is not None and needs_metric and not evidence.collector.has_found:
+        reason = f"it completed but printed no line like {evidence.collector.patterns}"
         return _failed(failure_classes.MISSING_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
@@ -190,7 +196,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
 
 def _has_trained(evidence: Evidence) -> bool:
     """Whether a trial that began with another's weights trained at all: it may have been done."""
-    if evidence.metrics_source is not None and _keep_printed(evidence, evidence.metrics_source):
+    if evidence.collector is not None and evidence.collector.has_found:
         return True
     return bool(_fresh_metrics(evidence.folder, evidence.stale or {}))
 
@@ -224,26 +230,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # most real-time signals have none
         return f"signal {number}"
-
-
-def _keep_printed(evidence: Evidence, source: str) -> bool:
-    """Save the metrics of printed lines, for scripts that only print. The last value counts.
-
-    Returns false if no line shows a metric.
-    """
-    pattern = printed_lines.compile_pattern(source)
-    found: dict[str, float] = {}
-    for piece in reading.printed_pieces(evidence.console):
-        for line in piece.decode("utf-8", "replace").splitlines():
-            found.update(printed_lines.parse_line(pattern, line))
-    if found:
-        try:
-            metric_files.save_metrics(found, evidence.folder / metric_files.EVAL_LAST)
-        except MetricsError as error:
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from None
-            raise
-    return bool(found)
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ class StartBuilder:
                 **self._job.facts(),
             },
             metric=metric,
-            metrics_source=search.plan.metrics,
+            metrics=search.plan.metrics,
             pruner=orders.to_text() if orders else None,
             time_limit=search.plan.trial_time_limit,
             bound=self._bound,

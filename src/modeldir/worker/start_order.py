@@ -37,7 +37,7 @@ class Start:
     variables: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     metric: tuple[str, str] | None = None  # (name, direction) that it needs to be completed
-    metrics_source: str | None = None  # a pattern that finds metrics in printed lines
+    metrics: tuple[str, ...] = ()  # patterns that find metrics in printed lines
     pruner: str | None = None  # how it may be stopped early (`pruners/pruning_decision.py`)
     time_limit: float | None = None  # without the time in which the machine slept
     bound: bool = False  # end the attempt when the worker is gone
@@ -57,6 +57,7 @@ class Start:
         value["command"] = tuple(value["command"])
         value["inherits"] = tuple(value["inherits"])
         value["by"] = tuple(value["by"])
+        value["metrics"] = tuple(value["metrics"])
         value["metric"] = tuple(value["metric"]) if value["metric"] else None
         return cls(**value)
 

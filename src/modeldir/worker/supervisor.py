@@ -47,6 +47,7 @@ from modeldir.worker import end_status, leases
 from modeldir.worker.start_order import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
+    from modeldir.metrics.collector import Collector
     from modeldir.worker.early_stopping import EarlyStopping
 
 
@@ -277,6 +278,7 @@ class _Attempt:
         self.freshened = 0.0
         self.kill_at: float | None = None
         self.watch: EarlyStopping | None = None
+        self.collector: Collector | None = None
         self.child = 0
         self.who: dict[str, Any] | None = None  # the child's process, once it was needed
         self.heartbeat: heartbeat.Heartbeat
@@ -326,8 +328,17 @@ class _Attempt:
                 EarlyStopping,
             )
 
-            self.watch = EarlyStopping(
-                self.start, self.start.pruner, self.stale, self.printed_before
+            self.watch = EarlyStopping(self.start, self.start.pruner, self.stale)
+        if self.start.metrics and not self.start.script:
+            from modeldir.metrics.collector import Collector  # noqa: PLC0415 - likewise
+
+            self.collector = Collector(
+                self.folder,
+                self.console,
+                self.printed_before,
+                self.start.metrics,
+                self.start.metric,  # type: ignore[arg-type] # a plan has no other directions
+                resumes=self.start.resumes,
             )
         if self.intent is None:
             self.unreported = ("started",)
@@ -517,7 +528,9 @@ class _Attempt:
         """Return the seconds until something is due by the clock."""
         if not self._owns_folder():
             return 1.0
-        waits = [self.rendering.poll(), *self._stop_early(), self.heartbeat.wait()]
+        waits = [self.rendering.poll(), self.heartbeat.wait()]
+        waits += [] if self.collector is None else [self.collector.look()]
+        waits += self._stop_early()  # it reads what the collector has written
         waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
             waits.append(self.start.time_limit - self.awake.now)
@@ -640,7 +653,7 @@ class _Attempt:
             intent=self.intent,
             metric=None if self.start.script else self.start.metric,
             stale={} if self.start.resumes else self.stale,
-            metrics_source=self.start.metrics_source,
+            collector=self.collector,
             inherits=self.start.resumes and "parent" in self.start.facts,
             is_unproven=self.is_fork and self.start.is_unproven,
         )
