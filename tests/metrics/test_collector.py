@@ -11,6 +11,7 @@ import pytest
 from modeldir._system import reading
 from modeldir.metrics.collector import Collector
 from modeldir.metrics.metric_files import read_metrics
+from modeldir.metrics.recorder import Recorder
 
 EPOCHS = "epoch {step}: acc {accuracy}"
 
@@ -125,3 +126,17 @@ def test_a_failing_disk_loses_no_step(tmp_path: Path) -> None:
     assert output.collector.finish()
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["accuracy"] == 0.5
     assert output.best() == {"accuracy": 0.5}
+
+
+def test_a_script_that_logs_itself_is_left_alone(tmp_path: Path) -> None:
+    """Its own steps are not mixed with printed ones; the output says so once."""
+    output = Output(tmp_path, EPOCHS)
+    own = Recorder(tmp_path, None)
+    for step in (1, 2, 3):
+        own.record(step, {"accuracy": step / 4})
+        output.prints(f"epoch {step}: acc 0.5\n")
+    own.close()
+    assert output.collector.finish()
+    assert [line["accuracy"] for line in output.steps()] == [0.25, 0.5, 0.75]
+    assert output.last() == {"accuracy": 0.75}
+    assert output.console.read_text().count("logs its metrics itself") == 1

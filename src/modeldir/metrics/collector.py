@@ -1,8 +1,8 @@
 """Collect the metrics that a script only prints, while it runs, into the files of `run.log`.
 
-The supervisor calls `Collector.look` from its loop and `finish` at the end. `collect_again` reads
-the output of a trial that has ended. The rule: a look reads a limited number of bytes, and an error
-of the disk loses nothing: what could not be written is written at the next look.
+The supervisor calls `Collector.look` from its loop and `finish` at the end. A script that logs its
+metrics itself is left alone. The rule: a look reads a limited number of bytes, and an error of the
+disk loses nothing: what could not be written is written at the next look.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,10 +27,15 @@ _AT_ONCE = 4 << 20
 
 
 class StepWriter:
-    """Writes steps as `Recorder` does, but many at once and without a thread."""
+    """Writes steps as `Recorder` does, but many at once and without a thread.
+
+    It writes nothing more once another process has written `metrics.jsonl`: see `is_alone`.
+    """
 
     def __init__(self, folder: Path, ranked: Ranked | None, *, resumes: bool = False) -> None:
         self._lines = folder / metric_files.METRICS_LINES
+        self._size = _size(self._lines)
+        self.is_alone = True
         self._files = (folder / metric_files.EVAL_LAST, folder / metric_files.EVAL_BEST)
         self._ranked = ranked
         self._due: list[dict[str, Any]] = []
@@ -63,11 +69,13 @@ class StepWriter:
         Raises:
             OSError: the disk failed. The next call writes what is missing.
         """
-        if self._due:
-            text = "".join(f"{json.dumps(line)}\n" for line in self._due)
-            files.append_whole(self._lines, text.encode())
+        self.is_alone = self.is_alone and _size(self._lines) <= self._size
+        if self._due and self.is_alone:
+            text = "".join(f"{json.dumps(line)}\n" for line in self._due).encode()
+            files.append_whole(self._lines, text)
+            self._size = _size(self._lines)
             self._due = []
-        if self._summaries_due:
+        if self._summaries_due and self.is_alone:
             for values, path in zip((self._last, self._best), self._files, strict=True):
                 if values:
                     _save(values, path)
@@ -161,7 +169,12 @@ class Collector:
         self._writer = StepWriter(folder, ranked, resumes=resumes)
         self._is_long = False  # whether the line at the offset has lost its beginning
         self._wait = _SHORTEST_WAIT
-        self.has_found = False
+        self._has_found = False
+
+    @property
+    def has_found(self) -> bool:
+        """Whether there was any metric: printed, or logged by the script itself."""
+        return self._has_found or not self._writer.is_alone
 
     def look(self) -> float:
         """Write the metrics that were printed since the last look; return the seconds until next.
@@ -171,23 +184,33 @@ class Collector:
         is_more = False
         with contextlib.suppress(OSError, MetricsError):
             is_more = self._read(is_over=False)
-            self._writer.write()
+            self._write()
         self._wait = _SHORTEST_WAIT if is_more else min(_LONGEST_WAIT, self._wait * 1.5)
         return self._wait
 
     def finish(self) -> bool:
-        """Write the rest, also of a line without an end. Return whether any metric was printed.
+        """Write the rest, also of a line without an end. Return whether there was any metric.
 
         Raises:
             OSError: the disk failed. It can be called again.
         """
         while self._read(is_over=True):
             pass
-        self._writer.write()
+        self._write()
         return self.has_found
+
+    def _write(self) -> None:
+        was_alone = self._writer.is_alone
+        self._writer.write()
+        if was_alone and not self._writer.is_alone:
+            line = b"modeldir: the script logs its metrics itself, so --metrics is not used\n"
+            with contextlib.suppress(OSError):
+                files.append_whole(self._console, line)
 
     def _read(self, *, is_over: bool) -> bool:
         """Read some new lines. Return whether there was anything new."""
+        if not self._writer.is_alone:
+            return False
         try:
             size = os.stat(self._console).st_size
             if size <= self._offset or (size == self._size and not is_over):
@@ -213,10 +236,18 @@ class Collector:
             lines, self._is_long = kept + line_end + rest, False
         now = time.time()
         for step, metrics in self._steps.read(lines):
-            self.has_found = True
+            self._has_found = True
             self._writer.add(step, metrics, now)
         self._offset += end
         return end > 0
+
+
+def _size(path: Path) -> int:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def _last_step(folder: Path) -> float:

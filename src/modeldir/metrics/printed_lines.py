@@ -19,7 +19,8 @@ STEPS = frozenset({"step", "epoch"})
 _PLACEHOLDER = r"\{([^\W\d][\w/.@-]*)\}"
 _ESCAPE_SEQUENCE = r"\x1b\[[0-9;?]*[A-Za-z]"  # colors and cursor movements
 _VALUE = rf"(?:[-+]?[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|{NUMBER})"
-_WRAPPED = rf"(?:tensor|Tensor|array|Array|(?:\w+\.)?float\d*)\(\[?\s*{_VALUE}[^()]*\)"
+_KIND = r"(?:tensor|Tensor|array|Array|(?:\w+\.)?float\d*)"
+_WRAPPED = rf"{_KIND}\(\[?\s*{_VALUE}\s*\]?(?:,\s*\w+=[^()]*)?\)"
 """A number as PyTorch, NumPy and JAX print it: `tensor(0.25, device='cuda:0')`."""
 _WHOLE = r"(?![0-9_]|\.[0-9])"
 """After a number: not in the middle of a longer one."""
@@ -57,8 +58,9 @@ def compile_pattern(pattern: str) -> LinePattern:
     expression = _literal(literals[0])
     for text in literals[1:]:
         whole = _WHOLE if text.startswith(",") else rf"{_WHOLE}(?!,[0-9])"
-        # Numbers are often padded, as in "loss:   0.25".
-        expression += rf"\s*({_WRAPPED}|{_VALUE}){whole}{_literal(text)}"
+        # Numbers are often padded, as in "loss:   0.25". Two ways to match spaces would be slow.
+        padding = "" if expression.endswith(r"\s+") else r"\s*"
+        expression += rf"{padding}({_WRAPPED}|{_VALUE}){whole}{_literal(text)}"
     if re.match(r"\w", literals[0]):
         expression = rf"(?<!\w){expression}"  # 'loss: {loss}' must not match "val_loss: 0.5"
     words = sorted((word for text in literals for word in text.split()), key=len)
