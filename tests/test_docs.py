@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 import doctest
 import functools
-import json
 import pkgutil
 import re
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -20,7 +17,6 @@ import modeldir
 from laboratory import Project, read
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(modeldir.__path__, "modeldir.")
@@ -39,24 +35,6 @@ def recipe(name: str) -> dict[str, str]:
         if block.startswith(f"# {name}\n"):
             return {key: str(value) for key, value in tomlkit.parse(block)["submit"].items()}
     raise LookupError(name)
-
-
-def test_the_readme_s_python_works_as_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The README's Python blocks, each with what its text takes for granted."""
-    folder = tmp_path / "experiments/base_model"
-    folder.mkdir(parents=True)
-    hyperparameters = {"learning_rate": 0.1, "num_epochs": 2, "model": {"num_layers": 3}}
-    (folder / "params.json").write_text(json.dumps(hyperparameters))
-    monkeypatch.chdir(tmp_path)
-    for block in blocks(README, "python"):
-        given = (
-            "import numpy\nweights = numpy.zeros(2)\ntrain_one_epoch = lambda params: (0.5, 0.9)\n"
-        )
-        subprocess.run([sys.executable, "-c", given + block], check=True, capture_output=True)
-    assert json.loads((folder / "metrics_eval_best_weights.json").read_text())["accuracy"] == 0.9
-    assert {"best.npz", "last.npz", "train.log", "run.json"} <= {p.name for p in folder.iterdir()}
 
 
 @pytest.mark.parametrize("name", MODULES)
