@@ -23,10 +23,11 @@ import modeldir
 from modeldir import commands
 from modeldir._system import files, processes, reading
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.exchange import sqlite, tfevents
+from modeldir.exchange import sqlite
 from modeldir.exchange.export_folder import ExportFolder
 from modeldir.exchange.exporting import check_installed, export
 from modeldir.experiment import attempts
+from modeldir.metrics import tfevents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,10 +24,11 @@ import modeldir
 from modeldir import commands
 from modeldir._system import files
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.exchange import sqlite, tfevents
+from modeldir.exchange import sqlite
 from modeldir.exchange.exporting import export
 from modeldir.exchange.importing import TOOLS, ImportResult, import_runs
 from modeldir.experiment import attempts
+from modeldir.metrics import tfevents
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.synthesize import read_tree
 

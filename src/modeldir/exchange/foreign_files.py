@@ -15,10 +15,9 @@ from pathlib import Path
 
 from modeldir._system import reading
 from modeldir.errors import ParamsError
-from modeldir.exchange import tfevents
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, metric_name
 from modeldir.experiment import experiment
-from modeldir.metrics import metric_files
+from modeldir.metrics import metric_files, tfevents
 from modeldir.metrics.metric_files import logged_step
 from modeldir.params import plain_values
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from modeldir.exchange import tfevents
 from modeldir.exchange.export_data import ExportData, ExportedExperiment
 from modeldir.exchange.export_folder import ExportFolder
 from modeldir.experiment import attempts
+from modeldir.metrics import tfevents
 from modeldir.space import value_text
 
 _LONGEST_STRING = 1000

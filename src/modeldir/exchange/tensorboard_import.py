@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
-from modeldir.exchange import tfevents
 from modeldir.exchange.foreign_files import Problems, is_event_file, read_events, walk
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, nest, parse_value
 from modeldir.experiment import attempts
+from modeldir.metrics import tfevents
 
 _SPLIT_FOLDERS = {
     "train": "train/", "validation": "val/", "val": "val/", "eval": "val/", "test": "test/",

@@ -1,7 +1,8 @@
 """Metrics: which way each is better, and the files and lines they come from.
 
 Start reading at `objective` (what is best) and `metric_files` (names, numbers). `recorder` writes
-what a script logs, with `jsonl_writer` and `summary_writer`. `printed_lines` reads output.
+what a script logs, with `jsonl_writer` and `summary_writer`. `printed_lines` reads output, and
+`tfevents` TensorBoard's files.
 """
 
 from __future__ import annotations
