@@ -279,6 +279,6 @@ def test_looking_at_the_source_is_no_reading(
     with pytest.raises(ParamsError):
         derive(Path("a"), base, {"batch_siz": 1})
     derive(Path("b"), base, {"batch_size": 1})
-    from modeldir.params.params import Params, names_read
+    from modeldir.params.params import Params
 
-    assert "learning_rate" not in names_read(Params(base / "params.json"))
+    assert "learning_rate" not in Params(base / "params.json").__modeldir__.tree.reads.names

@@ -16,7 +16,6 @@ from modeldir import Params, diff
 from modeldir.errors import ParamsError
 from modeldir.params.diff import Difference
 from modeldir.params.equality import ABSENT
-from modeldir.params.params import names_read
 from modeldir.params.plain_values import canonical_hash
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def test_params_and_files_are_compared_and_not_read(tmp_path: Path) -> None:
     params = Params(path)
     params["model.depth"] = 3
     assert diff(path, params) == [("model.depth", 2, 3)]
-    assert names_read(params) == set()
+    assert params.__modeldir__.tree.reads.names == set()
     with pytest.raises(ParamsError, match="no such file"):
         diff(path, tmp_path / "parms.json")
 

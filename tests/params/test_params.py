@@ -26,7 +26,7 @@ import modeldir
 from modeldir import Params, ParamsWarning
 from modeldir.errors import MissingParam, ModeldirError, ParamsError
 from modeldir.params import params
-from modeldir.params.params import names_read, report_reads, source
+from modeldir.params.params import report_reads, source
 from modeldir.params.plain_values import canonical_hash, flatten
 from modeldir.params.update_checks import Fit
 
@@ -45,6 +45,11 @@ EVERYTHING = {
     "learning_rate", "batch_size", "betas", "model", "model.name", "model.num_layers",
     "model.head", "model.head.dropout",
 }  # fmt: skip
+
+
+def names_read(params: Params) -> set[str]:
+    return {*params.__modeldir__.tree.reads.names}
+
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -1099,33 +1104,6 @@ def test_copies_share_nothing_that_changes() -> None:
     with pytest.warns(UserWarning, match="saved without cuda"):
         deep.save("deep.json")
     assert "in params.json" in missing(lambda: deep.nothing, AttributeError)
-
-
-PICKLED_BEFORE = """
-gASVnQEAAAAAAACMD21vZGVsZGlyLnBhcmFtc5SMCF9yZXZpdmVklJOUKGgAjAZQYXJhbXOUk5R9
-lCiMDWxlYXJuaW5nX3JhdGWURz+5mZmZmZmajAVtb2RlbJR9lCiMBXdpZHRolEsDjARsaXN0lF2U
-KEsBfZSMAWGUSwJzZXV1jACUaACMBV9UcmVllJOUKYGUfZQojAVyZWFkc5SMDm1vZGVsZGlyLnJl
-YWRzlIwFUmVhZHOUk5QpUpSMBXNob3dulIwSL3RtcC9nL3BhcmFtcy5qc29ulIwEcGF0aJSMEi90
-bXAvZy9wYXJhbXMuanNvbpSMBHRleHSUjEV7ImxlYXJuaW5nX3JhdGUiOiAwLjEsICJtb2RlbCI6
-IHsid2lkdGgiOiAzLCAibGlzdCI6IFsxLCB7ImEiOiAyfV19fQqUjAVmb3Jtc5R9lIwDMC4xlIwD
-MC4xlHOMBWFkZGVklI+UjAhhc3NpZ25lZJSPlIwFZ2l2ZW6UfZSMBGxpdmWUiYwGbG9ja2VklImM
-Bm9wZW5lZJROjAV3aG9sZZROdWJ0lFKULg==
-"""
-
-
-def test_an_old_pickle_loads() -> None:
-    """It was made when `modeldir.params` was one module, and `modeldir.reads` another one."""
-    code = (
-        "import base64, pickle, sys\n"
-        "p = pickle.loads(base64.b64decode(sys.argv[1]))\n"
-        "print(type(p).__name__, p.dict, p.model.width)\n"
-        "p.save('again.json'); print(open('again.json').read())"
-    )
-    run = [sys.executable, "-c", code, PICKLED_BEFORE]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    values = {"learning_rate": 0.1, "model": {"width": 3, "list": [1, {"a": 2}]}}
-    assert done.stdout.splitlines()[0] == f"Params {values} 3"
-    assert done.stdout.splitlines()[1] == json.dumps(values)
 
 
 def test_a_pickle_names_only_the_package() -> None:

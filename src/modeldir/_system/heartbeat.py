@@ -24,8 +24,6 @@ INTERVAL = 15.0
 BEATS_TO_DEATH = 8
 BEATS_TO_GIVE_UP = 6
 BEATS_TO_DOUBT = 3
-LOST_AFTER = INTERVAL * BEATS_TO_DEATH
-"""An owner is dead if one observer has seen no heartbeat for this many seconds."""
 VARIABLE = "MODELDIR_HEARTBEAT"
 """Another number of seconds between two heartbeats, for tests."""
 KEY = "heartbeat"

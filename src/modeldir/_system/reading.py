@@ -331,20 +331,20 @@ def read_json(path: str | os.PathLike[str], kind: Kind = RECORD) -> Any | None:
         return None
 
 
-def read_object(path: str | os.PathLike[str], kind: Kind = RECORD) -> dict[str, Any]:
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the object in a JSON file; empty if the file holds anything else."""
-    value = read_json(path, kind)
+    value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
-def problem(path: str | os.PathLike[str], kind: Kind = RECORD) -> str | None:
+def problem(path: str | os.PathLike[str]) -> str | None:
     """Return why `read_object` finds nothing in a file, as a line with its path; None if it does.
 
     A missing file is no problem.
     """
     shown = os.fspath(path)
     try:
-        value = loads(read(path, kind))
+        value = loads(read(path, RECORD))
     except FileNotFoundError:
         return None
     except OSError as error:

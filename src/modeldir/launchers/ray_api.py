@@ -24,9 +24,6 @@ from typing import Any
 from modeldir._system import reading
 from modeldir.errors import CommandError
 
-USUAL = "http://127.0.0.1:8265"
-"""Default address of a cluster's head on its own machine."""
-
 PATIENCE = 60.0
 """Seconds for which a busy cluster is asked again: it has just started, or has lost a node."""
 

@@ -49,10 +49,10 @@ def not_allowed(search: Path, lines: Iterable[str]) -> list[str]:
     return [line for line in wanted if json.dumps(_entry(search, line)).encode() not in known]
 
 
-def command_to_allow(search: Path, lines: Sequence[str], command: str = "watch") -> str:
+def command_to_allow(search: Path, lines: Sequence[str]) -> str:
     """Return the command by which the user allows these lines."""
     options = (f"--allow={quoted(line)}" for line in lines)
-    return " ".join([quoted_line(["modeldir", command, search]), *options])
+    return " ".join([quoted_line(["modeldir", "watch", search]), *options])
 
 
 def _entry(search: Path, line: str) -> dict[str, object]:

@@ -28,10 +28,7 @@ _public = attributes(__name__, _HOMES)
 def __getattr__(name: str) -> object:
     if name not in {"_revived", "_Tree"}:
         return _public(name)
-    # Pickles of `Params` refer to these two here. Old ones also refer to a module `modeldir.reads`.
-    import sys  # noqa: PLC0415
+    # Pickles of `Params` refer to these two here, so that modules in the package can be renamed.
+    from modeldir.params import params  # noqa: PLC0415
 
-    from modeldir.params import params, usage  # noqa: PLC0415
-
-    sys.modules.setdefault("modeldir.reads", usage)
     return getattr(params, name)

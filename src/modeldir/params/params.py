@@ -585,15 +585,6 @@ def shown(params: Params) -> str:
     return params.__modeldir__.tree.shown
 
 
-def names_read(params: Params) -> frozenset[str]:
-    """Return the dotted names that were read, and those that were asked for and do not exist.
-
-    Iterating, `**params`, `dict`, `==` and pickling read all names; `in`, `len`, `repr` and `save`
-    none.
-    """
-    return frozenset(params.__modeldir__.tree.reads.names)
-
-
 def source(params: Params) -> Path | None:
     """Return the absolute path of the file with the values, or None if they came from a mapping."""
     path = params.__modeldir__.tree.path

@@ -250,7 +250,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
 # -- The folder ------------------------------------------------------------------------------------
 
 
-def prepare(found: Finalists, cwd: Path | None = None) -> Path:
+def prepare(found: Finalists) -> Path:
     """Make the search that runs the finalists, or extend the existing one. Return its folder."""
     whole = plan.read_plan(found.search)
     raw = {**{key: whole[key] for key in _KEPT if key in whole}, **_space(found)}
@@ -258,7 +258,7 @@ def prepare(found: Finalists, cwd: Path | None = None) -> Path:
     raw |= {direction: name, "sampler": "grid", "repeats": found.repeats}
     if "command" in raw:
         there = whole.get("cwd")
-        start = found.search / there if isinstance(there, str) else cwd or Path.cwd()
+        start = found.search / there if isinstance(there, str) else Path.cwd()
         raw["cwd"] = os.path.relpath(start, found.folder)
     record = {
         "format": _FORMAT,

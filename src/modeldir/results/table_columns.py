@@ -202,10 +202,10 @@ def _mean_at(
     return math.fsum(known) / len(known) if len(known) == len(values) else None
 
 
-def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
+def table_of(parts: Sequence[Part]) -> Table:
     cells = [each.cells if isinstance(each.cells, Cells) else Cells(each.cells) for each in parts]
     rows = TableRows.of(cells, len(cells[0]) if cells else 0)
-    return Table(tuple(part.column for part in parts), rows, title)
+    return Table(tuple(part.column for part in parts), rows)
 
 
 def _descending(table: Table, index: int, tree: Tree) -> bool:

@@ -8,7 +8,7 @@ trials by number. Each ask uses a new Optuna sampler with its own seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modeldir.params import equality
@@ -38,8 +38,6 @@ _ASKING = 2 * _FIRST
 
 _EXACT = 2**53
 """A float represents every integer up to this one exactly."""
-
-MakeSampler = Callable[[int], "BaseSampler"]
 
 
 # -- Dims as distributions -------------------------------------------------------------------------

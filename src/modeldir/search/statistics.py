@@ -14,6 +14,7 @@ _STEPS = 10_000
 _TINY = 1e-300
 _ENOUGH = 1e-15
 _ROUNDING = 1e-14
+_MOST_PAIRS = 1000
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,20 @@ def paired(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) 
     return Interval(mean, mean - reach, mean + reach, count, deviation)
 
 
-def pairs_to_see(
-    difference: float, deviation: float, level: float, *, chance: float = 0.8, most: int = 1000
-) -> int | None:
-    """Return how many pairs detect this difference with this chance; None for more than `most`.
+def pairs_to_see(difference: float, deviation: float, level: float) -> int | None:
+    """Return how many pairs detect a difference with 80 % probability; None for more than 1,000.
 
     >>> pairs_to_see(1.0, 1.0, 0.95)
     10
     """
 
     def is_enough(count: int) -> bool:
-        both = quantile((1 + level) / 2, count - 1) + quantile(chance, count - 1)
+        both = quantile((1 + level) / 2, count - 1) + quantile(0.8, count - 1)
         return both * deviation / math.sqrt(count) <= abs(difference)
 
-    if not difference or not is_enough(most):
+    if not difference or not is_enough(_MOST_PAIRS):
         return None
-    low, high = 1, most  # the interval gets shorter with each pair
+    low, high = 1, _MOST_PAIRS  # the interval gets shorter with each pair
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if is_enough(middle) else (middle, high)

@@ -451,10 +451,7 @@ def _quoted(name: str, text: str, known: Mapping[str, Any]) -> str | None:
     return f'write params["{whole[0]}"]' if whole else None
 
 
-def _there(known: Mapping[str, Any], most: int = 8) -> str:
-    names = [*known][:most]
-    return (
-        f"it has {', '.join(names)}{', ...' if len(known) > most else ''}"
-        if names
-        else "it is empty"
-    )
+def _there(known: Mapping[str, Any]) -> str:
+    if not known:
+        return "it is empty"
+    return f"it has {', '.join([*known][:8])}{', ...' if len(known) > 8 else ''}"  # noqa: PLR2004
