@@ -137,9 +137,9 @@ start_node() { # start_node NAME
   local init
   init=$(cat "$run/$1.node")
   wait_until 10 "host name of $1" inside "$init" sh -c "[ \$(hostname) = $1 ]"
+  rm -f "$SLURM_DIR/spool/$1/slurmd.pid"
   inside "$init" "${slurmd[@]}" </dev/null >>"$log/start.log" 2>&1
-  wait_until 10 "slurmd of $1" slurmd_of "$init"
-  slurmd_of "$init" >"$run/$1.slurmd" # its pid here; the one it knows is the namespace's
+  wait_until 10 "slurmd of $1" note_slurmd "$1" "$init"
 }
 
 init_of() { # the child of an unshare, by its pid here
@@ -153,10 +153,15 @@ inside() { # inside INIT COMMAND...: run it in that node
   nsenter --target "$init" --pid --mount --uts "$@"
 }
 
-slurmd_of() { # the slurmd among the children of a node's first process
-  local child
-  for child in $(cat "/proc/$1/task/$1/children"); do
-    [ "$(cat "/proc/$child/comm")" = slurmd ] && echo "$child" && return
+note_slurmd() { # note_slurmd NODE INIT: write its pid here; its own file has the namespace's
+  local child inside
+  inside=$(cat "$SLURM_DIR/spool/$1/slurmd.pid")
+  for child in $(cat "/proc/$2/task/$2/children"); do
+    # A child may have ended since: while slurmd detaches, it passes through two others.
+    if grep -qE "^NSpid:.*[[:space:]]$inside\$" "/proc/$child/status" 2>/dev/null; then
+      echo "$child" >"$run/$1.slurmd"
+      return
+    fi
   done
   return 1
 }
