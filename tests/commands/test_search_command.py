@@ -1293,6 +1293,30 @@ def test_a_trained_experiment_becomes_no_search(project: Project, left: str) -> 
     assert "DIR is missing" in done.err  # and not a folder of that name
 
 
+def test_metrics_of_unknown_direction_are_asked_about_until_it_is_known(tmp_path: Path) -> None:
+    """The first trial, the end of the search, the table and `best` name the option to type."""
+    write = 'open(DIR + "/metrics_eval_best_weights.json", "w").write(\'{"fitness": 3}\')'
+    project = Project(
+        tmp_path, f"import sys\nDIR = sys.argv[sys.argv.index('--model_dir') + 1]\n{write}\n"
+    )
+    done = project.searches("learning_rate=0.1,0.2")
+    question, answers = (
+        "is higher or lower better for fitness?",
+        "--maximize fitness   or --minimize",
+    )
+    first, last = (at for at, line in enumerate(done.lines) if line.endswith(question))
+    assert "completed     2" not in "\n".join(done.lines[:first])
+    assert done.lines[first + 1].startswith("  To rank: modeldir search experiments/search --max")
+    assert answers in done.lines[last + 1]
+    table = project.modeldir("results", "experiments/search")
+    assert table.lines[0] == f"search: 2 experiments, not ranked: {question}"
+    best = project.modeldir("best", "experiments/search")
+    assert best.code == 1
+    assert answers in best.err
+    assert question not in project.searches("--maximize", "fitness").out
+    assert "highest first" in project.modeldir("results", "experiments/search").lines[0]
+
+
 def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     """It ran well, and nothing can be compared; the way out that is told leads out."""
     project = Project(tmp_path, "print('hi: 3')")

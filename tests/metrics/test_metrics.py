@@ -22,7 +22,8 @@ from modeldir.metrics.metric_files import (
     read_metrics,
     save_metrics,
 )
-from modeldir.metrics.objective import better, choose, direction
+from modeldir.metrics.metric_names import direction
+from modeldir.metrics.objective import better, choose
 from modeldir.metrics.running_average import RunningAverage
 
 if TYPE_CHECKING:
@@ -276,25 +277,46 @@ def test_our_own_names_are_read_as_what_they_are() -> None:
 @pytest.mark.parametrize(
     "name",
     ["accuracy", "val_acc", "eval/accuracy", "F1", "roc-auc", "val.mAP", "bleu-4", "map50", "R2",
-     "recall@10", "rouge1", "mean_reward", "f1-score", "psnr"],
+     "recall@10", "mean_reward", "f1-score", "top1", "top5", "val/top1_acc", "ndcg@10", "ndcg@k",
+     "mcc", "rouge1", "eval_rougeLsum", "rouge_l", "dice", "mIoU", "psnr", "ssim", "elbo",
+     "f1_macro", "MulticlassAccuracy", "BinaryF1Score", "valid_0-auc", "rollout/ep_rew_mean",
+     "neg_mean_squared_error", "success_rate", "acc_best", "prec@1", "recall_at_5",
+     "metrics/mAP50-95(B)", "roc_auc_ovr", "Accuracy/val", "c_index", "silhouette_score"],
 )  # fmt: skip
 def test_larger_is_better_for(name: str) -> None:
-    """The last word of the name decides, whatever stands before it."""
+    """The last word that says what is measured decides, whatever stands around it."""
     assert direction(name) == "maximize"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["loss", "val_loss", "train/loss", "error", "top1_err", "ppl", "RMSE", "wer", "nll", "fid"],
-)
+    ["loss", "val_loss", "train/loss", "error", "top1_err", "err_top5", "ppl", "RMSE", "wer", "cer",
+     "nll", "fid", "mlogloss", "merror", "logloss", "mae", "mape", "bpb", "val_bits_per_byte", "kl",
+     "brier_score", "cross_entropy", "binary_crossentropy", "CrossEntropy", "neg_elbo",
+     "neg_log_likelihood", "word_error_rate", "test-mlogloss", "valid_0's l2", "Loss/val",
+     "valLoss", "val/loss_epoch", "train_loss_step", "hd95"],
+)  # fmt: skip
 def test_smaller_is_better_for(name: str) -> None:
-    """Errors and losses, by their last word."""
+    """Errors and losses, by the last word that says what is measured."""
     assert direction(name) == "minimize"
 
 
+@pytest.mark.parametrize("name", ["mlogloss", "auc", "ndcg@10", "bits_per_byte", "rougeL", "r2"])
+@pytest.mark.parametrize("before", ["val_", "eval_", "val/", "valid_", "test/"])
+@pytest.mark.parametrize("after", ["", "_mean", "_epoch", "_step"])
+def test_what_a_framework_adds_to_a_name_does_not_matter(
+    name: str, before: str, after: str
+) -> None:
+    """Lightning adds `_epoch`, Hugging Face `eval_`, and others the split."""
+    assert direction(before + name + after) == direction(name) is not None
+
+
 @pytest.mark.parametrize(
-    "name", ["epoch", "lr", "accuracy_time", "lossy", "lossscale", "", "_", "50"]
-)
+    "name",
+    ["epoch", "lr", "accuracy_time", "lossy", "lossscale", "", "_", "50", "grad_norm", "loss_std",
+     "loss_scale", "kl_coef", "learning_rate", "acc_gap", "weights_l2", "val", "step", "mean",
+     "entropy", "samples_per_second", "false_negative_rate"],
+)  # fmt: skip
 def test_some_names_do_not_say(name: str) -> None:
     """A guess would rank wrongly in silence, so there is none."""
     assert direction(name) is None
@@ -309,6 +331,9 @@ def test_some_names_do_not_say(name: str) -> None:
         (["loss", "val_acc"], ("val_acc", "maximize")),
         (["top5_accuracy", "accuracy"], ("accuracy", "maximize")),
         (["rmse", "r2"], ("rmse", "minimize")),
+        (["precision", "recall", "map50"], ("map50", "maximize")),
+        (["kl", "elbo"], ("elbo", "maximize")),
+        (["recall"], ("recall", "maximize")),
         (["epoch", "time"], None),
         ([], None),
     ],

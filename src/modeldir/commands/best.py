@@ -12,7 +12,7 @@ from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import add_ranking_options, ranking_of
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import objective
-from modeldir.metrics.objective import Direction, direction
+from modeldir.metrics.metric_names import Direction, direction
 from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
 HELP = "Print the path of the best experiment, by the validation metric at its best weights."
@@ -80,6 +80,11 @@ def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
     states = Counter(each.status.state for each in tree.experiments)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     known = _known(tree)
+    if metric is None and known:
+        return (
+            f"{tree.folder} has no best experiment: {objective.question(known)}\n"
+            f"  modeldir best {quoted(tree.folder)} {objective.answers(known[0])}"
+        )
     wanted = f"the metric {metric[0]!r}" if metric else "a metric to rank by"
     hint = None
     if metric and known and metric[0] not in known:

@@ -1,22 +1,24 @@
 """Which way a metric is better, which result is best, and the metrics that a search ranks by.
 
-Nearly every package calls this; start at `direction` and `best_of`. The rule: only validation
-metrics decide which experiment is best, never test metrics. `metric_files` reads them.
+Nearly every package calls this; start at `choose` and `best_of`. The rule: only validation
+metrics decide which experiment is best, never test metrics. `metric_files` reads them, and
+`metric_names` knows which way each is better.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+from modeldir._system.shell import quoted
 from modeldir.errors import Problem
+from modeldir.metrics import metric_names
 
 _T = TypeVar("_T")
 
-Direction: TypeAlias = Literal["maximize", "minimize"]
+Direction: TypeAlias = metric_names.Direction
 
 Objectives: TypeAlias = tuple[tuple[str, Direction], ...]
 """Metrics with their directions; those to maximize come first."""
@@ -30,38 +32,25 @@ RANKED_VARIABLE = "MODELDIR_METRIC"
 """The variable by which a search tells a trial which metric it ranks by, e.g. `minimize:loss`."""
 
 
-# fmt: off
-_LARGE_IS_GOOD = frozenset({
-    "acc", "accuracy", "f1", "auc", "auroc", "precision", "recall", "map", "bleu", "rouge", "iou",
-    "miou", "dice", "r2", "score", "reward", "return", "psnr", "ssim",
-})
-_SMALL_IS_GOOD = frozenset({
-    "loss", "error", "err", "perplexity", "ppl", "rmse", "mse", "mae", "wer", "cer", "nll", "fid",
-})
-# fmt: on
 _DEFAULTS = (frozenset({"accuracy", "acc"}), frozenset({"f1"}), frozenset({"loss"}))
-_VALIDATION = frozenset({"eval", "val", "valid", "validation", "dev"})
-
-
-def direction(name: str) -> Direction | None:
-    """Return which value of a metric is better, by its last word without digits, or None."""
-    word = _last_word(name)
-    if word in _LARGE_IS_GOOD:
-        return "maximize"
-    return "minimize" if word in _SMALL_IS_GOOD else None
+_PARTIAL = frozenset(
+    {"precision", "prec", "recall", "sensitivity", "specificity", "kl", "kld", "kldiv", "kl_div"}
+)
+"""Metrics that alone do not say how good a model is: chosen only if there is no other."""
 
 
 def choose(names: Iterable[str]) -> tuple[str, Direction] | None:
     """Return the metric to rank by if none was named; None if no name has a direction.
 
-    Accuracy comes first, then f1, then loss, then any other. A test metric is never chosen, and one
+    Accuracy comes first, then f1, then loss, then any other, and such as precision and recall last,
+    which a poor model can have, too. A test metric is never chosen, and one
     of the training set only if there is nothing else. Keras logs `accuracy` beside `val_accuracy`:
     then the bare name is the training set's.
     """
     ranked = [
         (_preference(name), position, name, better_if)
         for position, name in enumerate(names)
-        if (better_if := direction(name)) is not None and "test" not in _words(name)
+        if (better_if := metric_names.direction(name)) and not metric_names.is_of_test(name)
     ]
     if not ranked:
         return None
@@ -104,29 +93,17 @@ def trial_order(number: int | None) -> tuple[bool, int]:
 
 def _preference(name: str) -> tuple[bool, int, int]:
     """Return the rank of a name in `choose`: is it the training set's, which default, its form."""
-    words, last = _words(name), _last_word(name)
-    kind = next((i for i, same in enumerate(_DEFAULTS) if last in same), len(_DEFAULTS))
-    validation = not _VALIDATION.isdisjoint(words)
+    words, word = metric_names.words(name), metric_names.deciding_word(name)
+    kinds = (i for i, same in enumerate(_DEFAULTS) if word in same)
+    kind = next(kinds, len(_DEFAULTS) + (word in _PARTIAL))
+    validation = metric_names.is_of_validation(name)
     if validation and len(words) == 2:  # noqa: PLR2004 - the split and the metric
         form = 0
     elif len(words) == 1:
         form = 1
     else:
         form = 2 if validation else 3
-    return "train" in words or "training" in words, kind, form
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in re.split(r"[/_.@ -]+", name.lower()) if word]
-
-
-def _last_word(name: str) -> str:
-    for word in reversed(_words(name)):
-        if word in _LARGE_IS_GOOD:  # before digits are removed: f1, r2
-            return word
-        if bare := word.rstrip("0123456789"):
-            return bare
-    return ""
+    return metric_names.is_of_training(name), kind, form
 
 
 def objectives(raw: Mapping[str, Any]) -> Objectives:
@@ -156,6 +133,27 @@ def problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     both = {*names(raw.get("maximize"))} & {*names(raw.get("minimize"))}
     for name in sorted(both):
         yield Problem(f"{name}: cannot be both maximized and minimized", "keep one of them")
+
+
+_NAMED = 3
+"""Metrics that a question names."""
+
+
+def question(names: Sequence[str]) -> str:
+    """Return the question that has to be answered before metrics without a direction rank.
+
+    >>> question(["fitness", "speed"])
+    'is higher or lower better for fitness or speed?'
+    """
+    shown = [*names[:_NAMED], *([f"{len(names) - _NAMED} more"] if len(names) > _NAMED else [])]
+    listed = f"{', '.join(shown[:-1])} or {shown[-1]}" if len(shown) > 1 else shown[0]
+    return f"is higher or lower better for {listed}?"
+
+
+def answers(name: str) -> str:
+    """Return the options that answer the question for one metric, to be typed."""
+    quoted_name = quoted(name)
+    return f"--maximize {quoted_name}   or --minimize {quoted_name}"
 
 
 def describe(metrics: Objectives) -> str:

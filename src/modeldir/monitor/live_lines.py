@@ -18,7 +18,7 @@ from modeldir._system.escaping import visible
 from modeldir._system.text import cell_text, text_width, value_cell
 from modeldir.experiment import attempts, experiment
 from modeldir.launchers.worker_counts import worker_lines
-from modeldir.metrics import objective
+from modeldir.metrics import metric_names
 from modeldir.metrics.objective import Ranked
 from modeldir.monitor.snapshots import (
     ExperimentSnapshot,
@@ -496,7 +496,7 @@ def _experiments(experiments: Sequence[ExperimentSnapshot]) -> list[SearchSnapsh
         )
     above = experiments[0].folder.parent
     states = Counter(each.status.state for each in experiments)
-    metric: Ranked | None = (name, objective.direction(name) or "maximize") if name else None
+    metric: Ranked | None = (name, metric_names.direction(name) or "maximize") if name else None
     return [SearchSnapshot(above, tuple(rows), metric=metric, states=states)]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from modeldir import samplers
 from modeldir._system.shell import quoted
 from modeldir.experiment import attempts, experiment, failure_classes, repeats
-from modeldir.metrics import objective
+from modeldir.metrics import metric_names, objective
 from modeldir.search import plan, worker_registry
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
     failed = [*_failures(search, outcome)]
     results = search.results()
     result = [_result(search, outcome, results), *_used_up(search, outcome)]
-    result += _front(search, results)
+    result += [*_front(search, results), *_not_ranked(search, results)]
     suspicion = _suspicion(search, outcome, results)
     result += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
     if outcome.problem is not None:
@@ -131,7 +131,7 @@ def _result(search: Search, outcome: WorkerOutcome, results: Results) -> str:
     best = results.best()
     if best is None:
         return head
-    better = dict(search.plan.objectives).get(best.metric) or objective.direction(best.metric)
+    better = dict(search.plan.objectives).get(best.metric) or metric_names.direction(best.metric)
     extreme = f"{_EXTREMES[better]} " if better else ""
     mean = ", the mean of its seeds" if search.plan.repeats > 1 else ""
     return f"{head}. Best: {best.path} ({extreme}{best.metric} {best.value:.6g}{mean})"
@@ -166,6 +166,14 @@ def _front(search: Search, results: Results) -> Iterator[str]:
         yield f"Pareto front by {objective.describe(ranked)}: {names}{more}"
         options = objective.command_options(ranked)
         yield f"  Best by one metric: modeldir best {quoted(search.path)} {options}"
+
+
+def _not_ranked(search: Search, results: Results) -> Iterator[str]:
+    """Yield a line if the trials have metrics, but none of a known direction."""
+    names = [*dict.fromkeys(name for each in results.counted for name in each.scores)]
+    if names and results.metric() is None:
+        yield f"Not ranked: {objective.question(names)}"
+        yield f"  To rank: modeldir search {quoted(search.path)} {objective.answers(names[0])}"
 
 
 def _next(search: Search, outcome: WorkerOutcome) -> list[str]:

@@ -191,6 +191,13 @@ class Results:
             return f"no experiment in {self.folder} that matches: {self.where}"
         return nothing_in(self.folder)
 
+    @property
+    def unranked(self) -> list[str]:
+        """The validation metrics, if none of them has a direction to rank by."""
+        if self.metric is not None or self.tree is None:
+            return []
+        return [*self.tree.experiments.scores("validation")]
+
     def advice(self) -> list[str]:
         """Return advice about one search, in at most three sentences; none without evidence.
 

@@ -17,7 +17,7 @@ from modeldir._system import reading
 from modeldir._system.text import MARK, bare_value, cell_text, value_cell
 from modeldir.experiment import attempts, discovery, repeats
 from modeldir.experiment.trial_labels import numbered_name
-from modeldir.metrics import objective
+from modeldir.metrics import metric_names, objective
 from modeldir.params import plain_values
 from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
@@ -171,7 +171,7 @@ def _metrics_of(
 
 def direction_of(tree: Tree, name: str) -> objective.Direction | None:
     """Return the direction of a metric, by the plan or else by its name."""
-    return dict(tree.objectives).get(name) or objective.direction(name)
+    return dict(tree.objectives).get(name) or metric_names.direction(name)
 
 
 def _best_marked(tree: Tree, name: str, direction: objective.Direction) -> Sequence[object] | Cells:
@@ -224,7 +224,7 @@ def in_order(
     by = wanted or (tree.metric[0] if tree.metric else name)
     by = by if wanted or by in table.headers() else name  # no row that is left has the metric
     if by == name:
-        return sort(table, name, descending=reverse), ""
+        return sort(table, name, descending=reverse), "" if wanted else _why_not_ranked(tree)
     numbers = tree.experiments.column("number")
     if not _is_blank(numbers):
         ranks = [*map(objective.trial_order, numbers)] if None in numbers else numbers
@@ -238,6 +238,12 @@ def in_order(
     if len(tree.objectives) > 1:
         words = f" by {objective.describe(tree.objectives)}, the Pareto front first"
     return _front_first(_ended_well_first(table)), words
+
+
+def _why_not_ranked(tree: Tree) -> str:
+    """Return in words why no metric orders the rows; nothing if there are no metrics."""
+    names = [*tree.experiments.scores("validation")]
+    return f", not ranked: {objective.question(names)}" if names and not tree.metric else ""
 
 
 def _in_full(tree: Tree, column: str) -> str:

@@ -75,12 +75,16 @@ class Results:
         """Read what the trials' folders hold now."""
         return cls(plan, trials, [*_counted(trials)], reused)
 
+    def metric(self) -> objective.Ranked | None:
+        """Return the metric to rank by; None if no metric has a direction."""
+        return metric_of(self.plan, self.trials, self.reused)
+
     def best(self) -> Best | None:
         """Return the best trial; of repeats the best one, with their mean as its value.
 
         None where no trial counts, and where the plan ranks by several metrics: see `front`.
         """
-        metric = metric_of(self.plan, self.trials, self.reused)
+        metric = self.metric()
         if metric is None or len(self.plan.objectives) > 1:
             return None
         name, direction = metric

@@ -40,7 +40,7 @@ class EndReports:
     def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
         self._search, self._log, self._rules = search, log, rules
         self._outputs: SharedOutputs | None = SharedOutputs(search.working_folder())
-        self._has_warned = False
+        self._has_warned = self._has_asked = False
         self._errors: set[tuple[str, str]] = set()
 
     def trial_ended(
@@ -127,6 +127,11 @@ class EndReports:
             return
         if chosen is not None:
             self._log.detail(worker_messages.ranking_by(*chosen))
+            return
+        names = [*self._search.trials.validation(record)]
+        if names and not self._has_asked and self._search.plan.metric is None:
+            self._has_asked = True
+            self._log.message(worker_messages.not_ranked(names, self._search.path))
 
     def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
         """Warn once of a long trial that cannot resume: an interruption may cost a night."""

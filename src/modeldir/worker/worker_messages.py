@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modeldir._system.durations import duration_text
+from modeldir._system.shell import quoted
+from modeldir.metrics import objective
 
 _SHOWN = 4
 """Files that a message names."""
@@ -101,6 +103,14 @@ def in_doubt(name: str, why: str | None) -> str:
 
 def ranking_by(metric: str, direction: str) -> str:
     return f"ranking by {metric} ({direction})"  # `search.json` keeps it
+
+
+def not_ranked(names: Sequence[str], search: object) -> str:
+    """Return the note on metrics whose names do not say which way they are better."""
+    return (
+        f"note: the trials are not ranked: {objective.question(names)}\n"
+        f"  To rank: modeldir search {quoted(str(search))} {objective.answers(names[0])}"
+    )
 
 
 def asked_to_stop(by: str) -> str:

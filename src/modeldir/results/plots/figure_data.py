@@ -17,7 +17,7 @@ from modeldir._system.shell import quoted
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, repeats
-from modeldir.metrics import objective
+from modeldir.metrics import metric_names, objective
 from modeldir.params.plain_values import SEED
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow
@@ -153,7 +153,7 @@ def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, objective.
         dict.fromkeys(name for each in tree.experiments for name in each.scores.validation)
     )
     if wanted is not None and wanted in known:
-        return wanted, dict(tree.objectives).get(wanted) or objective.direction(wanted)
+        return wanted, dict(tree.objectives).get(wanted) or metric_names.direction(wanted)
     if wanted is None and tree.metric is not None:
         return tree.metric
     if not tree.experiments:
