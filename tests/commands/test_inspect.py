@@ -558,11 +558,14 @@ def test_show_a_random_search_as_it_runs(
     write(Path("s/search.json"), plan)
     me = processes.process()
     assert me is not None
-    folder = make("s/trial_000000", loss=0.5)
+    folder = make("s/trial_0013", loss=0.5)
+    write(folder / "trial.json", {"number": 13, "configuration": {}})
     attempts.begin(folder, 1, {"supervisor": None, "process": me.to_json()})
     (folder / "metrics.jsonl").write_text('{"step": 3, "time": "x", "loss": 0.5}\n')
     for number in range(1, 13):
-        record(make(f"s/trial_{number:06}"), "failed", last_line=f"ValueError: {number}")
+        failed = make(f"s/trial_{number:04}")
+        write(failed / "trial.json", {"number": number, "configuration": {}})
+        record(failed, "failed", last_line=f"ValueError: {number}")
     assert shown(capsys, "s") == snapshot
 
 

@@ -275,7 +275,7 @@ def test_stop_now_ends_what_no_worker_minds(project: Project) -> None:
     assert waited.lines[0].startswith("No worker is running. To resume: modeldir search")
     assert project.trials() == {"learning_rate_0.1": "running"}
     said = project.modeldir("stop", "experiments/search", "--now")
-    assert said.lines[0] == "stopped: learning_rate_0.1 (its worker had already exited)"
+    assert said.lines[0] == "stopped: trial 1 (learning_rate_0.1) (its worker had already exited)"
     assert project.trials() == {"learning_rate_0.1": "interrupted"}
 
 
@@ -346,7 +346,7 @@ def test_a_colleague_s_trial_that_no_worker_minds_runs_on() -> None:
             worker.wait()
         said = as_somebody_else(project, "stop", "experiments/search", "--now")
         assert said.returncode == 1
-        assert said.stdout.startswith("still running: learning_rate_0.1 (its worker has exited")
+        assert said.stdout.startswith("still running: trial 1 (learning_rate_0.1) (its worker")
         assert project.trials() == {"learning_rate_0.1": "running"}
         assert project.modeldir("stop", "experiments/search", "--now").code == 0
 

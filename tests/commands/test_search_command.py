@@ -336,7 +336,7 @@ def test_a_dry_run_names_trials_that_run_again(project: Project) -> None:
     project.searches("learning_rate=0.1")
     project.modeldir("retry", "experiments/search", "1")
     said = project.modeldir("search", "experiments/search", "--dry-run")
-    assert "Would run these trials again: learning_rate_0.1" in said.out
+    assert "Would run again: trial 1 (learning_rate_0.1)" in said.out
     assert "for 1 trial, 1 at a time" in said.out
     assert "Nothing is left" not in said.out
 

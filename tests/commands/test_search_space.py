@@ -451,6 +451,6 @@ def blocks_of(page: str) -> dict[str, str]:
 
 
 def listed(out: str) -> list[str]:
-    """The trials' names in what a dry run printed."""
+    """The folders of the trials in what a dry run printed."""
     rows = out.partition("---\n")[2].partition("\n\n")[0]
-    return [line.split()[0] for line in rows.splitlines()]
+    return [f"trial_{int(line.split()[0]):04}" for line in rows.splitlines()]

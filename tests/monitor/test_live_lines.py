@@ -54,7 +54,7 @@ SEARCH = SearchSnapshot(
     running=(row(1), row(2), row(3)),
     varied=("learning_rate", "batch_size", "dropout"),
     metric=("accuracy", "maximize"),
-    best=("learning_rate_0.01__batch_size_32__dropout_0.5", 0.97123),
+    best=("trial 2 (learning_rate_0.01__batch_size_32)", 0.97123),
     states={"completed": 8, "failed": 1, "running": 3},
     remaining=48,
     time_left=TimeLeft(4100.0, sure=True),

@@ -79,6 +79,9 @@ def test_a_full_disk_is_said_and_the_worker_leaves_on_request(
         assert time.monotonic() - began < 5
         left = worker.stdout.read()
     assert "trial 1 (x_1) has ended, but its end is not recorded yet" in left
+    # It has ended, so nobody waits for it or interrupts it.
+    assert "Interrupting" not in left
+    assert "waiting for" not in left
     supervisor = processes.from_json(read(trial / "run.json")["supervisor"])
     (project.path / "fill").unlink()
     (project.path / "disk" / "filler").unlink()

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from modeldir._system import disks, files, reading, recorded_numbers
+from modeldir._system import disks, files, reading
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderError
+from modeldir.experiment import trial_labels
 from modeldir.experiment.attempts import HOME
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _trial_folder(word: str) -> str:
 def _claimed_name(search: Path, number: int) -> str | None:
     """Return the name of a trial's folder as its claim has it, if the folder agrees."""
     name = reading.read_object(search / HOME / "trials" / f"{number:06d}.json").get("name")
-    is_there = files.is_name(name) and _number_in(search / str(name)) == number
+    is_there = files.is_name(name) and trial_labels.number_in(search / str(name)) == number
     return str(name) if is_there else None
 
 
@@ -106,7 +107,7 @@ def _trials_in(search: Path) -> dict[int, list[str]]:
     """Return the names of all trials' folders by number. A copy has its original's number."""
     found: dict[int, list[str]] = {}
     for entry in os.scandir(search):
-        number = _number_in(Path(entry.path)) if entry.is_dir() else None
+        number = trial_labels.number_in(Path(entry.path)) if entry.is_dir() else None
         if number is not None and not entry.name.startswith("."):
             found.setdefault(number, []).append(entry.name)
     return found
@@ -139,12 +140,8 @@ def headers(folders: Sequence[Path]) -> list[str]:
 
 def number_of(folder: Path) -> str | None:
     """Return a trial's number as in the table."""
-    number = _number_in(folder)
+    number = trial_labels.number_in(folder)
     return None if number is None else str(number)
-
-
-def _number_in(folder: Path) -> int | None:
-    return recorded_numbers.integer(reading.read_object(folder / "trial.json").get("number"))
 
 
 def read_tree(folder: Path) -> Tree:

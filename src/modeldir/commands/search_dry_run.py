@@ -10,14 +10,17 @@ from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted_line
 from modeldir._system.terminal import width_of_lines
 from modeldir._system.text import value_cell, wrapped
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, trial_labels
 from modeldir.results.table import Column, Table
 from modeldir.results.table_text import to_text
 from modeldir.search import trial_command
 from modeldir.worker.preload import preview
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modeldir.search.search import Search
+    from modeldir.search.trial_record import PlannedTrial
 
 MOST = 20
 """Trials that are listed one by one. A longer list would scroll the summary off the screen."""
@@ -39,26 +42,21 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     """
     new = search.look_ahead(command, typed=typed, most=MOST)
     remaining = search.scheduler.remaining() if len(new) == MOST else len(new)
-    waiting = search.scheduler.pending()
-    again = [record.name for record in search.scheduler.retries.due()]
+    waiting = [record.title for record in search.scheduler.pending()]
+    again = [record.title for record in search.scheduler.retries.due()]
     lines = [*search.plan_file.chosen_by_auto(), *search.scheduler.earlier()]
-    lines += [f"Would run these trials, which are made: {', '.join(waiting)}"] if waiting else []
-    lines += [f"Would run these trials again: {', '.join(again)}"] if again else []
+    for what, titles in {"Would run": waiting, "Would run again": again}.items():
+        if titles:
+            lines += wrapped(f"{what}: {', '.join(titles)}", width_of_lines())
     if new:
-        names = list(search.plan.space.domains)
-        columns = [Column("trial", "name", 0), *(Column(n, "hyperparameter", 1) for n in names)]
-        rows = tuple(
-            (name, *(value_cell(point[n]) if n in point else None for n in names))
-            for name, point, _ in new
-        )
         lines += [
             f"{_trials(remaining)} would be made in {search.path}:",
             "",
-            *to_text(Table(tuple(columns), rows)).splitlines(),
+            *to_text(_table(new, list(search.plan.space.domains))).splitlines(),
         ]
         if remaining is None or remaining > len(new):
             lines.append("and more" if remaining is None else f"and {remaining - len(new)} more")
-        lines += ["", f"each by, {jobs} at a time:", f"  {quoted_line(new[0][2])}"]
+        lines += ["", f"each by, {jobs} at a time:", f"  {quoted_line(new[0].command)}"]
     elif not waiting and not again:
         lines.append(f"Nothing is left to run in {search.path}.")
     if new or waiting or again:
@@ -72,6 +70,26 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
             lines += wrapped(line, width_of_lines())
     end = "One trial was run, to time it; it is kept." if timed else "Nothing was started."
     return "\n".join([*lines, end])
+
+
+def _table(trials: Sequence[PlannedTrial], varied: Sequence[str]) -> Table:
+    """Return the trials as rows, named as the table of results names them."""
+    beside = [trial_labels.name_beside(trial.number, trial.name) or None for trial in trials]
+    named = any(beside)
+    columns = [
+        Column("trial"),
+        *([Column("experiment", "name")] if named else []),
+        *(Column(name, "hyperparameter", 1) for name in varied),
+    ]
+    rows = [
+        (
+            trial.number,
+            *([folder] if named else []),
+            *(value_cell(trial.point[name]) if name in trial.point else None for name in varied),
+        )
+        for trial, folder in zip(trials, beside, strict=True)
+    ]
+    return Table(tuple(columns), tuple(rows))
 
 
 def _trials(count: int | None) -> str:

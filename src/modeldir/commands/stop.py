@@ -17,7 +17,7 @@ from modeldir._system import processes
 from modeldir._system.shell import quoted
 from modeldir.commands.options import add_allow, allow_typed
 from modeldir.errors import FolderError
-from modeldir.experiment import attempts, experiment, liveness
+from modeldir.experiment import attempts, experiment, liveness, trial_labels
 from modeldir.experiment.attempts import HOME
 from modeldir.launchers.launched_jobs import LaunchedJob, cancel, read_jobs
 from modeldir.search import start_checks, worker_registry
@@ -183,7 +183,7 @@ def _resume(folder: Path) -> list[str]:
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
     """Stop trials on this host whose worker is gone, and wait for them.
 
-    Returns the names of the stopped trials, and of those that still run as another user.
+    Returns the titles of the stopped trials, and of those that still run as another user.
     """
     ended, left = [], []
     for path in sorted(folder.iterdir()):
@@ -195,16 +195,16 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
         if worker is None or supervisor is None or processes.alive(worker) is not False:
             continue  # its worker will stop it
         if liveness.kill_orphans(last):
-            ended.append(path.name)
+            ended.append(trial_labels.title_of(path))
             continue
         try:
             _signal(last, supervisor, signal.SIGTERM)
         except PermissionError:
-            left.append(path.name)
+            left.append(trial_labels.title_of(path))
         except ProcessLookupError:
             continue
         else:
-            ended.append(path.name)
+            ended.append(trial_labels.title_of(path))
             _wait_for(supervisor)
     return ended, left
 

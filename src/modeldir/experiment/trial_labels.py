@@ -6,6 +6,10 @@ it. The names of folders by values: `space/trial_names.py`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from modeldir._system import reading, recorded_numbers
+
 
 def numbered_name(number: int) -> str:
     """Return the name of a trial's folder by its number, for configurations with many values.
@@ -35,3 +39,13 @@ def title(number: int | None, name: str) -> str:
         return name
     beside = name_beside(number, name)
     return f"trial {number} ({beside})" if beside else f"trial {number}"
+
+
+def number_in(folder: Path) -> int | None:
+    """Return the number that a trial's folder records."""
+    return recorded_numbers.integer(reading.read_object(folder / "trial.json").get("number"))
+
+
+def title_of(folder: Path) -> str:
+    """Return the title of the trial in a folder."""
+    return title(number_in(folder), folder.name)

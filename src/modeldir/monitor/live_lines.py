@@ -288,17 +288,18 @@ def _cut(text: str, width: int) -> str:
 
 
 def _best(search: SearchSnapshot, shape: Shape) -> str:
-    """Return the best so far. If there is no room, its name is cut, then left out."""
+    """Return the best so far. If there is no room, its name is cut, then its number left alone."""
     text = shape.escaped(best_text(search))
     if search.best is None or text_width(text) <= shape.columns:
         return text
     name = shape.escaped(search.best[0])
     room = shape.columns - (text_width(text) - text_width(name))
-    if room < _LEAST_NAME:
+    number, _, beside = name.partition(" (")
+    least = text_width(number) + len(" ()") + _LEAST_NAME if beside else _LEAST_NAME
+    if room < least and (not beside or room < text_width(number)):
         return shape.fitted(text.replace(f"{name}  ", "", 1))
-    return shape.escaped(
-        best_text(replace(search, best=(shape.fitted(name, room), search.best[1])))
-    )
+    shown = number if room < least else shape.fitted(name, room)
+    return shape.escaped(best_text(replace(search, best=(shown, search.best[1]))))
 
 
 def _progress(search: SearchSnapshot, shape: Shape, elsewhere: int) -> str:

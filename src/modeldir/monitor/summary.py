@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from modeldir import samplers
 from modeldir._system.shell import quoted
-from modeldir.experiment import attempts, experiment, failure_classes, repeats
+from modeldir.experiment import attempts, experiment, failure_classes, repeats, trial_labels
 from modeldir.metrics import metric_names, objective
 from modeldir.search import plan, worker_registry
 
@@ -161,7 +161,10 @@ def _front(search: Search, results: Results) -> Iterator[str]:
     ranked = search.plan.objectives
     front = results.front() if len(ranked) > 1 else []
     if front:
-        names = ", ".join(path.name for path in front[:_SHOWN])
+        names = ", ".join(
+            trial_labels.title_of(path) if path.parent == search.path else path.name
+            for path in front[:_SHOWN]
+        )
         more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
         yield f"Pareto front by {objective.describe(ranked)}: {names}{more}"
         options = objective.command_options(ranked)

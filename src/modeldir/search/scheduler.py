@@ -215,7 +215,8 @@ class Scheduler:
                 break
             name = self.trials.free_name(new.point, number, numbered=numbered)
             values = plan_file.hyperparameters(new.point)
-            found.append(PlannedTrial(name, new.point, plan_file.command_for(name, values)))
+            command = plan_file.command_for(name, values)
+            found.append(PlannedTrial(number, name, new.point, command))
             observations.imagine(TrialRecord(number, name, new.point, values, "", notes=new.notes))
             number += 1
         return found
@@ -301,8 +302,8 @@ class Scheduler:
         left = map(self.trials.status, self.trials.statuses.unfinished())
         return any(status.state in attempts.UNFINISHED for status in left)
 
-    def pending(self) -> list[str]:
-        return [r.name for r in self.trials if self.trials.status(r).state in _STARTS]
+    def pending(self) -> list[TrialRecord]:
+        return [r for r in self.trials if self.trials.status(r).state in _STARTS]
 
     def left(self) -> int | None:
         """Return how many trials wait to be started, made or not; None if the plan has no end."""

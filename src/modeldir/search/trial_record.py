@@ -39,8 +39,9 @@ class TrialRecord:
 
 
 class PlannedTrial(NamedTuple):
-    """A trial that would be made: its name, its configuration and the words of its command."""
+    """A trial that would be made: number, name, configuration and the words of its command."""
 
+    number: int
     name: str
     point: Mapping[str, Any]
     command: tuple[str, ...]

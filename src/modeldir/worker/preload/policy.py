@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import cpus
-from modeldir.experiment import attempts, failure_classes
+from modeldir.experiment import attempts, failure_classes, trial_labels
 from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import guards, import_cache
 from modeldir.worker.preload.command_line import interpreter_of, parse, script_of
@@ -234,7 +234,7 @@ class Preloading:
         if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
             printed = status.last_line if failure_classes.is_fork_error(status.last_line) else None
             why = f" {status.reason}" if printed is None else f" says: {printed}"
-            self._give_up(folder.name + why, tell=self._warn)
+            self._give_up(trial_labels.title_of(folder) + why, tell=self._warn)
         elif was_on_probation and status.state not in attempts.UNFINISHED:
             self._probation.end()
 
@@ -442,6 +442,6 @@ class Preloading:
         """
         silence = max(_SILENCE, self._took[1])
         for trial in self._probation.silent(self._clock(), silence):
-            name = trial.folder.name
+            name = trial_labels.title_of(trial.folder)
             self._give_up(silent_text(name, silence), tell=self._warn)
             trial.end()
