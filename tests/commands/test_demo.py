@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modeldir import commands
+from modeldir.commands import templates
 from modeldir.commands.demo import next_steps, with_this_python
 
 if TYPE_CHECKING:
@@ -60,15 +61,46 @@ def test_the_demo_shows_all_and_goes_on(here: Path, snapshot: SnapshotAssertion)
     assert sorted(here.rglob("run*.json")) == runs
 
 
-def test_a_step_that_fails_ends_the_demo(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """What the step said, its exit code, and how to go on."""
+def test_a_folder_that_holds_something_else_is_left_alone(here: Path) -> None:
+    """It may also be the demo of an older version. The command that it prints works."""
     (here / "taken").mkdir()
     (here / "taken" / "thesis.tex").write_text("")
+    (here / "taken_2").mkdir()
     done = demo(words=("taken",))
     assert done.returncode == 2
-    assert "taken is not empty" in done.stderr
-    assert done.stdout.endswith("The demo stopped there. To resume:  modeldir demo taken\n")
+    assert done.stderr == (
+        "error: taken is not empty and holds no demo of this version of modeldir:\n"
+        "  start the demo in a new folder: modeldir demo taken_3\n"
+        "Nothing was started.\n"
+    )
     assert os.listdir("taken") == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_demo_in_a_folder_without_a_name_offers_one(folder: str, here: Path) -> None:
+    """The new folder lies beside the one that was named."""
+    (here / "held" / "inside").mkdir(parents=True)
+    os.chdir(here / "held" / "inside")
+    (here / "held" / "inside" / "file").write_text("")
+    done = demo(words=(folder,))
+    free = str(Path(folder).resolve()) + "_2"
+    assert done.stderr.splitlines()[1].endswith(f"new folder: modeldir demo {free}")
+
+
+def test_a_step_that_fails_ends_the_demo(here: Path) -> None:
+    """The output has the step's error, how to resume, and how to start again elsewhere."""
+    templates.copy("minimal", "demo")
+    (here / "demo" / "train.py").write_text("raise SystemExit('written by an older version')")
+    done = demo(words=("demo",))
+    assert done.returncode != 0
+    assert "written by an older version" in done.stdout + done.stderr
+    last = [line for line in done.stdout.splitlines() if not line.startswith("  source ")][-4:]
+    assert last == [
+        "The demo stopped there. To resume:",
+        "  modeldir demo demo",
+        "If it stops there again, start the demo in a new folder:",
+        "  modeldir demo demo_2",
+    ]
 
 
 def test_a_missing_package_is_told_before_anything_is_made(here: Path) -> None:

@@ -6,6 +6,7 @@ A step that is done already is skipped, so an interrupted demo continues.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -64,11 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
     template: str = arguments.template
     _check_requirements(template)
     project = Path(arguments.dir or _FOLDERS[template])
+    _check_folder(project, template)
     code = _do(_setting_up(project, template), Path.cwd())
     if code == 0:
         print(f"\n$ cd {quoted(project)}")
         code = _do(_steps(project, template), project)
-    print("\n" + (next_steps(project) if code == 0 else _stopped(arguments)), flush=True)
+    print("\n" + (next_steps(project) if code == 0 else _stopped(project, template)), flush=True)
     return code
 
 
@@ -80,6 +82,15 @@ def _check_requirements(template: str) -> None:
     if missing:
         install = quoted_line([sys.executable, "-m", "pip", "install", *missing])
         raise ModeldirError(f"The demo needs {', '.join(missing)}:", [(install, None)])
+
+
+def _check_folder(project: Path, template: str) -> None:
+    """Refuse a folder that holds something else, e.g. the demo of an older version."""
+    if project.is_dir() and os.listdir(project) and not _is_made(project, template):
+        anew = f"start the demo in a new folder: {_line(_free(project), template)}"
+        raise ModeldirError(
+            f"{project} is not empty and holds no demo of this version of modeldir:", [(anew, None)]
+        )
 
 
 def _setting_up(project: Path, template: str) -> Iterator[Step]:
@@ -174,8 +185,29 @@ def _activation() -> list[str]:
     return [f"  source {quoted(script)}"]
 
 
-def _stopped(arguments: argparse.Namespace) -> str:
-    words = ["modeldir", "demo", *([arguments.dir] if arguments.dir else [])]
-    if arguments.template != "minimal":
-        words += ["--template", arguments.template]
-    return f"The demo stopped there. To resume:  {quoted_line(words)}"
+def _stopped(project: Path, template: str) -> str:
+    lines = [
+        "The demo stopped there. To resume:",
+        *_activation(),
+        f"  {_line(project, template)}",
+        "If it stops there again, start the demo in a new folder:",
+        f"  {_line(_free(project), template)}",
+    ]
+    return "\n".join(lines)
+
+
+def _line(project: Path, template: str) -> str:
+    """Return the command that makes or resumes a demo in this folder."""
+    words = ["modeldir", "demo"]
+    if str(project) != _FOLDERS[template]:
+        words.append(str(project))
+    if template != "minimal":
+        words += ["--template", template]
+    return quoted_line(words)
+
+
+def _free(project: Path) -> Path:
+    """Return the folder with the first number after its name that is not taken."""
+    whole = project.absolute().resolve() if project.name in {"", ".."} else project
+    numbered = (Path(f"{whole}_{number}") for number in itertools.count(2))
+    return next(path for path in numbered if not os.path.lexists(path))
