@@ -82,7 +82,7 @@ def test_a_pipe_a_device_a_socket_and_a_folder_are_refused_at_once(
             "socket": "it is a socket, not a regular file",
             ".": "it is a folder, not a file",
             "a\0b": "embedded null byte",
-            "\ud800": "half a character in the path",
+            "\ud800": "a character in the path is not valid Unicode",
         }.items():
             with pytest.raises(OSError) as told:  # noqa: PT011 - the text is compared below
                 reading.read(name)
@@ -115,11 +115,14 @@ def test_a_file_above_its_limit_is_refused_with_its_size(tmp_path: Path) -> None
     path = tmp_path / "run.json"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(OSError, match=r"1,048,576\.0 MB, and a file of modeldir may have 32"):
+    with pytest.raises(
+        OSError, match=r"1,048,576\.0 MB, but a file of modeldir may have at most 32 MB"
+    ):
         reading.read(path)
     assert reading.read_lines(path) == []
     assert reading.problem(path) == (
-        f"{path}: cannot be read: it has 1,048,576.0 MB, and a file of modeldir may have 32"
+        f"{path}: cannot be read: "
+        "it has 1,048,576.0 MB, but a file of modeldir may have at most 32 MB"
     )
     assert len(reading.tail(path, 100)) == 100
 

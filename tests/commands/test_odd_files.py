@@ -81,7 +81,7 @@ def test_a_record_that_cannot_be_read_is_told(
     [
         (_pipe, "it is a pipe, not a regular file"),
         (_device, "it is a device, not a regular file"),
-        (_sparse, "it has 1,048,576.0 MB, and a params file may have 16"),
+        (_sparse, "it has 1,048,576.0 MB, but a params file may have at most 16 MB"),
     ],
 )
 def test_an_odd_file_is_one_line_with_its_path(

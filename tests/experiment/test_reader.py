@@ -142,5 +142,5 @@ def test_metrics_lines_that_are_too_many_are_a_problem(tmp_path: Path) -> None:
     lines.write_text('{"step": 1, "loss": 0.5}\n')
     assert read(tmp_path).problems == ()
     os.truncate(lines, (256 << 20) + 1)
-    large = "it has 256.0 MB, and a file of metrics lines may have 256"
+    large = "it has 256.0 MB, but a file of metrics lines may have at most 256 MB"
     assert read(tmp_path).problems == (f"{lines}: cannot be read: {large}",)

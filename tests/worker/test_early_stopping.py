@@ -154,7 +154,7 @@ def test_a_metric_that_nobody_can_rank_by_is_an_error(project: Project) -> None:
     done = project.searches("learning_rate=0.1", "--pruner", "asha")
     assert done.code == 1
     console = (project.search / "learning_rate_0.1" / "console.log").read_text()
-    assert "from the names closeness modeldir cannot tell whether high or low is better" in console
+    assert "modeldir cannot tell whether high or low is better in closeness" in console
     assert "--maximize NAME" in console
 
 

@@ -125,7 +125,7 @@ def open_regular(path: str | os.PathLike[str], kind: Kind = ANY_SIZE) -> tuple[i
         descriptor = os.open(path, _FLAGS)
     except ValueError as error:
         half = isinstance(error, UnicodeError)
-        reason = "half a character in the path" if half else "embedded null byte"
+        reason = "a character in the path is not valid Unicode" if half else "embedded null byte"
         raise OSError(errno.EINVAL, reason, os.fspath(path)) from None
     except OSError as error:
         if error.errno == errno.ENXIO:
@@ -263,7 +263,8 @@ def _not_regular(mode: int, path: str | os.PathLike[str]) -> OSError:
 
 def _too_large(size: int, kind: Kind, path: str | os.PathLike[str]) -> OSError:
     unit, name = (_MB, "MB") if kind.limit >= _MB else (1 << 10, "KB")
-    problem = f"it has {size / unit:,.1f} {name}, and {kind.name} may have {kind.limit // unit}"
+    limit = f"{kind.limit // unit} {name}"
+    problem = f"it has {size / unit:,.1f} {name}, but {kind.name} may have at most {limit}"
     return OSError(errno.EFBIG, problem, os.fspath(path))
 
 

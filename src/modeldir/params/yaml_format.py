@@ -38,7 +38,8 @@ def parse(text: str, shown: str) -> object:
     except YAMLError as error:
         raise broken(shown, str(error).splitlines()[0]) from None
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
-        raise broken(shown, f"an impossible value: {error}") from None
+        hint = "if you mean a string, put it in quotes"
+        raise broken(shown, f"a date or number is not valid: {error}", hint) from None
     except TypeError:  # a list or a mapping as a key
         raise broken(shown, "expected strings as the keys") from None
     except AssertionError:  # what ruamel raises

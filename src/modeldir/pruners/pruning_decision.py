@@ -124,8 +124,8 @@ class Judge:
         if chosen is None:
             names = ", ".join(sorted(development))
             raise MetricsError(
-                f"the pruner {self._orders.kind} needs a metric, and from the names {names} "
-                "modeldir cannot tell whether high or low is better\n"
+                f"the pruner {self._orders.kind} needs a metric, but modeldir cannot tell "
+                f"whether high or low is better in {names}\n"
                 "  name one: --maximize NAME, or --minimize NAME"
             )
         self._metric = metric_files.without_split(chosen[0]), chosen[1]

@@ -114,7 +114,8 @@ class _Parsing:
             hint = f"write {shown([[*zips]])}"
             self.problems.append((f"zip: expected lists of names, got {shown(zips)}", hint))
             return ()
-        found, seen = [], set[str]()
+        found: list[tuple[str, ...]] = []
+        seen: set[str] = set()
         for names in zips:
             if problem := _no_zip(names):
                 self.problems.append(problem)
@@ -124,7 +125,10 @@ class _Parsing:
                     hint = did_you_mean(name, list(domains)) or "give it a list of values"
                     self.problems.append((f"zip {_joined(names)}: {name} does not vary", hint))
                 if name in seen:
-                    hint = "put all zipped names into one list"
+                    other = next((each for each in found if name in each), ())
+                    hint = (
+                        f"zip them all in one list: {_joined([*dict.fromkeys([*other, *names])])}"
+                    )
                     self.problems.append((f"zip: {name} is in two lists", hint))
             seen |= {*names}
             found.append(tuple(names))
@@ -143,7 +147,9 @@ class _Parsing:
             ranges = [n for n in names if not isinstance(domains[n], Choice)]
             if ranges:
                 told = f"{_joined(ranges)} {'is a range' if len(ranges) == 1 else 'are ranges'}"
-                self.problems.append((f"{head}: {told}", "list the values of each"))
+                self.problems.append(
+                    (f"{head}: {told}", "give it a list of values, such as [0.1, 0.2]")
+                )
                 continue
             lists = {name: domains[name].values() or () for name in names}
             lengths = {len(values) for values in lists.values()}

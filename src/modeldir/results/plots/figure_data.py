@@ -105,8 +105,8 @@ class FigureData:
         known = ", ".join(by_name) or "none"
         problems: list[tuple[str, str | None]] = [
             (
-                f"{name!r} is no hyperparameter that varies",
-                did_you_mean(name, list(by_name)) or f"there are {known}",
+                f"no hyperparameter {name!r} varies in these experiments",
+                did_you_mean(name, list(by_name)) or f"these vary: {known}",
             )
             for name in names
             if name not in by_name
