@@ -8,12 +8,11 @@ import textwrap
 
 import pytest
 
+from modeldir.experiment.error_lines import error_line, last_printed
 from modeldir.experiment.failure_classes import (
     ERROR,
     OUT_OF_MEMORY,
     failure_class,
-    last_line,
-    last_printed,
     masked,
 )
 
@@ -66,7 +65,7 @@ def test_a_traceback_of_this_python_ends_in_its_exception() -> None:
             raise ValueError("it diverged")
         train()
     """)
-    assert last_line(output) == "ValueError: it diverged"
+    assert error_line(output) == "ValueError: it diverged"
 
 
 def test_of_chained_exceptions_the_one_that_ended_it_counts() -> None:
@@ -77,12 +76,12 @@ def test_of_chained_exceptions_the_one_that_ended_it_counts() -> None:
         except KeyError as error:
             raise RuntimeError("no learning rate") from error
     """)
-    assert last_line(output) == "RuntimeError: no learning rate"
+    assert error_line(output) == "RuntimeError: no learning rate"
 
 
 def test_of_a_message_of_many_lines_the_first_is_shown() -> None:
     """The lines after it are details."""
-    assert last_line(died("raise ValueError('shapes differ\\n  (3, 4)\\n  (4, 3)')")) == (
+    assert error_line(died("raise ValueError('shapes differ\\n  (3, 4)\\n  (4, 3)')")) == (
         "ValueError: shapes differ"
     )
 
@@ -90,13 +89,13 @@ def test_of_a_message_of_many_lines_the_first_is_shown() -> None:
 def test_a_syntax_error_is_told() -> None:
     """Its traceback has a marker line, and no frame of a function."""
     output = died("exec(compile('lr = = 1', 'train.py', 'exec'))")
-    assert last_line(output) == "SyntaxError: invalid syntax"
+    assert error_line(output) == "SyntaxError: invalid syntax"
 
 
 def test_words_after_a_traceback_do_not_hide_it() -> None:
     """A logger, a progress bar or a wrapper may still speak when all is over."""
     output = b"Traceback (most recent call last):\n  File 't.py', line 1\nKeyError: 1\nwandb: bye\n"
-    assert last_line(output) == "KeyError: 1"
+    assert error_line(output) == "KeyError: 1"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_without_a_whole_traceback_the_last_words_are_shown(
     output: bytes, line: str | None
 ) -> None:
     """Usage errors, crashes, torn tracebacks, colours, bars, stamps, broken text, nothing."""
-    assert last_line(output) == line
+    assert error_line(output) == line
 
 
 def test_a_traceback_through_our_log_is_found() -> None:
@@ -128,13 +127,13 @@ def test_a_traceback_through_our_log_is_found() -> None:
         b"2025-01-01 10:00:01,123 ERROR   File 't.py', line 1, in <module>\n"
         b"2025-01-01 10:00:01,123 ERROR ZeroDivisionError: division by zero\n"
     )
-    assert last_line(log) == "ZeroDivisionError: division by zero"
+    assert error_line(log) == "ZeroDivisionError: division by zero"
 
 
 def test_windows_line_ends_are_line_ends() -> None:
     """A carriage return before a line end is no progress bar that wiped the line."""
     output = b"Traceback (most recent call last):\r\n  File 't.py', line 1\r\nKeyError: 1\r\n"
-    assert last_line(output) == "KeyError: 1"
+    assert error_line(output) == "KeyError: 1"
     assert last_printed(b"epoch 1\r\nepoch 2\r\n") == "epoch 2"
 
 
@@ -158,17 +157,129 @@ train.py FAILED
 
 def test_of_several_processes_the_one_that_failed_is_heard() -> None:
     """Not what started it, and that says at last that a rank has failed."""
-    line = last_line(TORCHRUN)
+    line = error_line(TORCHRUN)
     assert line is not None
     assert line.startswith("torch.OutOfMemoryError: CUDA out of memory.")
     assert failure_class(line) == OUT_OF_MEMORY
     alone = TORCHRUN[TORCHRUN.index(b"\nTraceback") :]
-    assert last_line(alone) == "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:"
+    assert error_line(alone) == "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:"
     output = died("""
         import subprocess, sys
         subprocess.run([sys.executable, "-c", "{}['lr']"], check=True)
     """)
-    assert last_line(output) == "KeyError: 'lr'"
+    assert error_line(output) == "KeyError: 'lr'"
+
+
+LAUNCHER = b"""\
+Traceback (most recent call last):
+  File "/home/me/.venv/bin/torchrun", line 8, in <module>
+    sys.exit(main())
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+============================================================
+train.py FAILED
+------------------------------------------------------------
+  exitcode  : -11 (pid: 4711)
+"""
+STAMP = b"E1203 10:00:00.456000 7 torch/distributed/elastic/multiprocessing/api.py:869] failed\n"
+
+
+def test_a_rank_without_a_traceback_is_heard_too() -> None:
+    """It refused an option, or crashed: torchrun's own words come last and say neither."""
+    usage = b"usage: train.py [-h]\ntrain.py: error: unrecognized arguments: --model_dir\n"
+    assert error_line(usage + STAMP + LAUNCHER) == (
+        "train.py: error: unrecognized arguments: --model_dir"
+    )
+    crash = LAUNCHER + b"  traceback : Signal 11 (SIGSEGV) received by PID 4711\n"
+    assert error_line(b"epoch 1\n" + STAMP + crash) == "Signal 11 (SIGSEGV) received"
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        (
+            (
+                "Could not override 'lrr'.\nTo append to your config use +lrr=1\n"
+                "Key 'lrr' is not in struct\n    full_key: lrr\n    object_type=dict\n\n"
+                "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
+            ),
+            "Could not override 'lrr'.",
+        ),
+        (
+            (
+                "no viable alternative at input '[1'\nSee https://hydra.cc/docs for details\n\n"
+                "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n"
+            ),
+            "no viable alternative at input '[1'",
+        ),
+        (
+            (
+                "FATAL Flags parsing error: flag --lr=-1: -1.0 is not a non-negative number\n"
+                "Pass --helpshort or --helpfull to see help on flags.\n"
+            ),
+            "FATAL Flags parsing error: flag --lr=-1: -1.0 is not a non-negative number",
+        ),
+        (
+            (
+                "F1203 06:28:02.340517 140222977604480 train.py:5] lr 9.0 is too high\n"
+                "Fatal Python error: Aborted\n\nCurrent thread 0x00007f (most recent call first):\n"
+                '  File "train.py", line 5 in main\n'
+            ),
+            "lr 9.0 is too high",
+        ),
+        (
+            (
+                "Usage: train.py [OPTIONS]\nTry 'train.py --help' for help.\n"
+                "╭─ Error ──────────────────────────╮\n│ Invalid value for '--lr': 'abc'  │\n"
+                "│ is not a number                  │\n╰──────────────────────────────────╯\n"
+            ),
+            "Invalid value for '--lr': 'abc' is not a number",
+        ),
+        (
+            (
+                'usage: train.py [--a.d D]\nerror: Parser key "a.d":\n'
+                "  Expected a <class 'int'>. Got value: abc\n"
+            ),
+            "error: Parser key \"a.d\": Expected a <class 'int'>. Got value: abc",
+        ),
+        (
+            (
+                "epoch 1\nterminate called after throwing an instance of 'std::runtime_error'\n"
+                "  what():  bad learning rate\nbash: line 1:  6528 Aborted      ./train\n"
+            ),
+            "std::runtime_error: bad learning rate",
+        ),
+        (
+            (
+                "train: c.cpp:5: int main(): Assertion `n < 0' failed.\n"
+                "bash: line 1:  6531 Aborted                 ./train a\n"
+            ),
+            "train: c.cpp:5: int main(): Assertion `n < 0' failed.",
+        ),
+        (
+            "epoch 1\nbash: line 1:  6534 Segmentation fault      ./train\n",
+            "bash: line 1:  6534 Segmentation fault      ./train",
+        ),
+        (
+            (
+                "thread 'main' panicked at src/main.rs:3:5:\nno data\n"
+                "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n"
+            ),
+            "thread 'main' panicked at src/main.rs:3:5: no data",
+        ),
+        ("usage: none\nerror: 0.25\nno data in /data\n", "no data in /data"),
+    ],
+)
+def test_what_is_wrong_goes_before_what_is_printed_after_it(output: str, line: str) -> None:
+    """Hydra, absl, Typer, jsonargparse, crashed programs: a hint, or the shell's word, is last."""
+    assert error_line(output.encode()) == line
+
+
+def test_a_message_that_begins_on_the_next_line_belongs_to_its_exception() -> None:
+    """Hydra's `instantiate` raises such errors."""
+    output = died(
+        "raise RuntimeError('Error in call to target X:\\nTypeError(1)\\nfull_key: model')"
+    )
+    assert error_line(output) == "RuntimeError: Error in call to target X: TypeError(1)"
 
 
 def test_tracebacks_that_were_printed_into_each_other_have_an_exception() -> None:
@@ -177,12 +288,12 @@ def test_tracebacks_that_were_printed_into_each_other_have_an_exception() -> Non
         b"Traceback (most recent call last):\nTraceback (most recent call last):\n"
         b"  File 't.py', line 1\n  File 't.py', line 1\nKeyError: 1\nKeyError: 1\n"
     )
-    assert last_line(mixed) == "KeyError: 1"
+    assert error_line(mixed) == "KeyError: 1"
 
 
 def test_a_line_that_never_ends_is_cut() -> None:
     """A tensor in a message must not fill the table."""
-    assert len(last_line(b"ValueError: " + b"9" * 100_000) or "") == 300
+    assert len(error_line(b"ValueError: " + b"9" * 100_000) or "") == 300
 
 
 def test_the_last_printed_line_is_what_a_terminal_shows() -> None:

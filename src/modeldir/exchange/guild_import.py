@@ -21,7 +21,7 @@ from modeldir.exchange.foreign_files import (
     walk,
 )
 from modeldir.exchange.foreign_run import ForeignRun, nest, parse_value
-from modeldir.experiment import attempts, failure_classes
+from modeldir.experiment import attempts, error_lines
 
 _ATTRS = ".guild/attrs"
 _STOPPED = {-15, -2, 130, 143}
@@ -66,7 +66,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun:
         status=status,
         unfinished=status is None and started is not None,
         reason=f"exit code {code}" if status == attempts.FAILED else None,
-        last_line=failure_classes.last_line(tail) if status == attempts.FAILED else None,
+        last_line=error_lines.error_line(tail) if status == attempts.FAILED else None,
         started=started,
         duration=ended - started if started is not None and ended is not None else None,
         command=[str(word) for word in command] if isinstance(command, list) else (),

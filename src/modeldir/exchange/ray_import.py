@@ -16,7 +16,7 @@ from modeldir._system import reading
 from modeldir._system.timestamps import unix_time
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, metric_name
-from modeldir.experiment import attempts, failure_classes
+from modeldir.experiment import attempts, error_lines
 from modeldir.metrics import metric_files
 
 _RESULT = "result.json"
@@ -82,7 +82,7 @@ def _run(
         lines=[_line(each, number) for number, each in enumerate(results, 1)],
         status=status,
         unfinished=status is None,
-        last_line=failure_classes.last_line(trace),
+        last_line=error_lines.error_line(trace),
         started=times[-1] - total if times and total is not None else None,
         duration=total,
         log=path / "stdout" if "stdout" in names else None,

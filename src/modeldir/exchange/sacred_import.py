@@ -15,7 +15,7 @@ from modeldir._system import reading
 from modeldir._system.timestamps import unix_time
 from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
 from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step
-from modeldir.experiment import attempts, failure_classes
+from modeldir.experiment import attempts, error_lines
 from modeldir.metrics import metric_files
 
 _STATUSES = {
@@ -64,7 +64,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> ForeignRun | None:
         configuration=_config_updates(run),
         status=_STATUSES.get(str(run.get("status"))),
         unfinished=run.get("status") == "RUNNING",
-        last_line=failure_classes.last_line(trace.encode("utf-8", "replace")),
+        last_line=error_lines.error_line(trace.encode("utf-8", "replace")),
         started=started,
         duration=ended - started if started is not None and ended is not None else None,
         log=path / "cout.txt" if "cout.txt" in names else None,

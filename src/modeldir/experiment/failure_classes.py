@@ -1,8 +1,8 @@
 """The classes of failures: out of memory, an error, NaN, a missing metric, and so on.
 
-Their evidence is what a training run printed last (`last_line`, `failure_class`) and its metrics
-(`metric_failure`). `worker/end_status.py` asks for commands, and also judges exit codes and
-signals; `search/loop.py` asks for loops in Python.
+Their evidence is the line that says what went wrong (`failure_class`; `error_lines.py` finds it)
+and the metrics (`metric_failure`). `worker/end_status.py` asks for commands, and also judges exit
+codes and signals; `search/loop.py` asks for loops in Python.
 """
 
 from __future__ import annotations
@@ -32,71 +32,12 @@ _OUT_OF_MEMORY = (
     r"(?i)out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
     r"|Cannot allocate memory|unable to allocate"
 )
-_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)"
-_STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?"
-_RANK = r"^\[rank\d+\]: ?"
-"""PyTorch's prefix for each line of a rank's traceback."""
-_LAUNCHER_ERRORS = (
-    "torch.distributed.elastic.multiprocessing.errors.",
-    "subprocess.CalledProcessError",
-)
-"""Exceptions by which a process says that one that it started has failed."""
-_MARK = "Traceback (most recent call last)"
-_LONGEST = 300
 _DETAILS = (
     r"'[^']*'|\"[^\"]*\""  # a quoted value
     r"|(?<![\w/])[\w.~-]*/[\w./+=@,%-]*"  # a path
     r"|(?<!\d)[-+]?\d[\d_]*(?:\.\d*)?(?:[eE][-+]?\d+)?"  # a number, also within a name
 )
 """The details in which two trials that fail with the same error differ."""
-
-
-def last_line(output: bytes) -> str | None:
-    r"""Return the line to show for a failed run: the last exception, else the last line.
-
-    >>> last_line(b'Traceback (most recent call last):\n  File "t.py", line 1\nKeyError: 1\n')
-    'KeyError: 1'
-    >>> last_line(b'Traceback (most recent call last):\nRuntimeError: Errors:\n\tsize mismatch\n')
-    'RuntimeError: Errors: size mismatch'
-    """
-    lines = _plain_lines(output)
-    tracebacks = [index for index, line in enumerate(lines) if line.startswith(_MARK)]
-    found = [_exception_line(lines[index + 1 :]) for index in tracebacks]
-    last = found[-1] if found else None
-    if last is None:
-        return _last_not_blank(lines)
-    # The last error is torchrun's, which says only that a rank failed. The cause is above it.
-    causes = [line for line in found if line and not line.startswith(_LAUNCHER_ERRORS)]
-    return (causes[-1] if causes else last)[:_LONGEST]
-
-
-def last_printed(output: bytes) -> str | None:
-    """Return the last line that is not blank, as a terminal would show it, or None."""
-    return _last_not_blank(_plain_lines(output))
-
-
-def _last_not_blank(lines: list[str]) -> str | None:
-    printed = [line for line in lines if line.strip()]
-    return printed[-1].strip()[:_LONGEST] if printed else None
-
-
-def _plain_lines(output: bytes) -> list[str]:
-    text = re.sub(_ESCAPES, "", output.decode("utf-8", "replace"))
-    lines = (line.rstrip().rpartition("\r")[2] for line in text.split("\n"))
-    return [re.sub(_RANK, "", re.sub(_STAMP, "", line)) for line in lines]
-
-
-def _exception_line(lines: list[str]) -> str | None:
-    """Return the first line after a traceback's indented frames: the exception and its message."""
-    for index, line in enumerate(lines):
-        if line and not line[0].isspace() and not line.startswith(_MARK):
-            return line + _message_after(lines[index + 1 :]) if line.endswith(":") else line
-    return None
-
-
-def _message_after(lines: list[str]) -> str:
-    following = lines[0] if lines else ""
-    return " " + following.strip() if following.strip() and following[0].isspace() else ""
 
 
 def error_key(failure: str | None, line: str | None) -> str:

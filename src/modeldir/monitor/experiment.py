@@ -17,7 +17,7 @@ from modeldir._system import disks, heartbeat, reading
 from modeldir._system.file_stamps import Seen, Stamp, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
-from modeldir.experiment import attempts, experiment, failure_classes
+from modeldir.experiment import attempts, error_lines, experiment
 from modeldir.logs.screen import COLOR, rendered
 from modeldir.metrics import metric_files
 from modeldir.monitor.snapshots import Event, ExperimentSnapshot, result_text, spread
@@ -139,7 +139,7 @@ class LiveTraining:
         now = stamp(path)
         if now is not None and now != self._console:
             self._console = now
-            self.last_line = failure_classes.last_printed(reading.tail(path, 4096)) or ""
+            self.last_line = error_lines.last_printed(reading.tail(path, 4096)) or ""
 
     def value(self, name: str) -> float | None:
         return metric_files.validation_value(self._latest, name)
@@ -256,7 +256,7 @@ def progress_of(folder: Path) -> str:
         names = sorted(numbers, key=lambda name: name.startswith("train"))  # those come last
         shown = [f"{name} {numbers[name]:.4g}" for name in names[:3]]
         return "  ".join([f"step {line.get('step', '?')}", *shown])
-    return (failure_classes.last_printed(reading.tail(folder / "console.log", 4096)) or "")[:60]
+    return (error_lines.last_printed(reading.tail(folder / "console.log", 4096)) or "")[:60]
 
 
 def _values(folder: Path) -> dict[str, Any]:

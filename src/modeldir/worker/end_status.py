@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import reading
 from modeldir._system.file_stamps import Stamp, stamp
 from modeldir.errors import MetricsError
-from modeldir.experiment import attempts, failure_classes
+from modeldir.experiment import attempts, error_lines, failure_classes
 from modeldir.metrics import metric_files, objective
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
 
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
-    line = failure_classes.last_line(_printed(evidence))
+    line = error_lines.error_line(_printed(evidence))
     if evidence.is_unproven and (-evidence.code in _CRASHES or failure_classes.is_fork_error(line)):
         reason = (
             f"{_died(evidence.code)} as the first that was forked: it runs again without preloading"
