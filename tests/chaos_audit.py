@@ -43,7 +43,7 @@ class Ledger:
     `may_repeat` are trials whose record was destroyed. Beside metrics they become `untracked`, and
     the others run again.
     `metrics` and `identities` are trials whose metrics, or one of the files that say what they are,
-    were torn. `harmed` are the processes that were signalled, by pid and start; `bereaved` are the
+    were torn. `harmed` are the processes that were signaled, by pid and start; `bereaved` are the
     parents of such; `strangers` are attempts whose record names other processes by now; `asked` are
     the moments (seconds since 1970) at which a worker was asked to stop.
     """
@@ -59,7 +59,7 @@ class Ledger:
     asked: list[float] = field(default_factory=list)
 
     def harm(self, pid: int) -> None:
-        """Note that a process is about to be signalled."""
+        """Note that a process is about to be signaled."""
         self.harmed |= _identities(pid)
         with contextlib.suppress(OSError, ValueError, IndexError):
             stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -109,7 +109,7 @@ greeting = open("greeting.txt").read()
 ```
 
 ```json
-{"space": {"lr": [1]}, "maximise": "accuracy"}
+{"space": {"lr": [1]}, "maximze": "accuracy"}
 ```
 
 ```toml

@@ -78,6 +78,35 @@ def test_patterns_of_words_do_not_come_back(place: str) -> None:
     assert found == []
 
 
+_WITH_Z = (
+    "categor|custom|emphas|final|general|initial|itim|local|maxim|memor|minim|modern|normal|optim|"
+    "organ|parallel|penal|priorit|random|real|recogn|regular|serial|stabil|standard|summar|"
+    "synchron|token|util|vector|visual"
+)
+BRITISH = (
+    rf"(?:{_WITH_Z})is(?:e[drs]?|ers|ing|ations?)(?![a-z])"
+    r"|(?:behavio|colo|favo|flavo|hono|labo|neighbo)[u]r|\banalys(?:e[ds]?|ing)\b"
+    r"|\b(?:cent|fib|met)r[e]s?\b|catalog[u]e|licenc[e]|defenc[e]|\bgre[y]\b|artef[a]ct|judg[e]ment"
+    r"|whils[t]|amongs[t]|toward[s]|(?:spel|lear|bur)[t]\b|(?:model|label|cancel|signal|travel)[l](?:ed(?!by)|ing)"
+)
+SPELLED = sorted(
+    path
+    for folder in ("src", "docs", "tests", "benchmarks", ".")
+    for path in (ROOT / folder).glob("*.md" if folder == "." else "**/*")
+    if path.suffix in {".py", ".md", ".ambr", ".js", ".css", ".html"}
+)
+
+
+def test_spelling_is_american() -> None:
+    """In all words and names. Those in capitals are Slurm's, such as CANCELLED."""
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]!r}"
+        for path in SPELLED
+        for match in re.finditer(BRITISH, path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 COMMANDS = [name for _, commands in GROUPS for name, _ in commands]
 
 

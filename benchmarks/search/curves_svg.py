@@ -61,15 +61,15 @@ def _panel(task: str, rows: Sequence[Result], place: int) -> str:
         y = _y(regret)
         parts.append(f'<path d="M0 {y:.1f}H{WIDTH}" stroke="#eaeef2"/>')
         parts.append(f'<text x="-6" y="{y + 4:.1f}" text-anchor="end">{regret:g}</text>')
-    for line, (method, asha, colour, title) in enumerate(LINES):
+    for line, (method, asha, color, title) in enumerate(LINES):
         mine = [row for row in rows if row.run.method == method and row.run.asha is asha]
         parts.append(
-            f'<path d="{_path(mine)}" fill="none" stroke="{colour}" stroke-width="2"'
+            f'<path d="{_path(mine)}" fill="none" stroke="{color}" stroke-width="2"'
             f"{'' if asha else DASHED}/>"
         )
         y = HEIGHT - 82 + 16 * line
         parts.append(
-            f'<path d="M12 {y - 4}h22" stroke="{colour}" stroke-width="2"{"" if asha else DASHED}/>'
+            f'<path d="M12 {y - 4}h22" stroke="{color}" stroke-width="2"{"" if asha else DASHED}/>'
         )
         parts.append(f'<text x="40" y="{y}">{title}</text>')
     return "\n".join([*parts, "</g>"])

@@ -82,14 +82,14 @@ class Terminal:
                 self._stream.feed(os.read(self._ours, 65536))
 
     def text(self) -> Text:
-        """What stands there, in its colours."""
+        """What stands there, in its colors."""
         lines = []
         for row in range(self.screen.lines):
             line = Text()
             for column in range(self.screen.columns):
                 char = self.screen.buffer[row][column]
-                colour = "" if char.fg == "default" else char.fg
-                line.append(char.data, f"{'bold ' if char.bold else ''}{colour}".strip() or None)
+                color = "" if char.fg == "default" else char.fg
+                line.append(char.data, f"{'bold ' if char.bold else ''}{color}".strip() or None)
             line.rstrip()
             lines.append(line)
         while lines and not lines[-1].plain:

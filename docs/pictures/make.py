@@ -113,12 +113,12 @@ def neutral(text: str, folder: str) -> str:
     return re.sub(r" host=\S+", " host=gpu-1", text)
 
 
-def panel(log: str, title: str, colour: str) -> Panel:
+def panel(log: str, title: str, color: str) -> Panel:
     """A log's text in a frame, its own lines fainter."""
     text = Text(log)
     text.highlight_regex(r"(?m)^#.*$", "dim")
     text.highlight_regex(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "dim")
-    return Panel(text, title=title, title_align="left", border_style=colour)
+    return Panel(text, title=title, title_align="left", border_style=color)
 
 
 def without_fonts(svg: str) -> str:

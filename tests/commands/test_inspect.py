@@ -99,7 +99,7 @@ def in_terminal(columns: int, *words: str) -> str:
         "show nowhere/where_there_is_not_a_folder_of_this_long_name",
         "search nowhere learning_rate=0.1",
         "search experiments/learning_rate --sampler nothing_of_the_kind --trials 20 -- python a.py",
-        "search experiments/learning_rate --tirals 3 --maximise accuracy --samplr random",
+        "search experiments/learning_rate --tirals 3 --maximze accuracy --samplr random",
         "synthesize experiments --columns experiment,learning_rate,nothing",
         "run experiments/base_model python train.py",
         "run",

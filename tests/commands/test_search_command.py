@@ -1044,7 +1044,7 @@ def test_a_folder_with_an_odd_name_is_searched(tmp_path: Path) -> None:
 
 
 def test_nested_hyperparameters_are_varied_by_dotted_names(project: Project) -> None:
-    """`model.depth` reaches into the nested part and leaves its neighbours alone."""
+    """`model.depth` reaches into the nested part and leaves its neighbors alone."""
     project.params("experiments/search", learning_rate=0.1, model={"depth": 2, "width": 8})
     assert project.searches("model.depth=1,2").code == 0
     made = read(project.search / "model.depth_1" / "params.json")

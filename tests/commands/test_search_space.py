@@ -353,7 +353,7 @@ def test_one_trial_is_run_to_time_it_and_kept(
 
 HOSTILE = {
     "unknown names": ("momentun=1,2", "--condition", "momentum:optimizr=sgd", "--zip", "a,b",
-                      "--try", "batchsize=3", "--constraint", "batch_sise < 3"),
+                      "--try", "batchsize=3", "--constraint", "batch_szie < 3"),
     "steps": ("dropout=uniform:0,0.5,step=0.3", "batch_size=int:16,63,step=16"),
     "a step without a value": ("dropout=uniform:0,0.5,step=",),
     "a word that is no step": ("dropout=uniform:0,0.5,stp=0.1",),

@@ -366,7 +366,7 @@ def test_a_moved_folder_is_still_held(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recorded", [None, {}, [], {"device": 1}, {"device": "x", "inode": "y"}])
 def test_a_run_file_that_names_no_folder_holds_none(folder: Path, recorded: object) -> None:
-    """Broken by hand or by a disk: nobody is signalled or waited for because of it."""
+    """Broken by hand or by a disk: nobody is signaled or waited for because of it."""
     assert is_alive(rewrite(started(folder), {"folder": recorded})) is False
 
 

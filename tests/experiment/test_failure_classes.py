@@ -115,7 +115,7 @@ def test_words_after_a_traceback_do_not_hide_it() -> None:
 def test_without_a_whole_traceback_the_last_words_are_shown(
     output: bytes, line: str | None
 ) -> None:
-    """Usage errors, crashes, torn tracebacks, colours, bars, stamps, broken text, nothing."""
+    """Usage errors, crashes, torn tracebacks, colors, bars, stamps, broken text, nothing."""
     assert error_line(output) == line
 
 

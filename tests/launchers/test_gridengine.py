@@ -127,7 +127,7 @@ def test_what_gridengine_kills_is_taken_up_again(project: Project) -> None:
     assert len(project.ended) == 6
 
 
-def test_jobs_that_wait_in_gridengine_are_cancelled(project: Project) -> None:
+def test_jobs_that_wait_in_gridengine_are_canceled(project: Project) -> None:
     """A queue that is held: they wait, watch says so, and `stop` takes them out."""
     subprocess.run(["qmod", "-d", "all.q"], check=True, capture_output=True)
     try:
@@ -137,7 +137,7 @@ def test_jobs_that_wait_in_gridengine_are_cancelled(project: Project) -> None:
             lines = [watch.stdout.readline() for _ in range(2)]
         assert lines[1].startswith("2 workers wait: ")
         said = project.modeldir("stop", "experiments/search")
-        assert said.lines[0].startswith("cancelled: job ")
+        assert said.lines[0].startswith("canceled: job ")
         wait_until(lambda: subprocess.check_output(["qstat"]) == b"", "an empty queue", 60)
     finally:
         subprocess.run(["qmod", "-e", "all.q"], check=True, capture_output=True)

@@ -766,7 +766,7 @@ def test_who_works_here_is_told_that_workers_were_elsewhere(queue: Queue) -> Non
     )
 
 
-def test_jobs_that_wait_are_cancelled_and_workers_are_asked(
+def test_jobs_that_wait_are_canceled_and_workers_are_asked(
     queue: Queue, snapshot: SnapshotAssertion
 ) -> None:
     """`modeldir stop`: a worker that is up leaves by itself, a job that is not is its engine's."""
@@ -787,7 +787,7 @@ def test_jobs_that_wait_are_cancelled_and_workers_are_asked(
     assert [path.name for path in queue.jobs] == ["job1"]  # the one that ran: nothing removes it
 
 
-def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_down(
+def test_a_job_that_waits_again_is_canceled_though_its_last_worker_is_written_down(
     project: Project, fake: Path
 ) -> None:
     """That one died with its node, which nobody sees from here; asking it would be no stop."""
@@ -800,7 +800,7 @@ def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_d
     entry["process"] |= {"host": "n1", "boot": "another"}
     files.write_json(path, entry)
     said = project.modeldir("stop", "experiments/search", PYTHONPATH=str(fake))
-    assert f"cancelled: job {job.ref.job}" in said.out, said.out + said.err
+    assert f"canceled: job {job.ref.job}" in said.out, said.out + said.err
     [stopped] = read_jobs(project.search)
     assert stopped.state.alive is False
 

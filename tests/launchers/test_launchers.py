@@ -570,7 +570,7 @@ def test_an_engine_that_does_not_answer_knows_nothing(
     assert {state.alive for state in nowhere.values()} == {None}
 
 
-def test_jobs_are_cancelled_one_by_one(
+def test_jobs_are_canceled_one_by_one(
     search: Path, job_manager: Path, snapshot: SnapshotAssertion
 ) -> None:
     """What has ended meanwhile is no mistake; what cannot be ended is told, after the others."""

@@ -1,4 +1,4 @@
-"""The launcher of Slurm, against a real one: jobs are submitted, found, told of and cancelled."""
+"""The launcher of Slurm, against a real one: jobs are submitted, found, told of and canceled."""
 
 from __future__ import annotations
 

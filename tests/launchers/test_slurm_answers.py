@@ -380,8 +380,8 @@ def test_jobs_of_somebody_else(slurm: Fake, search: Path) -> None:
 # -- scancel ---------------------------------------------------------------------------------------
 
 
-def test_all_are_cancelled_by_one_command(slurm: Fake, search: Path) -> None:
-    """Jobs that the queue has for our tokens are cancelled; one that is not there is left alone,
+def test_all_are_canceled_by_one_command(slurm: Fake, search: Path) -> None:
+    """Jobs that the queue has for our tokens are canceled; one that is not there is left alone,
     whatever number its record names.
     """
     there = (f"4711_0|PENDING||None|s-{BASE}", f"800_1|PENDING||None|s-{BASE}")

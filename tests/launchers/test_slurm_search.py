@@ -109,7 +109,7 @@ def search(slurm: Slurm, tmp_path: Path) -> Search:
 
 def test_a_search_of_digits(slurm: Slurm, tmp_path: Path) -> None:
     """Forty trials with early stopping by four workers, and nothing of ours stays: not the shell,
-    no process outside the nodes. One job is cancelled, one requeued, the controller is killed and
+    no process outside the nodes. One job is canceled, one requeued, the controller is killed and
     comes back; said again, the one that is missing is started. The table is read meanwhile.
     """
     project = Project(tmp_path)
@@ -304,7 +304,7 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
 
 def test_one_job_for_each_trial(search: Search) -> None:
     """Where a site wants that: an array with a job a trial, two of them at a time, and one may be
-    cancelled by itself; said again, its trial gets another job.
+    canceled by itself; said again, its trial gets another job.
     """
     slurm = search.slurm
     search.project.hold()

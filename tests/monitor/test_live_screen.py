@@ -139,19 +139,19 @@ def test_one_that_was_never_drawn_writes_nothing(terminal: Terminal, canvas: Can
     assert terminal.written == ""
 
 
-def test_colours_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With NO_COLOR nothing is coloured, faint or bold."""
+def test_colors_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR nothing is colored, faint or bold."""
     monkeypatch.delenv("NO_COLOR", raising=False)
-    for variable, coloured in (("", True), ("1", False)):
+    for variable, colored in (("", True), ("1", False)):
         monkeypatch.setenv("NO_COLOR", variable)
         terminal = Terminal()
         canvas = Canvas(terminal, size=terminal.size)
         canvas.draw([Line("faint", faint=True), Line("strong", strong=True)])
         canvas.above("failed  trial", color="31", colored=6)
-        assert (terminal.screen.buffer[0][0].fg == "red") == coloured
+        assert (terminal.screen.buffer[0][0].fg == "red") == colored
         assert terminal.screen.buffer[0][7].fg == "default"
-        assert ("\x1b[2m" in terminal.written) == coloured
-        assert (terminal.screen.buffer[3][0].bold) == coloured
+        assert ("\x1b[2m" in terminal.written) == colored
+        assert (terminal.screen.buffer[3][0].bold) == colored
 
 
 def test_a_terminal_that_went_away_is_no_error() -> None:

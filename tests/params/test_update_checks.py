@@ -1,4 +1,4 @@
-"""What fits in an old value's place, what is said if it does not, and which names are misspelt."""
+"""What fits in the place of an old value, the errors if it does not, and misspelled names."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ def test_the_names_of_a_real_project_are_all_names_of_their_own(project: str) ->
 
 
 def test_new_names_that_are_nearly_old_ones_are_noted_where_they_are() -> None:
-    """The part with a slip in its name, and the name in the right part; only among neighbours."""
+    """The part with a slip in its name, and the name in the right part; only among neighbors."""
     new = {
         "optimzer.momentum": 1,
         "optimizer.inner": {"epsilon": 1},

@@ -311,11 +311,11 @@ def test_many_points_are_an_image_in_the_file(tmp_path: Path) -> None:
     assert "learning_rate" in words(Path("2600.svg"))
 
 
-def test_colours_of_values_keep_their_order_in_grey() -> None:
+def test_colors_of_values_keep_their_order_in_gray() -> None:
     """The lightness of the colors rises evenly from the best to the worst value."""
     shades = mpl.colormaps[style.COLORMAP]
-    grey = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in map(shades, range(256))]
-    assert all(b > a for a, b in itertools.pairwise(grey))
+    gray = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in map(shades, range(256))]
+    assert all(b > a for a, b in itertools.pairwise(gray))
     assert len({dashes for _, dashes in style.LINES}) == len(style.LINES)
 
 

@@ -255,7 +255,7 @@ def test_the_projects_metric_ranks_where_no_plan_does() -> None:
     assert synthesize().metric == ("hits", "minimize")
     searched("experiments/one", {"minimize": "loss"}, 0.9, 0.5)
     assert synthesize().metric == ("loss", "minimize")
-    Path("modeldir.toml").write_text("minimise = 3")
+    Path("modeldir.toml").write_text("minimze = 3")
     make(Path("plain/a"), accuracy=0.9)
     results = synthesize("plain")
     assert results.metric == ("accuracy", "maximize")
@@ -440,17 +440,17 @@ def test_a_terminal_without_these_signs(snapshot: SnapshotAssertion) -> None:
     assert text == snapshot
 
 
-def test_colour_only_adds(snapshot: SnapshotAssertion) -> None:
+def test_color_only_adds(snapshot: SnapshotAssertion) -> None:
     """The best and the states stand out; without the escapes every character is the same."""
     table = synthesize(searched_widely(Path("wide"))).table
-    coloured = to_text(table, width=100, digits=4, colour=True)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == to_text(table, width=100, digits=4)
-    assert re.findall(r"\x1b\[[0-9;]+m[^\x1b]*", coloured) == snapshot
+    colored = to_text(table, width=100, digits=4, color=True)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == to_text(table, width=100, digits=4)
+    assert re.findall(r"\x1b\[[0-9;]+m[^\x1b]*", colored) == snapshot
 
 
-@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_no_color_is_heeded(variables: dict[str, str], coloured: bool) -> None:  # noqa: FBT001 - parametrized
-    """In a terminal there is colour, unless somebody does not want it."""
+@pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_no_color_is_heeded(variables: dict[str, str], colored: bool) -> None:  # noqa: FBT001 - parametrized
+    """In a terminal there is color, unless somebody does not want it."""
     searched_widely(Path("x"))
     reader, terminal = pty.openpty()
     bare = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
@@ -459,7 +459,7 @@ def test_no_color_is_heeded(variables: dict[str, str], coloured: bool) -> None: 
     os.close(terminal)
     shown = os.read(reader, 100_000).decode()
     os.close(reader)
-    assert ("\x1b[" in shown) is coloured
+    assert ("\x1b[" in shown) is colored
     assert "★" in shown
 
 

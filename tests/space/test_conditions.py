@@ -643,7 +643,7 @@ TWO, BOTH = {"optimizer": ["adam", "sgd"]}, ["learning_rate", "batch_size"]
           {"values": [1], "condition": {"optimizer": "adam", "use_momentum": True}}}, {}),
         # zips
         ({**LR, **BS}, {"zips": ["learning_rate", "batch_size"]}),
-        ({**LR, **BS}, {"zips": [["learning_rate", "batch_sise"]]}),
+        ({**LR, **BS}, {"zips": [["learning_rate", "batch_szie"]]}),
         ({**LR, "batch_size": [16]}, {"zips": [BOTH]}),
         ({**LR, **BS, "momentum": [1, 2]}, {"zips": [BOTH, ["momentum", "batch_size"]]}),
         ({**LR, "batch_size": {"int": [1, 2]}}, {"zips": [BOTH]}),
@@ -704,11 +704,11 @@ def test_problems_of_all_parts_are_told_at_once(snapshot: SnapshotAssertion) -> 
             {
                 "learning_rat": {"log_uniform": [0, 0.1]},
                 "batch_size": {"int": [16, 63], "step": 16},
-                "momentum": {"values": [0.5], "condition": {"optimiser": "sgd"}},
+                "momentum": {"values": [0.5], "condition": {"optimzer": "sgd"}},
             },
             zips=[["momentum", "accumulate"]],
             first=[{"batch_size": 16, "momentum": 0.6}],
-            constraints=["batch_size ** batch_size < open('x')", "batch_sise < 3"],
+            constraints=["batch_size ** batch_size < open('x')", "batch_szie < 3"],
         )
         == snapshot
     )

@@ -114,7 +114,7 @@ def test_log_uniform_draws_within_its_bounds_and_six_digits(bounds: list[float],
 
 @given(st.tuples(st.integers(1, 2**60), st.integers(1, 2**60)).map(sorted), seeds)
 def test_whole_numbers_stay_whole_and_within_their_bounds(bounds: list[int], seed: int) -> None:
-    """Also where a float could not tell neighbours apart."""
+    """Also where a float could not tell neighbors apart."""
     for domain in (Int(*bounds), LogInt(*bounds)):
         value = domain.at(random.Random(seed).random())
         assert type(value) is int

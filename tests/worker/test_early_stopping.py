@@ -599,7 +599,7 @@ POPULATION = (
     )
     .replace("import argparse", "import os, time, argparse")
 )
-"""What it has learnt is in its weights; a large learning rate is good."""
+"""What it has learned is in its weights; a large learning rate is good."""
 
 PBT = ("learning_rate=log_uniform:0.001,0.3", "--maximize", "accuracy", "--no-check",
        "--sampler", "pbt:population=4,interval=3", "--seed", "1", "--trials", "9")  # fmt: skip

@@ -224,7 +224,7 @@ def test_a_fresh_metric_completes(tmp_path: Path, name: str) -> None:
 
 
 def test_exit_0_without_the_metric_is_a_failure(tmp_path: Path) -> None:
-    """It says what was found, so that a misspelt name is seen."""
+    """It says what was found, so that a misspelled name is seen."""
     end = determine(evidence(tmp_path, metric=ACCURACY))
     assert status(end) == ("failed", "missing-metric")
     assert "metrics found: none" in end["last_line"]

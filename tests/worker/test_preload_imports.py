@@ -35,7 +35,7 @@ LIBRARIES = {
         "threading.Thread(target=time.sleep, args=(60,), daemon=True, name='sleeper').start()\n"
     ),
     "drawing": "import random\nlucky = random.random()\n",
-    "signalling": "import signal\nsignal.signal(signal.SIGUSR1, print)\n",
+    "signaling": "import signal\nsignal.signal(signal.SIGUSR1, print)\n",
     "taken": "import queue\n",
     "jax": "",
 }
@@ -273,7 +273,7 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
     """Threads and signal handlers from an import, hidden names, known libraries."""
     bench.write("", "queue.py")
     told = {}
-    for library in ("threaded", "signalling", "taken"):
+    for library in ("threaded", "signaling", "taken"):
         bench.write(f"import {library}\n")
         _, learned = bench.learn()
         told[library] = bench.warm(learned, ()).objection

@@ -1,6 +1,6 @@
 """`modeldir stop`: ask the workers of a search to stop, wherever they run; or stop one experiment.
 
-Workers are asked by a file (`search/worker_registry.py`), jobs that only wait are cancelled by
+Workers are asked by a file (`search/worker_registry.py`), jobs that only wait are canceled by
 their launcher. The rule: nobody is signaled on another host or as another user.
 """
 
@@ -24,7 +24,7 @@ from modeldir.search import start_checks, worker_registry
 
 HELP = (
     "Ask the workers of a search to stop. They start no more trials; running trials continue to "
-    "their end. Jobs in a queue are cancelled.\n"
+    "their end. Jobs in a queue are canceled.\n"
     "An experiment that runs on this machine is interrupted, as by Ctrl-C."
 )
 EXAMPLE = "modeldir stop experiments/learning_rate --now"
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(_asked_text(member, named.get(member.job or "")))
     # One that waits runs no worker, whatever the entry says of one that died with its node.
     idle = [job for job in jobs if job.member is None or job.state.runs is False]
-    for line in _cancelled(folder, idle):
+    for line in _canceled(folder, idle):
         print(line)
     ended, left = _ended_here(folder) if arguments.now else ([], [])
     for name in ended:
@@ -83,12 +83,12 @@ def _asked_text(member: worker_registry.RegisteredWorker, job: str | None) -> st
     return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
 
 
-def _cancelled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
+def _canceled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
     problems = cancel(folder, [job.ref for job in jobs])
     if jobs and not problems:
-        yield f"cancelled: {', '.join(f'job {job.name}' for job in jobs)}"
+        yield f"canceled: {', '.join(f'job {job.name}' for job in jobs)}"
     for problem in problems:
-        yield f"not cancelled: {problem}"
+        yield f"not canceled: {problem}"
     if problems:
         yield "  if one of them starts nevertheless, its worker leaves at once"
 

@@ -178,13 +178,13 @@ class CommandLauncher:
     def _stop_one(self, job: JobRef) -> str:
         words = self._words_for(self._cancel, job)
         if words is None:
-            return f"{job.token}: its id is not known, so it was not cancelled"
+            return f"{job.token}: its id is not known, so it was not canceled"
         answer = asked(words, self._limit)
         if answer.code == 0:
             return ""
         if self._status is not None and self.states([job])[job].alive is False:
             return ""  # it has ended in the meantime
-        return f"job {job.job or job.token} was not cancelled: {words[0]}: {answer.words}"
+        return f"job {job.job or job.token} was not canceled: {words[0]}: {answer.words}"
 
 
 def ids(jobs: Sequence[JobRef]) -> str:

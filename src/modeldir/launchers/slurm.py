@@ -229,7 +229,7 @@ class SlurmLauncher:
         """Cancel all jobs by one command. Jobs that have ended are ignored."""
         queue = self._queue(jobs) if jobs else None
         if jobs and queue is None:
-            raise LauncherBusy("squeue does not answer: nothing was cancelled")
+            raise LauncherBusy("squeue does not answer: nothing was canceled")
         # Any folder may name any number. Only the queue says that a job was started for its token.
         numbers = [number for job in jobs if queue and (number := queue.number_of(job))]
         if not numbers:

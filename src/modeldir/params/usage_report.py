@@ -127,12 +127,12 @@ def suggestions(
 def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
     """Compare the last part of the name, with its neighbors and with equal names elsewhere."""
     part, _, last = name.rpartition(".")
-    neighbours: dict[str, str] = {}
+    neighbors: dict[str, str] = {}
     for other in sorted(known):
         where, _, end = other.rpartition(".")
         if where == part or end == last:
-            neighbours.setdefault(end, other)
-    return neighbours.get(last) or neighbours.get(closest(last, [*neighbours], cutoff) or "")
+            neighbors.setdefault(end, other)
+    return neighbors.get(last) or neighbors.get(closest(last, [*neighbors], cutoff) or "")
 
 
 def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[str]:

@@ -183,7 +183,7 @@ class Results:
             note = f"+{len(table.rows) - most:,} experiments (--top {len(table.rows)}, or {CSV})"
             note = note if table.note is None else f"{note}\n{table.note}"
             table = replace(table, rows=table.rows[:most], note=note)
-        return to_text(table, width=width, digits=SIX, signs=signs, colour=_is_coloured())
+        return to_text(table, width=width, digits=SIX, signs=signs, color=_is_colored())
 
     def nothing(self) -> str:
         """Return the message for a table without experiments."""
@@ -249,7 +249,7 @@ class Results:
         return to_html_part(self.table)
 
 
-def _is_coloured() -> bool:
+def _is_colored() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 

@@ -48,7 +48,7 @@ def to_text(
     width: int | None = None,
     digits: int | None = None,
     signs: Signs = UNICODE,
-    colour: bool = False,
+    color: bool = False,
 ) -> str:
     """Return aligned columns below their headers. Every line ends with a line break.
 
@@ -60,7 +60,7 @@ def to_text(
     if width is not None and _width_of(texts) > width:
         texts = _fitted(table, texts, width, signs.cut)
     lines = [*wrapped(table.title, width), ""] if table.title else []
-    blocks = [text.block(rule="-" * text.width, colour=colour) for text in texts]
+    blocks = [text.block(rule="-" * text.width, color=color) for text in texts]
     lines += map(str.rstrip, side_by_side(blocks, _GAP))
     if left_out := _left_out(_columns_shown(table) - len(texts)):
         lines += wrapped(left_out, width)
@@ -195,9 +195,9 @@ class _Text:
         cells = tuple(_shortened(cell, width, sign) for cell in self.cells)
         return self._as_wide(self.header, cells, numeric=False, styles=self.styles)
 
-    def block(self, *, rule: str, colour: bool) -> Block:
+    def block(self, *, rule: str, color: bool) -> Block:
         cells = [*self.cells]
-        for place, style in self.styles.items() if colour else ():
+        for place, style in self.styles.items() if color else ():
             text = cells[place].strip()
             whole = padded(cells[place], self.width, right=self.numeric)
             cells[place] = whole.replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)

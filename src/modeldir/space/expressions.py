@@ -80,10 +80,10 @@ def _parsed(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # about syntax that is an error below anyway
             return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ConstraintError(*_misspelt(text, error)) from None
+        raise ConstraintError(*_misspelled(text, error)) from None
 
 
-def _misspelt(text: str, error: Exception) -> Problem:
+def _misspelled(text: str, error: Exception) -> Problem:
     for wrong, right in (("&&", "and"), ("||", "or")):
         if wrong in text:
             return f"{wrong} cannot be used in a constraint", f"write {right}"

@@ -63,7 +63,7 @@ def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
         axes.margins(x=0.02)
         others = len(curves) - colored
         if len(curves) > 1:
-            title = None if others <= 0 else f"the best {colored}; grey: {others} more"
+            title = None if others <= 0 else f"the best {colored}; gray: {others} more"
             figure.legend(loc="outside lower left", title=title, title_fontsize=6.5,
                           handlelength=2.6, alignment="left")  # fmt: skip
     return figure

@@ -22,7 +22,7 @@ parser.add_argument("--restore_file", default="best", help="the weights to measu
 @torch.no_grad()
 def evaluate(model, dataloader, params):
     """All of net.metrics for a model on some data, by name."""
-    model.eval()  # dropout off, batch normalisation by what training has seen
+    model.eval()  # dropout off, batch normalization by what training has seen
     scores, labels = [], []
     for batch_images, batch_labels in dataloader:
         if params.cuda:

@@ -28,7 +28,7 @@ parser.add_argument(
 
 def train(model, optimizer, dataloader, params):
     """Go once through the training data. Returns the mean loss of its batches."""
-    model.train()  # dropout on, batch normalisation by the batch
+    model.train()  # dropout on, batch normalization by the batch
     average_loss = modeldir.RunningAverage()
 
     with tqdm(dataloader, leave=False) as progress:

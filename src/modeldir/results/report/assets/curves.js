@@ -34,8 +34,8 @@ function drawCurves() {
   drawnCurves.sort((a, b) => score[a.i] - score[b.i]);
   g.save();
   g.beginPath(); g.rect(box.left, box.top, box.right - box.left, box.bottom - box.top); g.clip();
-  const line = (curve, colour, thick, alpha, dash) => {
-    g.strokeStyle = colour;
+  const line = (curve, color, thick, alpha, dash) => {
+    g.strokeStyle = color;
     g.lineWidth = thick;
     g.globalAlpha = alpha;
     g.setLineDash(dash);
@@ -52,12 +52,12 @@ function drawCurves() {
   };
   const bands = state.grouped && D.groups ? bandsOf(drawnCurves) : [];
   for (const { curve, low, high } of bands) band(g, curve, low, high, (step) => box.X(x.place(step)), (value) => box.Y(Math.max(0, Math.min(1, y.place(log ? Math.max(value, lo) : value)))));
-  for (const { curve } of bands) line(curve, colourOf(curve.i), 2, 0.95, []);
+  for (const { curve } of bands) line(curve, colorOf(curve.i), 2, 0.95, []);
   const inBand = new Set(bands.flatMap(({ members }) => members));
-  for (const curve of drawnCurves) if (!inBand.has(curve.i)) line(curve, colourOf(curve.i), 1.2, drawnCurves.length > 30 ? 0.65 : 0.95, score[curve.i] < 0 ? [2, 3] : []);
-  for (const [i, colour, dash] of [[state.best, ink.best, []], [state.chosen, ink.accent, [6, 3]]]) {
+  for (const curve of drawnCurves) if (!inBand.has(curve.i)) line(curve, colorOf(curve.i), 1.2, drawnCurves.length > 30 ? 0.65 : 0.95, score[curve.i] < 0 ? [2, 3] : []);
+  for (const [i, color, dash] of [[state.best, ink.best, []], [state.chosen, ink.accent, [6, 3]]]) {
     const curve = drawnCurves.find((each) => each.i === i);
-    if (curve && (colour === ink.best || i !== state.best)) line(curve, colour, 2.6, 1, dash);
+    if (curve && (color === ink.best || i !== state.best)) line(curve, color, 2.6, 1, dash);
   }
   g.restore();
   for (const curve of drawnCurves) curve.points = curve.values.map((value, k) => [box.X(x.place(curve.steps[k])), box.Y(y.place(value))]);
@@ -86,7 +86,7 @@ function bandsOf(all) {
 }
 
 function band(g, curve, low, high, X, Y_) {
-  g.fillStyle = colourOf(curve.i);
+  g.fillStyle = colorOf(curve.i);
   g.globalAlpha = 0.22;
   g.beginPath();
   curve.steps.forEach((step, k) => g.lineTo(X(step), Y_(high[k])));

@@ -76,7 +76,7 @@ function readInk() {
 }
 const binOf = (i) => Math.min(BINS - 1, Math.floor(score[i] * BINS));
 const css = (rgb) => `rgb(${rgb.join(" ")})`;
-const colourOf = (i) => (score[i] < 0 ? ink.dim : css(ramp[binOf(i)]));
+const colorOf = (i) => (score[i] < 0 ? ink.dim : css(ramp[binOf(i)]));
 
 // -- Canvas ----------------------------------------------------------------------------------------
 

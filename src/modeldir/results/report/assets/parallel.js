@@ -126,9 +126,9 @@ function drawOverlay() {
   const { width, X } = spread();
   const [g] = sheet(overCanvas, TALL, width);
   const xs = axesOf.map((_, a) => X(a));
-  for (const [i, colour, dash] of [[state.best, ink.best, []], [state.chosen, ink.accent, [6, 3]], [state.hover, ink.text, []]]) {
-    if (i < 0 || (i === state.best && colour === ink.accent)) continue;
-    g.strokeStyle = colour;
+  for (const [i, color, dash] of [[state.best, ink.best, []], [state.chosen, ink.accent, [6, 3]], [state.hover, ink.text, []]]) {
+    if (i < 0 || (i === state.best && color === ink.accent)) continue;
+    g.strokeStyle = color;
     g.setLineDash(dash);
     g.lineWidth = 2.4;
     g.beginPath();

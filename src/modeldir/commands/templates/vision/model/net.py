@@ -17,7 +17,7 @@ class Baseline(nn.Module):
 
 
 class SimpleConvolutions(nn.Module):
-    """Two blocks of convolution, batch normalisation, ReLU and pooling, then two linear layers."""
+    """Two blocks of convolution, batch normalization, ReLU and pooling, then two linear layers."""
 
     def __init__(self, params):
         super().__init__()
