@@ -391,6 +391,29 @@ def test_a_failed_trial_runs_again_only_when_the_code_has_changed(
     assert (folder / "console.log").read_text() == "trained learning_rate_0.01\n"
 
 
+def test_trials_that_lacked_a_module_run_again_once_it_is_installed(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The interpreter of the trials is asked; what stays missing, or is old, changes nothing."""
+    libraries = tmp_path_factory.mktemp("libraries")
+    project.environment["PYTHONPATH"] = str(libraries)
+    script = (project.path / "train.py").read_text()
+    project.write("train.py", script.replace("name = ", "import lacking.layers\nname = ", 1))
+    assert "No module named 'lacking'" in project.searches("learning_rate=0.1,0.01").out
+    assert "Nothing left to run" in project.searches().out
+    (libraries / "lacking").mkdir()
+    (libraries / "lacking" / "__init__.py").write_text("")
+    assert "No module named 'lacking.layers'" in project.searches().out  # they ran once more
+    tried = [*project.search.glob("*/run.2.json")]
+    assert len(tried) == 2
+    project.searches()
+    assert not [*project.search.glob("*/run.3.json")]  # nothing was installed since
+    (libraries / "lacking" / "layers.py").write_text("")
+    done = project.searches()
+    assert done.code == 0, done.out
+    assert len(project.ended) == 2
+
+
 def test_a_search_whose_metric_was_never_written_says_so(project: Project) -> None:
     """Exit code 0 without the metric that the search ranks by is no completed trial."""
     done = project.searches("learning_rate=0.1", "--maximize", "f1")

@@ -1,15 +1,19 @@
 """Which trials that have ended run once more, and which ones must wait until the others have run.
 
 The scheduler asks. A trial runs again when the user wants it (`modeldir retry`), when the plan's
-`retries` allow it, or when it failed and the code, the command or the environment has changed.
+`retries` allow it, or when it failed and the code, the command or the environment has changed, as
+when a module that it lacked was installed (`missing_modules.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment, failure_classes
+from modeldir.search import missing_modules, trial_command
 from modeldir.search.plan import Plan
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.search.trials import Trials
@@ -23,10 +27,16 @@ class Retries:
     """The trials of a plan that have ended and run again."""
 
     def __init__(
-        self, plan: Plan, trials: Trials, setting: Callable[[], Mapping[str, Any]]
+        self,
+        plan: Plan,
+        trials: Trials,
+        setting: Callable[[], Mapping[str, Any]],
+        working_folder: Callable[[], Path],
     ) -> None:
         self._plan, self._trials, self._setting = plan, trials, setting
+        self._working_folder = working_folder
         self._settings: dict[int, tuple[int, dict[str, Any]]] = {}  # of failed attempts
+        self._installed: dict[str, float | None] = {}  # packages that failed attempts lacked
 
     def due(self) -> list[TrialRecord]:
         """Return the trials that should run once more, first those that the user wants."""
@@ -80,5 +90,21 @@ class Retries:
         if attempt != status.attempt:  # read once: each choice of a trial asks for all that failed
             run = attempts.read(self._trials.path(record), status.attempt).record
             then = {name: run[name] for name in now if name in run}
+            if self._was_installed(run):
+                then["packages"] = run["last_line"]
             self._settings[record.number] = status.attempt, then
-        return any(then[name] != now[name] for name in then)
+        return any(then[name] != now.get(name) for name in then)
+
+    def _was_installed(self, run: Mapping[str, Any]) -> bool:
+        """Whether a package that a failed attempt lacked was installed after its end."""
+        package, ended = (
+            missing_modules.lacked_by(run.get("last_line")),
+            unix_time(run.get("ended")),
+        )
+        if package is None or ended is None or self._plan.command is None:
+            return False
+        if package not in self._installed:  # asked once: an interpreter has to start
+            words = trial_command.words_of(self._plan.command)
+            now = missing_modules.installed_at(package, words, self._working_folder())
+            self._installed[package] = now
+        return (self._installed[package] or 0.0) > ended

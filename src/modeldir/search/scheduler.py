@@ -84,7 +84,7 @@ class Scheduler:
             decided=self._plan_file.configuration_of,
             observer=self._observer,
         )
-        self.retries = Retries(found, self.trials, self._setting)
+        self.retries = Retries(found, self.trials, self._setting, self._plan_file.working_folder)
         self._observe()
         self._ends_checked = 0  # by `reached`
         self._reached: float | None = None
