@@ -159,6 +159,19 @@ def test_what_failed_or_diverged_does_not_squash_the_axes() -> None:
     assert {"failed", "beyond the axis", "best so far"} <= words(Path("odd_history.svg"))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_at_the_ends_of_the_range_of_floats_are_drawn(kind: str) -> None:
+    """Metrics and hyperparameters whose sums and ratios overflow, next to usual ones."""
+    for place, value in enumerate([1.7e308, -1.7e308, 5e-324, 1e-300, 3.0, 4.0]):
+        folder = made(
+            f"t{place}", {"lr": value, "width": 10 ** (90 * place), "b": place}, loss=value
+        )
+        lines = [{"step": step, "time": 1.0, "loss": value + step} for step in range(3)]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    plots.save("tree", [kind], "drawn.svg")
+    assert words(Path("drawn.svg"))
+
+
 def test_where_draws_a_part() -> None:
     """The condition works as for the table; an unknown name is an error."""
     for place in range(8):

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from modeldir.experiment import repeats
 from modeldir.results.plots import style
-from modeldir.results.plots.figure_data import FigureData, FigureRow
+from modeldir.results.plots.figure_data import FigureData, FigureRow, drawable
 from modeldir.results.report import curves as report_curves
 from modeldir.results.report.axis_scales import looks_logarithmic
 
@@ -101,7 +101,15 @@ def _curves(data: FigureData) -> list[_Curve]:
 
 def _curve(row: FigureRow, index: int, metric: str) -> _Curve | None:
     read = [report_curves.read_curves(folder).get(metric, {}) for folder in row.folders]
-    repeated = [each for each in read if each]
+    shown = [
+        {
+            s: number
+            for s, v in each.items()
+            if drawable(s) is not None and (number := drawable(v)) is not None
+        }
+        for each in read
+    ]
+    repeated = [each for each in shown if each]
     steps = _steps(repeated)
     if len(steps) < 2:  # noqa: PLR2004 - a line has two ends
         return None
@@ -114,8 +122,7 @@ def _curve(row: FigureRow, index: int, metric: str) -> _Curve | None:
 
 
 def _steps(repeated: Sequence[Mapping[float, float]]) -> tuple[float, ...]:
-    finite = [{s for s, v in each.items() if math.isfinite(v)} for each in repeated]
-    common = sorted(set.intersection(*finite)) if finite else []
+    common = sorted(set.intersection(*map(set, repeated))) if repeated else []
     points = [(step, repeated[0][step]) for step in common]
     return tuple(step for step, _ in report_curves.thinned(points, _MOST_POINTS))
 

@@ -30,6 +30,8 @@ from modeldir.search.importance import Importance
 _STATE = "Nothing was drawn."
 _MOST_CATEGORIES = 12
 """Numbers and strings together are categories if there are at most this many values."""
+_LARGEST = 1e100
+"""No axis shows larger numbers: differences and ratios of such numbers overflow in matplotlib."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,15 @@ class FigureAxis:
     def positions(self) -> list[float]:
         """Return each row's position: its number, or the index of its category; NaN without one."""
         if self.is_numeric:
-            return [math.nan if value is None else float(value) for value in self.values]
+            numbers = [None if value is None else drawable(value) for value in self.values]
+            return [math.nan if number is None else number for number in numbers]
         index = {category: float(i) for i, category in enumerate(self.categories)}
         return [math.nan if value is None else index[value] for value in self.values]
 
 
 @dataclass(frozen=True)
 class FigureRow:
-    """A configuration and its value, None if it did not end well or its value is not finite."""
+    """A configuration and its value, None if it did not end well or no axis can show its value."""
 
     name: str
     value: float | None
@@ -126,6 +129,17 @@ class FigureData:
         return ModeldirError(f"{self.title} cannot be drawn:", problems, _STATE)
 
 
+def drawable(value: Any) -> float | None:
+    """Return a number as an axis can show it; None if it is not finite or too large."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    if not abs(number) <= _LARGEST:
+        return None
+    return number if abs(number) >= 1 / _LARGEST else 0.0
+
+
 def read(tree: Tree, metric: str | None = None) -> FigureData:
     title = tree.folder.resolve().name or str(tree.folder)
     name, direction = _metric(tree, metric, title)
@@ -173,13 +187,14 @@ def _row(found: ExperimentRow, metric: str) -> FigureRow:
     members = found.counted()
     values = [each.scores.validation.get(metric) for each in members]
     deviation = repeats.standard_deviation([each for each in values if each is not None])
+    shown = None if value is None else drawable(value)
     return FigureRow(
         found.name,
-        value if value is not None and math.isfinite(value) else None,
-        deviation if deviation is not None and math.isfinite(deviation) else None,
+        shown,
+        None if deviation is None else drawable(deviation),
         found.number,
         unix_time(found.status.started),
-        found.status.state == attempts.FAILED or (value is not None and not math.isfinite(value)),
+        found.status.state == attempts.FAILED or (value is not None and shown is None),
         tuple(each.path for each in (members or (found,))),
     )
 
@@ -196,23 +211,18 @@ def _axes(
 
 def _axis(name: str, values: Sequence[object], declared: DeclaredRange) -> FigureAxis:
     known = [value for value in values if value is not None]
-    numbers = [float(v) for v in known if encoding.is_number(v) and _is_finite(v)]  # type: ignore[arg-type]
+    numbers = [n for v in known if encoding.is_number(v) and (n := drawable(v)) is not None]
     texts = {encoding.text(value) for value in known}
     if len(numbers) == len(known) or (numbers and len(texts) > _MOST_CATEGORIES):
-        kept = tuple(v if encoding.is_number(v) and _is_finite(v) else None for v in values)
+        kept = tuple(
+            v if encoding.is_number(v) and drawable(v) is not None else None for v in values
+        )
         return FigureAxis(name, kept, axis_scales.is_log_hyperparameter(numbers, declared))
     order = [text for value in declared.options if (text := encoding.text(value)) in texts]
     categories = (*dict.fromkeys(order), *sorted(texts - {*order}))
     return FigureAxis(
         name, tuple(None if v is None else encoding.text(v) for v in values), categories=categories
     )
-
-
-def _is_finite(value: Any) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
 
 
 def _labels(axes: Sequence[FigureAxis]) -> Iterator[str]:
