@@ -110,6 +110,18 @@ def test_columns_that_were_shown_stay(snapshot: SnapshotAssertion) -> None:
     assert "accuracy" not in narrow[0].text  # another terminal, another table
 
 
+def test_the_first_metric_takes_the_place_of_hyperparameters_in_a_narrow_terminal() -> None:
+    """A frame before the first metric shows more hyperparameters, and these give way to it."""
+    layout, shape = Layout(), Shape(52, 24)
+    fresh = tuple(row(n, step=None, value=None, curve=()) for n in (1, 2))
+    before = search_lines(replace(SEARCH, running=fresh, metric=None), shape, layout)
+    assert "batch_size" in before[0].text
+    after = search_lines(SEARCH, shape, layout)
+    assert before[0].text != after[0].text
+    assert "accuracy" in after[0].text
+    assert search_lines(SEARCH, shape, layout)[0].text == after[0].text
+
+
 @pytest.mark.parametrize(
     ("step", "values", "words"),
     [

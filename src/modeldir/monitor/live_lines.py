@@ -258,7 +258,8 @@ def _drawn(columns: list[_Column], layout: Layout, shape: Shape) -> list[Line]:
         return sum(widths[column.name] + _GAP for column in columns)
 
     def importance(column: _Column) -> tuple[bool, int]:
-        return column.name in before, column.order
+        # A metric may come after the first frame, and must not wait for room that values take.
+        return column.name in before or column.order > _VALUES_ORDER, column.order
 
     while total() > width and any(column.order for column in columns):
         columns.remove(min((c for c in columns if c.order), key=importance))
