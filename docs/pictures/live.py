@@ -3,8 +3,8 @@
 
     python docs/pictures/live.py
 
-Nothing in the pictures is made up: a search of a small training runs in a terminal of its own,
-while `modeldir watch` looks at it from a narrow one and from a pipe; what they show is drawn.
+Nothing in the pictures is made up: a search of a small script runs in a terminal of its own.
+`modeldir watch` looks at it from a narrow terminal and from a pipe. What they show is drawn.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def main() -> None:
         base = {"learning_rate": 0.01, "batch_size": 32, "num_epochs": 16}
         Path(folder, SEARCH, "params.json").write_text(json.dumps(base))
         wide = Terminal(folder, WIDE, ROWS, *COMMAND)
-        time.sleep(1)
+        while not any(Path(folder, SEARCH).glob("learning_rate_*/run.json")):
+            time.sleep(0.05)
         narrow = Terminal(folder, NARROW, ROWS, "watch", SEARCH)
         piped = Path(folder, "piped.txt")
         with open(piped, "w") as file:

@@ -124,6 +124,7 @@ def params_chapter(project: Path) -> None:
         "import sys; sys.tracebacklimit = 0  # only the last line of an error",
         "from modeldir import Params",
         f'params = Params("{BASE}/params.json")',
+        'params.update({"learning_rate": 0.01})',
         "params.learing_rate",
         'params.update({"learning_rate": "0.01"})',
     ]
@@ -135,6 +136,7 @@ def params_chapter(project: Path) -> None:
 def experiment_chapter(project: Path) -> None:
     """Two experiments."""
     use(project, "train_4.py")
+    quietly(project, f"python train.py --model_dir {BASE}")  # by the same code
     quietly(project, f"modeldir new experiments/faster --from {BASE} learning_rate=0.01")
     quietly(project, "python train.py --model_dir experiments/faster")
     recording = Recording(project, 80, 20)
