@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not the package
-"""Draws `log.svg`: a training in a terminal, and the file it leaves, before and with modeldir.
+"""Draws `log.svg`: a training run in a terminal, and the file it leaves, before and with modeldir.
 
     python docs/pictures/make.py
 

@@ -498,8 +498,8 @@ def test_what_cannot_beat_ends_its_command_and_says_why(spawner: Spawner, folder
         "its folder could not be written for 3 s",
     )
     assert console.read_text() == (
-        "began\nmodeldir: its folder could not be written for 3 s: the training is ended, others "
-        "may take it for dead\n"
+        "began\nmodeldir: this run is stopped: its folder could not be written for 3 s, "
+        "so others may start it again\n"
     )
 
 

@@ -127,7 +127,7 @@ class Reads:
         self.reported = -1  # the number of names in the last report
         self.reported_values: Plain | None = None  # the values reported last
         self.said: set[str] = set()  # remarks already returned
-        self.is_runs = False  # this process runs the training itself, without a supervisor
+        self.is_runs = False  # this process trains by itself, without a supervisor
         self.is_over = False  # that run has ended
         self.names = _Names()
         self.shown = ""  # the file, as the user named it

@@ -1,4 +1,4 @@
-"""A metric at a moment of its training: `accuracy@best`, `loss@last`, `accuracy@epoch=10`.
+"""A metric at one moment of a run: `accuracy@best`, `loss@last`, `accuracy@epoch=10`.
 
 `synthesize` calls `parse` for such columns. The rule: a value comes from the metric file of the
 best or the last weights, or else from the recorded steps. It is never interpolated.

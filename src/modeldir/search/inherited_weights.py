@@ -75,7 +75,7 @@ def parent_in(
 ) -> tuple[dict[str, Any] | None, bool]:
     """Return the parent of a proposed trial, if it has one, and whether it is ready.
 
-    It is not ready where it has saved no weights yet, or is at the end of its training. The body of
+    It is not ready where it has saved no weights yet, or is at its end. The body of
     a Python loop knows how to continue, a script may not: then the search is refused.
     """
     parent = notes.get("parent")

@@ -596,7 +596,7 @@ class _Attempt:
             return
         silent = heartbeat.BEATS_TO_GIVE_UP * self.heartbeat.interval
         reason = f"its folder could not be written for {silent:g} s"
-        words = f"modeldir: {reason}: the training is ended, others may take it for dead\n"
+        words = f"modeldir: this run is stopped: {reason}, so others may start it again\n"
         with contextlib.suppress(OSError):
             files.append_whole(self.console, words.encode())
         self._stop(attempts.INTERRUPTED, reason)

@@ -51,7 +51,7 @@ def train_and_evaluate(model_dir, data_dir, restore_file=None):
     # The weights to continue from, if any. A wrong name stops here, with nothing changed.
     state = modeldir.load_checkpoint(model_dir, restore_file) if restore_file else None
 
-    # This line makes train.log, records the command, the code and how the training ends, and sets
+    # This line makes train.log, records the command, the code and how the run ends, and sets
     # aside what an earlier training left here (unless we continue from its weights).
     with modeldir.start(model_dir, resume=True if restore_file else None) as run:
         params = run.params
@@ -76,7 +76,7 @@ def train_and_evaluate(model_dir, data_dir, restore_file=None):
 
         for epoch in range(first_epoch, params.num_epochs):
             # Each epoch has its own random numbers, so continuing after epoch 5 gives exactly what
-            # an uninterrupted training would have given.
+            # an uninterrupted run would have given.
             torch.manual_seed(1000 * params.seed + epoch)
             train_loss = train(model, optimizer, dataloaders["train"], params)
             metrics = evaluate(model, dataloaders["val"], params)
