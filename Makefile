@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -9,7 +10,7 @@ ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec 
   iproute2 tmux openssh-server openssh-client chromium chromium-driver poppler-utils \
   texlive-latex-recommended bindfs fuse3 gcc libc6-dev
 
-.PHONY: help engines demo demo-vision test test-quick test-vision test-exchange check docs format bench chaos fuzz clean
+.PHONY: help engines demo demo-vision test test-quick test-vision test-exchange test-frameworks check docs format bench chaos fuzz clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
@@ -17,6 +18,7 @@ help:
 	@echo "make test         all tests (those of job managers and browsers that are not here are skipped)"
 	@echo "make engines      install those: Slurm and GridEngine, Chromium, FUSE (apt, as root), Ray"
 	@echo "make test-exchange exports opened by the tools they are for, imports of what those make (1.1 GB)"
+	@echo "make test-frameworks scripts of Lightning, Transformers, Keras, XGBoost and others (2 GB)"
 	@echo "make check        lint, types, import contracts"
 	@echo "make docs         the site, into site/; a broken link is an error"
 	@echo "make bench        every benchmark in its quick form, into benchmarks/results/"
@@ -47,6 +49,13 @@ $(VENV)/.engines: $(VENV)/.dev
 
 $(VENV)/.exchange: $(VENV)/.made pyproject.toml
 	$(PIP) install --no-compile --editable ".[dev,exchange]"
+	@touch $@
+
+# An environment of their own: their pinned versions are not those of the other tools.
+$(FRAMEWORKS)/.made: pyproject.toml tests/frameworks/requirements.txt
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  --editable . --requirement tests/frameworks/requirements.txt
 	@touch $@
 
 $(VENV)/.vision: $(VENV)/.made src/modeldir/commands/templates/vision/requirements.txt
@@ -80,6 +89,9 @@ test-quick: $(VENV)/.dev
 test-vision: $(VENV)/.dev $(VENV)/.vision
 	$(BIN)/python -m pytest tests/commands/test_templates.py tests/worker/test_preload_libraries.py $(ARGS)
 
+test-frameworks: $(FRAMEWORKS)/.made
+	MODELDIR_ENGINES=frameworks $(FRAMEWORKS)/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
+
 test-exchange: $(VENV)/.exchange
 	MODELDIR_ENGINES=exchange $(BIN)/python -m pytest -m exchange \
 	  tests/exchange tests/results/test_table_formats.py $(ARGS)
@@ -108,4 +120,4 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python tests/fuzz.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) demo demo-vision build dist site .cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(FRAMEWORKS) demo demo-vision build dist site .cache .pytest_cache .mypy_cache .ruff_cache

@@ -38,6 +38,13 @@ def need(engine: str, *programs: str) -> None:
         lacks(engine, f"{engine} is not installed ({', '.join(missing)}): make engines")
 
 
+def need_framework(*names: str) -> None:
+    """As `need`, for the training frameworks; all of them together are `frameworks`."""
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        lacks("frameworks", f"{missing[0]} is not installed: make test-frameworks")
+
+
 def need_package(name: str) -> None:
     """As `need`, for what another tool is imported by; all those tools together are `exchange`."""
     if find_spec(name) is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 
+import engines
 import modeldir
 from laboratory import Project, read
 
@@ -37,15 +38,24 @@ def recipe(name: str) -> dict[str, str]:
     raise LookupError(name)
 
 
+def _need_framework(module: str) -> None:
+    """Skip a module of `modeldir.integrations` whose framework is not installed."""
+    _, _, name = module.partition("integrations.")
+    if name and not name.startswith("_"):
+        engines.need_framework("transformers" if name == "huggingface" else name)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_hold(name: str) -> None:
     """Each example in a docstring gives what it says."""
+    _need_framework(name)
     assert doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_each_module_introduces_itself(name: str) -> None:
     """A module opens with a docstring of more than one line."""
+    _need_framework(name)
     docstring = import_module(name).__doc__
     assert docstring
     assert len(docstring.strip().splitlines()) > 1 or name.startswith("modeldir.commands.")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 
 _LAUNCHERS = (
-    ("RANK", "WORLD_SIZE"),  # torchrun, Lightning, accelerate, DeepSpeed
+    ("RANK", "WORLD_SIZE"),  # torchrun, accelerate, DeepSpeed
     ("SLURM_PROCID", "SLURM_NTASKS"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
+    ("LOCAL_RANK", "WORLD_SIZE"),  # the processes that Lightning starts itself
 )
 
 
