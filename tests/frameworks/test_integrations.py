@@ -80,6 +80,7 @@ def project(path: Path, name: str, variant: str = "integrated") -> Project:
     engines.need_framework(FRAMEWORKS[name].package, "sklearn")
     key, _, values = FRAMEWORKS[name].searched.partition("=")
     made = Project(path, (SCRIPTS / variant / f"{name}.py").read_text())
+    made.environment["OMP_NUM_THREADS"] = "1"  # threads that wait for each other take minutes
     made.params("experiments/search", **{key: float(values.partition(",")[0])})
     return made
 

@@ -23,7 +23,7 @@ params = {
     "metric": "multi_logloss",
     "learning_rate": args.learning_rate,
     "num_leaves": args.num_leaves,
-    "num_threads": 2,
+    "num_threads": 1,
     "verbosity": -1,
 }
 gbm = lgb.train(

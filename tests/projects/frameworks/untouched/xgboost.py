@@ -22,7 +22,7 @@ params = {
     "eta": args.eta,
     "max_depth": args.max_depth,
     "eval_metric": "mlogloss",
-    "nthread": 2,
+    "nthread": 1,
 }
 booster = xgb.train(
     params,
