@@ -163,7 +163,7 @@ def command_chapter(project: Path) -> None:
     recording = Recording(project, 98, 21)
     recording.run(f"modeldir search experiments/learning_rate {command}", slowly=True)
     animate("tutorial_5_search", recording, "modeldir search", 98, 21, seconds=14)
-    quietly(project, f"modeldir new experiments/again --from {BASE} num_epochs=1000")
+    quietly(project, f"modeldir new experiments/again --from {BASE}")
     command = "learning_rate=0.1,0.03,0.01,0.003,0.001"
     recording = Recording(project, 100, 26)
     line = f"modeldir search experiments/again {command} -j 2 -- python train.py"
