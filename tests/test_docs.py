@@ -15,7 +15,9 @@ import tomlkit
 
 import engines
 import modeldir
+import pages
 from laboratory import Project, read
+from modeldir.commands import GROUPS, parser_of
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
@@ -43,6 +45,33 @@ def _need_framework(module: str) -> None:
     _, _, name = module.partition("integrations.")
     if name and not name.startswith("_"):
         engines.need_framework("transformers" if name == "huggingface" else name)
+
+
+PAGES = pages.user_pages()
+OPTIONS = {
+    name: set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", parser_of(name).format_help()))
+    for name in [*(name for _, commands in GROUPS for name, _ in commands), "synthesize"]
+}
+"""The options that `modeldir COMMAND --help` names."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_each_command_in_a_page_has_the_options_that_it_uses(page: Path) -> None:
+    """A line that no test runs names only commands and options that are there."""
+    text = page.read_text(encoding="utf-8")
+    examples = "".join(block.body for block in pages.blocks(text))
+    examples = re.sub(r"\\\n *(?:> )?", "", examples)
+    lines = re.findall(r"^ *(?:\$ )?modeldir (\w.*)$", examples, re.MULTILINE)
+    lines += re.findall(r"`modeldir (\w[^`]+)`", text)
+    unknown = []
+    for line in lines:
+        name, *words = re.split(r" -- | \| ", line)[0].split()
+        quoted = r"'[^']*'|\"[^\"]*\""
+        used = re.findall(r"(?<!\S)--?[a-z][a-z-]*", re.sub(quoted, "", " ".join(words)))
+        known = OPTIONS.get(name, {"--help"})
+        unknown += [f"{name} {option}" for option in used if option not in known]
+        unknown += [name] if name.islower() and name not in OPTIONS else []
+    assert unknown == []
 
 
 @pytest.mark.parametrize("name", MODULES)
