@@ -311,7 +311,7 @@ class Audit:
                 self._wrong("claims without a folder", f"{file}: {told.get('number')}")
             names[str(claim.get("name"))] += 1
             numbers[int(claim.get("number", 0))] += 1
-            seen[point_key(claim.get("point", {}))] += 1
+            seen[point_key(claim.get("configuration", {}))] += 1
         self._count("claims", sum(names.values()))
         folders = {folder.name for folder in trial_folders(self.search)}
         twice = [key for key, count in [*names.items(), *numbers.items()] if count > 1]

@@ -118,7 +118,10 @@ def _plant(
     params, status, accuracy = made["params"], made["status"], made["accuracy"]
     _write(trial / "params.json", params)
     point = {name: params[name] for name in SPACE}
-    _write(trial / "trial.json", {"number": number, "point": point, "sampler": sampler, "seed": 0})
+    _write(
+        trial / "trial.json",
+        {"number": number, "configuration": point, "sampler": sampler, "seed": 0},
+    )
     words = _ERRORS[made["failure"]].format(number)
     record = {
         "attempt": 1,

@@ -395,7 +395,9 @@ def _odd_claim(rng: random.Random, _: Path, top: Path) -> str:
     claim["name"] = rng.choice(
         ("../../x", "/tmp/x", "a/b/c", "", ".", "..", 3, None, ["a"], "a\0b", "\ud800")
     )
-    claim["point"] = rng.choice(("text", None, [], 3, {"learning_rate": "\ud800"}, {"a": {}}))
+    claim["configuration"] = rng.choice(
+        ("text", None, [], 3, {"learning_rate": "\ud800"}, {"a": {}})
+    )
     number = rng.choice(("000007", "9" * 30, "000000", "-00001", "x", "000008"))
     _json(top / f"experiments/search/.modeldir/trials/{number}.json", claim)
     return f"{number} {claim['name']!r}"

@@ -60,7 +60,8 @@ class Guest:
         name, point = f"learning_rate_{rate}", {"learning_rate": rate}
         self.write(f"{name}/params.json", point)
         self.write(
-            f"{name}/trial.json", {"number": number, "point": point, "hash": f"{number:016x}"}
+            f"{name}/trial.json",
+            {"number": number, "configuration": point, "hash": f"{number:016x}"},
         )
         self.write(f"{name}/run.json", {"attempt": 1, "status": status, "failure": "error"})
         self.write(f"{name}/metrics_eval_best_weights.json", {"accuracy": rate})
@@ -68,7 +69,12 @@ class Guest:
 
     def claim(self, number: int, name: object, rate: float) -> None:
         point = {"learning_rate": rate}
-        claim = {"name": name, "point": point, "hyperparameters": point, "hash": f"{number:016x}"}
+        claim = {
+            "name": name,
+            "configuration": point,
+            "hyperparameters": point,
+            "hash": f"{number:016x}",
+        }
         self.write(f".modeldir/trials/{number:06d}.json", {"number": number, **claim})
 
     def job(self, launcher: str, options: dict[str, Any], job: str = "1", **more: Any) -> None:
@@ -490,7 +496,7 @@ def test_no_command_prints_marks_that_mislead(guest: Guest) -> None:
     guest.write(f"{name}/params.json", point)
     failed = {"status": "failed", "failure": "error", "reason": ODD, "last_line": ODD}
     guest.write(f"{name}/run.json", {"attempt": 1, "command": [ODD], "note": ODD, **failed})
-    guest.write(f"{name}/trial.json", {"number": 4, "point": point, "hash": "4" * 16})
+    guest.write(f"{name}/trial.json", {"number": 4, "configuration": point, "hash": "4" * 16})
     guest.write(f"{name}/origin.json", {"from": ODD, "message": ODD, "changes": {ODD: [ODD, 1]}})
     guest.write(f"{name}/metrics_eval_best_weights.json", {"accuracy": 0.9, ODD: 1.0})
     log = guest.write(f"{name}/train.log", "")

@@ -281,7 +281,7 @@ def test_show_of_a_trial_that_is_to_run_again() -> None:
     """After `retry --pruned` it says so, and what to type; so does its search."""
     search()
     trial = Path(f"{SEARCH}/learning_rate_0.1")
-    write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
+    write(trial / "trial.json", {"number": 3, "configuration": {"learning_rate": 0.1}})
     marks = Path(SEARCH) / ".modeldir" / "trials"
     marks.mkdir(parents=True)
     (marks / "000003.again.2").touch()
@@ -296,9 +296,9 @@ def test_show_of_a_trial_against_the_best() -> None:
     """What is not as in its base and the best trial, and both metrics; of the best, that it is."""
     search()
     trial = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
-    write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
+    write(trial / "trial.json", {"number": 3, "configuration": {"learning_rate": 0.1}})
     best = Path(f"{SEARCH}/learning_rate_0.01")
-    write(best / "trial.json", {"number": 1, "point": {"learning_rate": 0.01}})
+    write(best / "trial.json", {"number": 1, "configuration": {"learning_rate": 0.01}})
     lines = [line.split() for line in typed("show", str(trial)).stdout.splitlines()]
     assert ["hyperparameter", "base", "learning_rate_0.01", "(best)", "here"] in lines
     assert ["learning_rate", "0.001", "0.01", "0.1"] in lines
@@ -487,7 +487,7 @@ def test_show_a_completed_trial(
     folder = Path(f"{SEARCH}/learning_rate_0.01")
     write(folder / "metrics_eval_last_weights.json", {"accuracy": 0.9, "loss": 0.25})
     write(folder / "metrics_test_best.json", {"accuracy": 0.96})
-    write(folder / "trial.json", {"number": 2, "point": {"learning_rate": 0.01}})
+    write(folder / "trial.json", {"number": 2, "configuration": {"learning_rate": 0.01}})
     (folder / "train.log").touch()
     (folder / "console.log").touch()
     assert shown(capsys, str(folder)) == snapshot
@@ -538,7 +538,7 @@ def test_show_what_cannot_be_read(
     (folder / "params.json").write_text("{")
     (folder / "metrics_test.json").write_text("[]")
     for name in ("trial.json", "origin.json"):
-        (folder / name).write_text('{"point": 3, "changes": 4, "from": 5}')
+        (folder / name).write_text('{"configuration": 3, "changes": 4, "from": 5}')
     assert shown(capsys, "experiments/a") == snapshot
 
 
@@ -701,7 +701,7 @@ def test_diff_of_one_is_against_its_base_and_the_best(
     worse = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
     best = Path(f"{SEARCH}/learning_rate_0.01")
     for number, trial in enumerate((worse, best)):
-        write(trial / "trial.json", {"number": number, "point": {}})
+        write(trial / "trial.json", {"number": number, "configuration": {}})
     assert differing(capsys, str(worse)) == snapshot(name="a trial")
     assert differing(capsys, str(best)) == snapshot(name="the best trial")
     assert differing(capsys, SEARCH) == snapshot(name="a search")
@@ -720,7 +720,7 @@ def test_diff_in_a_narrow_terminal_calls_trials_by_number(snapshot: SnapshotAsse
     search()
     for number, rate in enumerate(("0.1", "0.01"), 1):
         trial = make(f"{SEARCH}/learning_rate_{rate}", {"learning_rate": float(rate)})
-        write(trial / "trial.json", {"number": number, "point": {}})
+        write(trial / "trial.json", {"number": number, "configuration": {}})
         write(trial / EVAL, {"accuracy": 1 - float(rate)})
     assert in_terminal(60, "diff", f"{SEARCH}/learning_rate_0.1") == snapshot
 
@@ -1078,7 +1078,7 @@ def test_following_trials_in_a_terminal_that_their_names_would_fill() -> None:
     search()
     trials = [f"{SEARCH}/learning_rate_{rate}" for rate in ("0.1", "0.01")]
     for number, trial in enumerate(trials, 1):
-        write(Path(trial, "trial.json"), {"number": number, "point": {}})
+        write(Path(trial, "trial.json"), {"number": number, "configuration": {}})
         Path(trial, "console.log").write_text("done\n")
     shown = in_terminal(60, "log", "-f", *trials)
     assert shown == "1: learning_rate_0.1\n2: learning_rate_0.01\n1 | done\n2 | done\n"

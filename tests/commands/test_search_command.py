@@ -37,7 +37,7 @@ def said(text: str, project: Project) -> str:
 def points(project: Project) -> dict[int, dict[str, Any]]:
     """Each trial's point, by number."""
     told = [read(path) for path in project.search.glob("*/trial.json")]
-    return {trial["number"]: trial["point"] for trial in told}
+    return {trial["number"]: trial["configuration"] for trial in told}
 
 
 # -- Grid and random -------------------------------------------------------------------------------

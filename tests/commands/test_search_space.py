@@ -92,8 +92,8 @@ def test_a_space_with_all_of_it_is_searched_whole_and_once(
     assert set(project.trials().values()) == {"completed"}
     for folder in project.search.glob("*/trial.json"):
         trial, values = read(folder), read(folder.with_name("params.json"))
-        assert values == {**BASE, **trial["point"]}
-        assert ("momentum" in trial["point"]) == (values["optimizer"] == "sgd")
+        assert values == {**BASE, **trial["configuration"]}
+        assert ("momentum" in trial["configuration"]) == (values["optimizer"] == "sgd")
         assert trial["sampler"] == ("try" if trial["number"] == 1 else "grid")
     again = project.searches()
     assert again.lines[0].startswith(
@@ -268,7 +268,7 @@ def test_a_trial_made_after_another_has_the_point_that_counts_then(project: Proj
     done = project.modeldir("retry", trial, "--set", "optimizer=adam")
     assert done.code == 0
     assert done.out.startswith("trial 4 (optimizer_adam__2) will run")
-    assert read(project.search / "optimizer_adam__2" / "trial.json")["point"] == {
+    assert read(project.search / "optimizer_adam__2" / "trial.json")["configuration"] == {
         "optimizer": "adam"
     }
     other = "experiments/search/optimizer_adam"
@@ -289,7 +289,7 @@ def test_folders_that_another_script_made_are_taken_in_at_their_point(project: P
     assert project.searches(*typed).code == 0
     assert project.started == ["optimizer_sgd__momentum_0.5"]
     claims = [read(path) for path in (project.search / ".modeldir/trials").glob("*.json")]
-    assert {claim["name"]: claim["point"] for claim in claims} == {
+    assert {claim["name"]: claim["configuration"] for claim in claims} == {
         "one": {"optimizer": "adam"},
         "two": {"optimizer": "sgd", "momentum": 0.9},
         "optimizer_sgd__momentum_0.5": {"optimizer": "sgd", "momentum": 0.5},

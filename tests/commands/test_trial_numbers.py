@@ -24,7 +24,7 @@ def trial(project: Project, name: str, number: object, search: str = SEARCH) -> 
     """A trial's folder as a search leaves it, without a claim."""
     folder = project.path / search / name
     project.params(f"{search}/{name}", learning_rate=0.1)
-    (folder / "trial.json").write_text(json.dumps({"number": number, "point": {}}))
+    (folder / "trial.json").write_text(json.dumps({"number": number, "configuration": {}}))
     return folder
 
 

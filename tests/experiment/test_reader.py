@@ -85,12 +85,12 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_trial_says_its_number_and_its_configuration(tmp_path: Path) -> None:
     """What a search writes into `trial.json`; values of other types count as missing."""
     (tmp_path / "params.json").write_text('{"a": 1, "b": 2}')
-    trial = {"number": 7, "repeat": 2, "point": {"a": 1}, "note": "why"}
+    trial = {"number": 7, "repeat": 2, "configuration": {"a": 1}, "note": "why"}
     (tmp_path / "trial.json").write_text(json.dumps(trial))
     record = read(tmp_path)
     expected = (7, 2, frozenset({"a"}), "why")
     assert (record.number, record.repeat, record.active, record.note) == expected
-    (tmp_path / "trial.json").write_text('{"number": "7", "point": [], "note": 1}')
+    (tmp_path / "trial.json").write_text('{"number": "7", "configuration": [], "note": 1}')
     record = read(tmp_path)
     assert (record.number, record.repeat, record.active, record.note) == (None, None, None, None)
 

@@ -467,7 +467,10 @@ def test_a_report_of_some_rows_has_their_experiments(tmp_path: Path) -> None:
         [(1, 230, 0.5), (1, 231, 0.9), (2, 230, 0.2), (2, 231, 0.3)]
     ):
         folder = trial(search / f"x_{x}__seed_{seed}", {"x": x, "seed": seed}, accuracy=accuracy)
-        write(folder / "trial.json", {"number": number, "repeat": seed - 230, "point": {"x": x}})
+        write(
+            folder / "trial.json",
+            {"number": number, "repeat": seed - 230, "configuration": {"x": x}},
+        )
     words = ("s", "--where", "accuracy > 0.6", "--html", "r.html")
     said = project.modeldir("synthesize", *words)
     assert said.code == 0, said.err
@@ -500,7 +503,7 @@ def test_the_report_begins_with_the_advice(tmp_path: Path) -> None:
     for number in range(10):
         x = 0.55 + number / 20
         folder = trial(search / f"x_{number}", {"x": x}, accuracy=x)
-        write(folder / "trial.json", {"number": number, "point": {"x": x}})
+        write(folder / "trial.json", {"number": number, "configuration": {"x": x}})
     project = Project(tmp_path)
     project.modeldir("synthesize", "s", "--html", "r.html")
     (told,) = data_in((tmp_path / "r.html").read_text())["advice"]

@@ -303,7 +303,7 @@ def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) ->
     ):
         trial = tmp_path / "s" / f"learning_rate_{rate}__seed_{seed}"
         write(trial / "params.json", {"learning_rate": rate, "seed": seed})
-        write(trial / "trial.json", {"number": number, "repeat": seed, "point": {}})
+        write(trial / "trial.json", {"number": number, "repeat": seed, "configuration": {}})
         write(trial / "metrics_eval_best_weights.json", {"accuracy": accuracy})
     reader.open(write_report(tmp_path / "s"))
     assert reader.cells("experiment") == [
@@ -326,7 +326,7 @@ def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
         x = 0.0001 if number == 8 else 0.65 + number / 20
         trial = search / f"learning_rate_0.000301104__weight_decay_{x}__hidden_units_{number}"
         write(trial / "params.json", {"x": x, "width": 2 ** (number % 3)})
-        write(trial / "trial.json", {"number": number, "point": {"x": x}})
+        write(trial / "trial.json", {"number": number, "configuration": {"x": x}})
         write(trial / "metrics_eval_best_weights.json", {"accuracy": x})
     reader.open(write_report(search))
     assert reader.js("return document.querySelectorAll('#advice li').length") == 1

@@ -409,7 +409,7 @@ def searched_widely(folder: Path) -> Path:
         flat = {**BASE, "optimizer": "adam", "momentum": 0.9, **point}
         flat["model"] = {"width": flat.pop("model.width")}
         write(trial / "params.json", flat)
-        write(trial / "trial.json", {"number": number, "point": point})
+        write(trial / "trial.json", {"number": number, "configuration": point})
         if end not in {"failed", "pending"}:
             write(trial / EVAL, {"accuracy": 0.9 + number / 100, "loss": 0.5 - number / 10})
             lines = ({"epoch": at, "val/accuracy": 0.1 * at + number / 100} for at in (1, 2, 3))

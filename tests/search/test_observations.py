@@ -240,7 +240,7 @@ def test_repeats_differ_in_their_seed(project: Project) -> None:
         "learning_rate_0.001__seed_230", "learning_rate_0.001__seed_231",
     ]  # fmt: skip
     told = read(project.search / names[1] / "trial.json")
-    assert (told["repeat"], told["point"]) == (2, {"learning_rate": 0.1, "seed": 231})
+    assert (told["repeat"], told["configuration"]) == (2, {"learning_rate": 0.1, "seed": 231})
     assert read(project.search / names[1] / "params.json")["seed"] == 231
     done = Search("experiments/search")
     done.prepare()

@@ -69,7 +69,7 @@ def test_a_claim_makes_the_folder_whole(folder: Path) -> None:
     assert told == {
         "format": 1,
         "number": 1,
-        "point": {"lr": 0.1},
+        "configuration": {"lr": 0.1},
         "hash": canonical_hash({"lr": 0.1, "width": 8}),
         "sampler": "grid",
         "seed": 230,
@@ -286,7 +286,7 @@ def test_what_is_no_trial_is_let_be(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [[], {"number": "1"}, {"number": 1.5, "point": []}, {"point": None}]
+    "told", [[], {"number": "1"}, {"number": 1.5, "configuration": []}, {"configuration": None}]
 )
 def test_a_broken_trial_file_is_as_if_it_were_not_there(folder: Path, told: Any) -> None:
     """The hyperparameters say enough."""

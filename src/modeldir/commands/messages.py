@@ -132,8 +132,8 @@ def retry_text(row: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | N
 def origin_entries(folder: Path) -> Iterator[Entry]:
     """Yield which trial an experiment is, or which experiment it was derived from, and why."""
     trial = reading.read_object(folder / "trial.json")
-    if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):
-        yield "trial", f"{trial['number']}: {assignments_text(trial['point'])}"
+    if isinstance(trial.get("number"), int) and isinstance(trial.get("configuration"), dict):
+        yield "trial", f"{trial['number']}: {assignments_text(trial['configuration'])}"
     origin = reading.read_object(folder / "origin.json")
     if isinstance(origin.get("from"), str):
         source = os.path.normpath(files.absolute(folder) / origin["from"])

@@ -129,8 +129,9 @@ def _contents(run: ForeignRun, tool: str) -> dict[str, bytes]:
     """Return the files by name, without those that depend on when or where they are written."""
     contents = {"params.json": _json(to_json_value(run.hyperparameters))}
     if run.number is not None:
-        point = to_json_value(run.configuration or {})
-        contents["trial.json"] = _json({"number": run.number, "point": point, "imported": tool})
+        configuration = to_json_value(run.configuration or {})
+        trial = {"number": run.number, "configuration": configuration, "imported": tool}
+        contents["trial.json"] = _json(trial)
     if run.lines:
         lines = (json.dumps(_metrics_line(line)) + "\n" for line in run.lines)
         contents[metric_files.METRICS_LINES] = "".join(lines).encode()

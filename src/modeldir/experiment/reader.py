@@ -105,7 +105,7 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
         problems += _problem_of(f"{folder}/{roles.run_file}")
     if is_trial and not trial:
         problems += _problem_of(f"{folder}/trial.json")
-    point = trial.get("point")
+    point = trial.get("configuration")
     note = status.note
     if note is None and "origin.json" in names:
         note = _text(reading.read_object(f"{folder}/origin.json").get("message"))

@@ -326,6 +326,9 @@ def fitted_end_line(head: str, name: str, words: str, shape: Shape, widest: int 
     'completed     3  lr_0.1    accuracy 0.916667  0.4s'
     >>> fitted_end_line("completed     3  ", "learning_rate_0.1", words, Shape(46), 19)
     'completed     3  lear…e_0.1  accuracy 0.916667'
+    >>> error = "FileNotFoundError: no such file: data.csv"
+    >>> fitted_end_line("failed        1  ", "learning_rate_0.1", error, Shape(46))
+    'failed        1  lear…_0.1  FileNotFoundError…'
     """
     room = max(0, shape.columns - text_width(head))
     named, words = shape.escaped(name), shape.escaped(words)
@@ -339,7 +342,7 @@ def fitted_end_line(head: str, name: str, words: str, shape: Shape, widest: int 
         needed = text_width(metric) + 1 + max(_DIGITS, len(number))
         least = 0 if numbered and width and room - _GAP - needed < least else least
     else:
-        least, needed = room // 2, _WORDS
+        least, needed = max(_LEAST_NAME, room // 3) if numbered else room // 2, _WORDS
     width = min(width, max(room - _GAP - needed, least) if least else 0)
     shown = shape.fitted(named, width)
     line = head + (f"{shown}{' ' * (width - text_width(shown) + _GAP)}" if width else "")

@@ -75,7 +75,7 @@ class Claims:
             record = TrialRecord(
                 number,
                 claim["name"],
-                _object(claim["point"]),
+                _object(claim["configuration"]),
                 _object(claim["hyperparameters"]),
                 str(claim["hash"]),
                 claim.get("retry_of"),

@@ -202,7 +202,7 @@ class Trials:
             and self._mend_claim(number, path.name, told, hyperparameters)
         ):
             return
-        point = told.get("point")
+        point = told.get("configuration")
         if not isinstance(point, dict):
             flat = plain_values.flatten(hyperparameters)
             point = self._decided(flat)
@@ -319,7 +319,7 @@ class Trials:
             "format": _FORMAT,
             "number": number,
             "name": chosen,
-            "point": record.point,
+            "configuration": record.point,
             "hyperparameters": record.hyperparameters,
             "hash": record.hash,
             **(told or {}),
