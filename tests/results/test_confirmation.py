@@ -242,7 +242,7 @@ def test_failures_are_told_and_not_passed_over(project: Project) -> None:
     project.write("fail", "")
     said = confirm(project, "--top", "2", "--repeats", "4")
     assert said.code == 1
-    assert "learning_rate_0.001 failed with 2 of 4 seeds" in said.out
+    assert "trial 3 (learning_rate_0.001) failed with 2 of 4 seeds" in said.out
 
 
 def test_a_seed_that_is_not_used_is_told(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
@@ -424,7 +424,7 @@ def test_the_answer_is_in_plain_words(
 
 def test_in_a_narrow_terminal_no_line_is_torn(snapshot: SnapshotAssertion) -> None:
     """Columns whose numbers the answer has, or that it needs least, are left out of the table."""
-    found = measured({"a_point_with_a_long_name": FIRST, "base": POOR, "c": CLOSE})
+    found = measured({"a_long_configuration": FIRST, "base": POOR, "c": CLOSE})
     assert (
         confirmation.to_words(found, 100).splitlines()[2:7]
         == (confirmation.to_words(found).splitlines()[2:7])

@@ -156,8 +156,10 @@ def _head(chosen: Finalists) -> str:
 
 def _table(found: Confirmation) -> Table:
     name = found.finalists.metric[0]
+    named = any(each.finalist.label for each in found.measured)
     columns = (
-        Column("configuration", "name"),
+        Column("trial"),
+        *([Column("configuration", "name")] if named else []),
         Column("in the search", "metric"),
         Column(f"mean {name}", "metric"),
         Column("std", "metric"),
@@ -166,7 +168,8 @@ def _table(found: Confirmation) -> Table:
     )
     rows = tuple(
         (
-            each.finalist.title,
+            each.finalist.number,
+            *([each.finalist.label or None] if named else []),
             _rounded(each.finalist.value),
             _rounded(each.mean),
             _rounded(repeats.standard_deviation([*each.values.values()])),
@@ -271,7 +274,7 @@ def _called(found: Confirmation, other: Measured) -> str:
     if other.finalist.is_base:
         return "the base"
     is_next = other is next((each for each in found.others if not each.finalist.is_base), None)
-    return f"the runner-up {other.finalist.name}" if is_next else other.finalist.name
+    return f"the runner-up {other.finalist.title}" if is_next else other.finalist.title
 
 
 def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iterator[str]:

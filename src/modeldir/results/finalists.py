@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, reading, timestamps
+from modeldir._system import files, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
+from modeldir.experiment import trial_labels
 from modeldir.experiment.discovery import CONFIRM
 from modeldir.experiment.experiment import is_search, params_file
 from modeldir.metrics import objective
@@ -54,8 +55,17 @@ class Finalist:
         return key_of(self.flat)
 
     @property
+    def label(self) -> str:
+        """The name to print beside the number."""
+        beside = trial_labels.name_beside(self.number, self.name)
+        is_marked = self.is_base and beside != BASE
+        return " ".join([*([beside] if beside else []), *([f"({BASE})"] if is_marked else [])])
+
+    @property
     def title(self) -> str:
-        return f"{self.name} ({BASE})" if self.is_base and self.name != BASE else self.name
+        """The name in a sentence."""
+        title = trial_labels.title(self.number, self.name)
+        return f"{title}, the base" if self.is_base and self.number is not None else title
 
 
 @dataclass(frozen=True)
@@ -374,4 +384,5 @@ def _read(entry: object) -> Finalist | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("hyperparameters"), dict):
         return None
     name, flat = str(entry.get("name")), entry["hyperparameters"]
-    return Finalist(name, flat, entry.get("value"), entry.get("number"), bool(entry.get("base")))
+    number = recorded_numbers.integer(entry.get("number"))
+    return Finalist(name, flat, entry.get("value"), number, bool(entry.get("base")))
