@@ -886,7 +886,7 @@ def test_every_problem_of_a_plan_is_said_at_once(
         "resume": ["--restore_file"],
     }
     project.write("experiments/search/search.json", json.dumps(plan))
-    done = project.searches()
+    done = project.modeldir("search", "experiments/search")
     assert done.code == 2
     assert done.err == snapshot
 

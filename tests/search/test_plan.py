@@ -277,7 +277,7 @@ def test_the_base_may_be_written_in_any_notation(tmp_path: Path, name: str) -> N
     """As an experiment's hyperparameters may."""
     text = {"params.json": '{"lr": 1}', "params.yaml": "lr: 1\n", "params.toml": "lr = 1\n"}
     (tmp_path / name).write_text(text[name])
-    assert base_config.load_base(tmp_path) == {"lr": 1}
+    assert base_config.load_base(tmp_path, {}) == {"lr": 1}
 
 
 # -- Commands --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ modeldir itself gives to a shell is quoted with `shlex`, because that shell may 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,16 @@ def quoted_line(words: Iterable[Path | str]) -> str:
     modeldir search $'my\x0aruns'
     """
     return " ".join(map(quoted, words))
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Return words as a line that `shlex.split` reads again; placeholders stay as they are typed.
+
+    >>> print(command_line(["python", "train.py", "--lr", "{lr}", "--tag", "{a} b"]))
+    python train.py --lr {lr} --tag '{a} b'
+    """
+    placed = re.compile(r"(?a)[\w@%+=:./-]*\{[\w.:/-]+\}[\w@%+=:./-]*")
+    return " ".join(word if placed.fullmatch(word) else shlex.quote(word) for word in words)
 
 
 def _in_bash(char: str) -> str:

@@ -152,13 +152,14 @@ def read_tree(folder: Path) -> Tree:
 
 
 def check_writable(folder: Path, what: str) -> None:
-    """Raise an error if a folder cannot be written, before anything starts there.
+    """Raise an error if a folder cannot be written or made, before anything starts there.
 
     A full disk is no reason: the few files that a start needs may find room.
     """
-    trouble = disks.trouble(folder)
+    there = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+    trouble = disks.trouble(there)
     if trouble != disks.READ_ONLY:
-        if os.access(folder, os.W_OK | os.X_OK):
+        if os.access(there, os.W_OK | os.X_OK):
             return
         trouble = "you may not write there"
     raise cannot_record(folder, what, trouble)

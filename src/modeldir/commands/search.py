@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modeldir._system.shell import quoted
+from modeldir._system.shell import command_line, quoted
 from modeldir.commands.options import (
     NamesIn,
     add_limit_options,
@@ -61,6 +60,7 @@ trials.
 COMMAND gets --model_dir FOLDER. If your script has no such flag, write
 placeholders: {flags} for all hyperparameters as flags (--lr 0.1), {lr} for
 one value, {model_dir} for the trial's folder, {out} for an empty folder in it.
+Then you need no params.json: the defaults are those of your script.
 """
 
 _SEARCH_SPACE = """\
@@ -77,7 +77,7 @@ _KEPT = "* is saved in search.json. The value none removes it, e.g. --pruner non
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir search DIR [name=values ...] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n{_MORE}"
-    parser.add_argument("dir", metavar="DIR", help="the search's folder, with params.json")
+    parser.add_argument("dir", metavar="DIR", help="the search's folder")
     parser.add_argument(
         "domains", nargs="*", metavar="name=values", help="a hyperparameter and what to try for it"
     )
@@ -322,7 +322,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
     search = _search(arguments)
-    command = shlex.join(arguments.command) if arguments.command else search.plan.command
+    command = command_line(arguments.command) if arguments.command else search.plan.command
     if command is None:
         raise SearchError(_no_command(arguments.dir))
     if arguments.estimate and not arguments.dry_run:
@@ -364,6 +364,7 @@ def _search(arguments: argparse.Namespace) -> Search:
         repeats=arguments.repeats,
         warm_start_from=_values_of(arguments.warm_start_from, str),
         reuse=_values_of(arguments.reuse, str),
+        command=command_line(arguments.command) if arguments.command else None,
         metrics=arguments.metrics,
         resume=arguments.resume,
         pruner=None if arguments.pruner is None else parse_text(arguments.pruner),

@@ -107,12 +107,13 @@ def choose(
     _refuse_numbers(search, top, repeats)
     tree = read_tree(search)
     _refuse_trees(tree)
-    base = base_config.load_base(search)
+    raw = plan.read_plan(search)
+    base = base_config.load_base(search, raw)
+    needed = base_config.without_default(search, raw)
     before = reading.read_object(search / FOLDER / CONFIRM)
     chosen = _metric(tree, metric, before)
-    members = _members(
-        tree, plain_values.flatten(base), chosen, top or _number(before, "top") or TOP
-    )
+    top = top or _number(before, "top") or TOP
+    members = _members(tree, plain_values.flatten(base), chosen, top, needed)
     seeds = _seeds(tree, base, repeats)
     _refuse_heirs(tree, members)
     return Finalists(search, chosen, members, seeds)
@@ -175,9 +176,16 @@ def _metric(
 
 
 def _members(
-    tree: Tree, base: Mapping[str, Any], metric: tuple[str, objective.Direction], top: int
+    tree: Tree,
+    base: Mapping[str, Any],
+    metric: tuple[str, objective.Direction],
+    top: int,
+    needed: frozenset[str],
 ) -> tuple[Finalist, ...]:
-    """Return the best configurations, each once, and the base config."""
+    """Return the best configurations, each once, and the base config if it can be run.
+
+    It cannot if it lacks values that are `needed`.
+    """
     name, direction = metric
     sign = -1.0 if direction == "maximize" else 1.0
     own = (each for each in tree.rows() if os.path.samefile(each.path.parent, tree.folder))
@@ -186,7 +194,7 @@ def _members(
     best: dict[str, Finalist] = {}
     for value, found in scored:
         finalist = _finalist(found, value, base)
-        if finalist is not None:
+        if finalist is not None and all(finalist.flat[name] is not None for name in needed):
             best.setdefault(finalist.key, finalist)
     if not best:
         folder = quoted(tree.folder)
@@ -197,13 +205,18 @@ def _members(
             hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001 -- python train.py"
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     first = list(best.values())[:top]
-    if not any(finalist.is_base for finalist in first):
+    if not needed and not any(finalist.is_base for finalist in first):
         first.append(
             next((p for p in best.values() if p.is_base), Finalist(BASE, base, is_base=True))
         )
     if len(first) == 1:
         problem = "the best is the base itself: there is nothing to compare it with"
         hint = "--top 3 compares it with those that come next"
+        if needed:
+            problem, hint = (
+                "only one configuration is completed",
+                f"modeldir search {quoted(tree.folder)}",
+            )
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     return tuple(first)
 
@@ -236,6 +249,8 @@ def _refuse_heirs(tree: Tree, members: Sequence[Finalist]) -> None:
 def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[int, ...]:
     """Return seeds that the search has not used. The seeds of an earlier confirmation stay."""
     own = base.get(SEED)
+    if own is None and params_file(tree.folder) is None:
+        own = 0
     if not isinstance(own, int) or isinstance(own, bool):
         problem = f"{SEED} is {json.dumps(own)} in params.json" if SEED in base else (
             "params.json has no seed that could differ between runs"
@@ -244,7 +259,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     folder = tree.folder / FOLDER
     if (folder / CONFIRM).exists():
-        there = base_config.load_base(folder).get(SEED)
+        there = base_config.load_base(folder, {}).get(SEED)
         before = _number(plan.read_plan(folder), "repeats") or REPEATS
         if isinstance(there, int):
             return tuple(range(there, there + max(repeats or 0, before)))
@@ -277,7 +292,7 @@ def prepare(found: Finalists) -> Path:
         "named": [_written(finalist) for finalist in found.members],
         "created": timestamps.utc_now(),
     }
-    base = {**base_config.load_base(found.search), SEED: found.seeds[0]}
+    base = {**base_config.load_base(found.search, whole), SEED: found.seeds[0]}
     if not (found.folder / CONFIRM).exists() and _made(found.folder, base, raw, record):
         return found.folder
     _refuse_other_base(found, base)
@@ -287,11 +302,13 @@ def prepare(found: Finalists) -> Path:
 
 
 def _space(found: Finalists) -> dict[str, Any]:
-    first = found.members[0].flat
+    """Return the space of the finalists: names that differ, or all if no base has the others."""
+    first, has_base = found.members[0].flat, any(each.is_base for each in found.members)
     names = [
         name
         for name in first
-        if name != SEED and not all_same([finalist.flat[name] for finalist in found.members])
+        if name != SEED
+        and not (has_base and all_same([finalist.flat[name] for finalist in found.members]))
     ]
     rows = [{name: finalist.flat[name] for name in names} for finalist in found.members]
     return {key: value for key, value in exact_plan(rows, {}).items() if value}
@@ -347,7 +364,7 @@ def _made(
 
 
 def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
-    there = plain_values.flatten(base_config.load_base(found.folder))
+    there = plain_values.flatten(base_config.load_base(found.folder, {}))
     now = plain_values.flatten(base)
     changed: list[tuple[str, str | None]] = [
         (f"{name}: {there.get(name, 'none')} -> {now.get(name, 'none')}", None)
@@ -373,7 +390,7 @@ def read(search: Path) -> Finalists:
     members = [finalist for each in entries or () if (finalist := _read(each))] if ranked else []
     repeats, first = (
         _number(plan.read_plan(folder), "repeats"),
-        base_config.load_base(folder).get(SEED),
+        base_config.load_base(folder, {}).get(SEED),
     )
     if not members or repeats is None or not isinstance(first, int):
         raise SearchError(f"{search}: the configurations in {folder} cannot be read")

@@ -13,8 +13,8 @@ from modeldir.errors import SearchError, did_you_mean
 from modeldir.params import plain_values
 from modeldir.params.params import Params
 from modeldir.search import inherited_weights, proposals
+from modeldir.search.base_config import with_values
 from modeldir.search.plan import Plan
-from modeldir.search.plan_file import with_values
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 

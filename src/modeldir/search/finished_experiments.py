@@ -99,7 +99,7 @@ def reused(search: Path) -> list[FinishedExperiment]:
     raw = plan.read_plan(search)
     if not raw.get("reuse"):
         return []
-    base = base_config.load_base(search)
+    base = base_config.load_base(search, raw)
     checked = plan_check.check(raw, base, str(search / plan.FILE), {}, to_run=False)
     return reused_by(checked, plain_values.flatten(base), search)
 

@@ -2,7 +2,7 @@
 
 `trial_command.fill` calls `filled` for each trial; `trial_command.check_command` calls `problems`
 before the first. A value becomes one word or several, and never passes a shell, except inside
-`sh -c '...'`, where several words are quoted. Braces in printed lines (`--metrics`):
+`sh -c '...'`, where it is quoted. Braces in printed lines (`--metrics`):
 `metrics/printed_lines.py`.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from modeldir import space
@@ -20,10 +20,12 @@ from modeldir.params import plain_values
 
 FLAGS, MODEL_DIR, OUT = "flags", "model_dir", "out"
 _STYLES = ("-", "--no-", "--=", "=")
-_NAME = r"\{([A-Za-z_][\w.]*)(?::([-=][^{}\s]*))?\}"
+_NAME = r"\{([A-Za-z_][\w.-]*)(?::([-=][^{}\s]*))?\}"
 _PLACE = re.compile(rf"(?<!\$)(?:{_NAME}|\{{({_NAME})\}})")
 """A placeholder: its name, and what follows a colon. `${NAME}` is the shell's, and the third group
 is of `{{name}}`, which stands for `{name}` itself."""
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash"})
+_READS_PARAMS = re.compile(r"--model[_-]dir|params\.(json|yaml|yml|toml)")
 _PLAIN_IN_HYDRA = re.compile(r"[A-Za-z_./][\w./@%?-]*")
 
 
@@ -51,6 +53,38 @@ def passed(command: str, known: Iterable[str]) -> frozenset[str]:
     return frozenset(known if FLAGS in placed else (n for n in known if _is_placed(n, placed)))
 
 
+def bare(command: str, known: Iterable[str]) -> frozenset[str]:
+    """Return which of the known hyperparameters a command cannot leave out: `{lr}`."""
+    placed = frozenset(match[1] for match in _places(command) if match[2] is None) - {FLAGS}
+    return frozenset(name for name in known if _is_placed(name, placed))
+
+
+def passes_null(command: str) -> bool:
+    """Whether `{flags:=}` passes null to the script, which other forms of `{flags}` leave out."""
+    return any(
+        match[1] == FLAGS and "=" in (match[2] or "").split(",") for match in _places(command)
+    )
+
+
+def not_passed(command: str, varied: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Find searched hyperparameters that never reach the script, each with a hint.
+
+    Its trials would all train the same. A script that gets `--model_dir` may read `params.json`.
+    """
+    placed, varied = names(command), list(varied)
+    passes_values = bool(placed - {MODEL_DIR, OUT})
+    reads_params = MODEL_DIR in placed and (not passes_values or _READS_PARAMS.search(command))
+    if not placed or reads_params:
+        return []
+    found: list[tuple[str, str | None]] = []
+    for name in (each for each in varied if each not in passed(command, varied)):
+        hint = f"add --{name} {{{name}}}, or {{flags}} for all hyperparameters"
+        if MODEL_DIR in placed:
+            hint += "; if the script reads params.json: --model_dir {model_dir}"
+        found.append((f"{name}: the command does not pass it to the script", hint))
+    return found
+
+
 def _is_placed(name: str, placed: frozenset[str]) -> bool:
     parts = name.split(".")
     return any(".".join(parts[:count]) in placed for count in range(1, len(parts) + 1))
@@ -60,7 +94,8 @@ def problems(
     words: Sequence[str], hyperparameters: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
     """Find placeholders that cannot be filled in, each with a hint."""
-    known = {*plain_values.flatten(hyperparameters), *hyperparameters, MODEL_DIR, OUT, FLAGS}
+    there = {*plain_values.flatten(hyperparameters), *hyperparameters}
+    known = {*there, MODEL_DIR, OUT, FLAGS}
     found: list[tuple[str, str | None]] = []
     for word in words:
         for match in _places(word):
@@ -69,6 +104,9 @@ def problems(
                 found.append((f"{{{match[1]}}}: no such hyperparameter", hint))
             elif match[1] == FLAGS:
                 found += _wrong_flags(word, match)
+            elif match[1] in {MODEL_DIR, OUT} & there:
+                problem = f"{match[0]}: stands for a folder, but is a hyperparameter's name too"
+                found.append((problem, "pass the hyperparameter with {flags}, or rename it"))
             elif match[2] is not None and not match[2].startswith("-"):
                 found.append((f"{match[0]}: {match[2]} is no flag", f"{{{match[1]}:--{match[1]}}}"))
     return found
@@ -86,14 +124,24 @@ def _wrong_flags(word: str, match: re.Match[str]) -> list[tuple[str, str | None]
 
 
 def filled(
-    words: Sequence[str], hyperparameters: Mapping[str, Any], model_dir: str
+    words: Sequence[str],
+    hyperparameters: Mapping[str, Any],
+    model_dir: str,
+    inactive: Container[str] = (),
 ) -> tuple[str, ...]:
-    """Return the words of a command with the values of one trial in place of its placeholders."""
+    """Return the words of a command with the values of one trial in place of its placeholders.
+
+    `{flags}` leaves out the `inactive` hyperparameters.
+    """
     flat = plain_values.flatten(hyperparameters)
     out = os.path.join(model_dir, OUT)
     values = {**hyperparameters, **flat, MODEL_DIR: model_dir, OUT: out}
-    placed = frozenset(match[1] for word in words for match in _places(word))
-    rest = {name: value for name, value in flat.items() if not _is_placed(name, placed)}
+    placed = frozenset(match[1] for word in words for match in _places(word)) - {FLAGS}
+    rest = {
+        name: value
+        for name, value in flat.items()
+        if not _is_placed(name, placed) and name not in inactive
+    }
 
     def several(match: re.Match[str]) -> list[str] | None:
         """Return the words for `{flags}` or an on/off flag; None for a placeholder of one value."""
@@ -113,12 +161,45 @@ def filled(
             return shlex.join(found)
         return text(values[match[1]]) if match[1] in values else match[0]
 
+    def in_shell(match: re.Match[str]) -> str:
+        is_one = match[3] is None and match[1] in values and several(match) is None
+        return _quoted_in_shell(inside(match), match) if is_one else inside(match)
+
+    scripts = _shell_scripts(words)
     made: list[str] = []
-    for word in words:
+    for place, word in enumerate(words):
         whole = _PLACE.fullmatch(word)
         found = several(whole) if whole is not None and whole[3] is None else None
-        made += [_PLACE.sub(inside, word)] if found is None else found
+        fill = in_shell if place in scripts else inside
+        made += [_PLACE.sub(fill, word)] if found is None or place in scripts else found
     return tuple(made)
+
+
+def _shell_scripts(words: Sequence[str]) -> frozenset[int]:
+    """Return the places of the words that a shell reads as a script: the one after `sh -c`."""
+    found: set[int] = set()
+    for start, word in enumerate(words):
+        place = start + 1
+        while os.path.basename(word) in _SHELLS and place < len(words) and words[place][:1] == "-":
+            option = words[place]
+            if re.fullmatch(r"-[A-Za-z]*c[A-Za-z]*", option):
+                found.add(place + 1)
+                break
+            place += 2 if re.fullmatch(r"-[A-Za-z]*[oO]", option) else 1  # `-o pipefail`
+    return frozenset(found)
+
+
+def _quoted_in_shell(value: str, match: re.Match[str]) -> str:
+    """Return a value as one word for a shell, in the quotation marks around its placeholder."""
+    around = ""
+    for mark in re.findall(r"(?s)\\.|['\"]", match.string[: match.start()]):
+        if not around and mark in {"'", '"'}:
+            around = mark
+        elif mark == around or (around == "'" and mark == "\\'"):
+            around = ""
+    if around == "'":
+        return value.replace("'", "'\"'\"'")
+    return re.sub(r'([\\"$`])', r"\\\1", value) if around else shlex.quote(value)
 
 
 def text(value: object) -> str:

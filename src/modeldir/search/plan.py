@@ -19,7 +19,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import SpaceError
 from modeldir.metrics import objective
 from modeldir.params import plain_values
-from modeldir.search.base_config import load_base
+from modeldir.search.base_config import load_if_needed
 from modeldir.space.configurations_csv import MARK, exact_plan, read_points
 
 FILE = "search.json"
@@ -126,7 +126,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
             f"{path}: try: {points!r} is no file in this folder\n"
             f"  copy it there, or type it: modeldir search {quoted(folder)} @POINTS.csv"
         )
-    return with_points(raw, {}, load_base(folder), folder)
+    return with_points(raw, {}, load_if_needed(folder, raw), folder)
 
 
 def is_file(points: object) -> TypeGuard[str]:
@@ -135,18 +135,18 @@ def is_file(points: object) -> TypeGuard[str]:
 
 
 def with_points(
-    given: Mapping[str, Any], there: Mapping[str, Any], base: Mapping[str, Any], start: Path
+    given: Mapping[str, Any], there: Mapping[str, Any], base: Mapping[str, Any] | None, start: Path
 ) -> dict[str, Any]:
     """Replace the name of a CSV file in `points` by its rows.
 
     Where none of its columns has values in the search space, these rows are the whole space. This
     is also so where the plan that is `there` has zipped the same columns before. `start` is the
-    folder from which the file's name counts.
+    folder from which the file's name counts. Without a `base`, any column may be a hyperparameter.
 
     Raises:
         SpaceError: when the file cannot be read as configurations.
     """
-    flat = plain_values.flatten(base)
+    flat = None if base is None else plain_values.flatten(base)
     points = read_points(start / str(given["try"]).removeprefix(MARK), flat)
     columns = {name for point in points for name in point}
     domains, known = given.get("space") or {}, there.get("space") or {}
@@ -157,7 +157,7 @@ def with_points(
     alone = [{name} for name in known if isinstance(known[name], list)]
     same = columns in [*map(set, zips), *alone] and isinstance(known, dict)
     if columns.isdisjoint(domains) and (same or columns.isdisjoint(known)):
-        whole = exact_plan(points, flat)
+        whole = exact_plan(points, flat or {})
         space, zipped = {**domains, **whole["space"]}, [*added, *whole["zip"]]
         return {**given, "space": space, "zip": zipped or None, "try": None}
     return {**given, "try": points}

@@ -17,12 +17,21 @@ from typing import Any
 from modeldir._system import files
 from modeldir._system.file_stamps import stamp
 from modeldir._system.shell import quoted
-from modeldir.errors import SearchError
+from modeldir.errors import CommandError, SearchError
 from modeldir.experiment import project_settings
-from modeldir.params import nested, plain_values
+from modeldir.params import plain_values
 from modeldir.params.equality import same
 from modeldir.params.plain_values import SEED
-from modeldir.search import base_config, plan, plan_check, plan_updates, start_checks, trial_command
+from modeldir.search import (
+    base_config,
+    placeholders,
+    plan,
+    plan_check,
+    plan_updates,
+    start_checks,
+    trial_command,
+)
+from modeldir.search.base_config import with_values
 from modeldir.search.trials import Trials
 
 
@@ -45,7 +54,9 @@ class PlanFile:
         self.file = os.path.join(folder, plan.FILE)
         self.given = dict(given)
         if plan.is_file(given.get("try")):
-            there, base = plan.read_plan(folder), base_config.load_base(folder)
+            there = plan.read_plan(folder)
+            whole = {**there, **{key: each for key, each in given.items() if each is not None}}
+            base = base_config.load_if_needed(folder, self._with_command(whole))
             self.given = plan.with_points(given, there, base, Path())
         self._accept_new_base = accept_new_base
         # A command that only shows the plan does not need its sampler, nor imports its code.
@@ -55,13 +66,13 @@ class PlanFile:
 
     def load(self, given: Mapping[str, Any]) -> None:
         """Read the base config and the plan, join the plan with what was given, and check it."""
-        self.base = base_config.load_base(self.folder)
-        self.flat_base = plain_values.flatten(self.base)
         self._read_from = stamp(self.file)  # before reading: a change in between is seen later
         self._as_read = written = plan.read_plan(self.folder)
+        raw, changes = plan_updates.joined(written, given)
+        self.base = base_config.load_base(self.folder, self._with_command(raw))
+        self.flat_base = plain_values.flatten(self.base)
         if not written:
             start_checks.check_untrained(self.folder)
-        raw, changes = plan_updates.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
         if written.get("auto") != self.plan.written.get("auto"):
@@ -80,13 +91,20 @@ class PlanFile:
         try:
             return plan_check.check(raw, self.base, where, project, to_run=self._to_run)
         except SearchError:
-            if written is None or written == raw:
+            if written is None or {**written, "command": None} == {**raw, "command": None}:
                 raise
         if written:
             plan_check.check(written, self.base, where, project)
         return plan_check.check(
             raw, self.base, where, project, f"{self.folder} cannot be searched as asked:"
         )
+
+    def _with_command(self, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a raw plan with the project's command, where it has none of its own."""
+        if raw.get("command") is not None:
+            return raw
+        project = project_settings.settings(self._project_folder(raw.get("cwd")))
+        return {**raw, "command": project.get("command")}
 
     def check_to_run(self) -> None:
         """Check the plan with the code and the packages that it needs; later ones likewise."""
@@ -134,14 +152,43 @@ class PlanFile:
         if typed or "cwd" not in before or before.get("command") != command:
             self.amend({"command": command, "cwd": os.path.relpath(Path.cwd(), self.folder)})
         example = self.hyperparameters(dict.fromkeys(self.plan.space.domains))
-        trial_command.check_command(command, example, self.working_folder())
+        varied = [*self.plan.space.domains, *([SEED] if self.plan.repeats > 1 else [])]
+        trial_command.check_command(command, example, self.working_folder(), varied)
+        self._refuse_without_default(command)
         now = self.plan.written
         news = [
             f"plan: {key}: {before[key]} -> {now[key]}"
             for key in ("command", "cwd")
             if key in before and before[key] != now[key]
         ]
+        news += [] if typed else self._other_command(command)
         return [*news, *filter(None, [trial_command.other_python(command, self.working_folder())])]
+
+    def _without_default(self) -> list[str]:
+        """Return the hyperparameters that have no value in trials where they are inactive."""
+        flat = self.flat_base
+        return [name for name in self.plan.space.conditions if flat.get(name) is None]
+
+    def _refuse_without_default(self, command: str) -> None:
+        """Refuse `{momentum}` where no `params.json` has a value for trials without momentum."""
+        needed = placeholders.bare(command, self._without_default())
+        problems: list[tuple[str, str | None]] = [
+            (
+                f"{{{name}}}: it has no value where its condition is not met",
+                f"to leave it out there: {{{name}:--{name}}} instead of --{name} {{{name}}}",
+            )
+            for name in sorted(needed)
+        ]
+        if problems:
+            raise CommandError("The command cannot start:", problems)
+
+    def _other_command(self, command: str) -> list[str]:
+        """Note that the project's settings have another command than this search."""
+        project = self._with_command({"cwd": self.plan.cwd}).get("command")
+        if project is None or project == command:
+            return []
+        note = f"note: {project_settings.FILE} has another command; this search keeps: {command}"
+        return [f"{note}\n  to change it: modeldir search {quoted(self.folder)} -- {project}"]
 
     def chosen_by_auto(self) -> list[str]:
         """Say which sampler `auto` has chosen and why; nothing where the user named a sampler."""
@@ -195,19 +242,11 @@ class PlanFile:
             )
         absolute = os.path.join(self._absolute, name)
         typed = absolute.removeprefix(os.path.join(self.working_folder(), ""))
-        return trial_command.fill(self.plan.command, hyperparameters, typed)
-
-
-def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy hyperparameters with some values set; a dotted name reaches into a section."""
-    merged: dict[str, Any] = nested.deep_copy(plain_values.peek(base))
-    for name, value in values.items():
-        section = merged
-        *outer, last = [name] if name in merged else name.split(".")
-        for key in outer:
-            section = section.setdefault(key, {})
-        section[last] = value
-    return merged
+        inactive = self._without_default()
+        if inactive:
+            active = self.plan.space.active_names(plain_values.flatten(hyperparameters))
+            inactive = [name for name in inactive if name not in active]
+        return trial_command.fill(self.plan.command, hyperparameters, typed, inactive)
 
 
 @functools.lru_cache(maxsize=8)

@@ -46,7 +46,7 @@ class SearchLock:
     def held(self) -> Iterator[None]:
         """Hold the lock, or continue without it: workers take turns at what would be done twice."""
         if not self._has_home:
-            Path(self._home).mkdir(exist_ok=True)
+            Path(self._home).mkdir(parents=True, exist_ok=True)
             self._has_home = True
         with files.locked(os.path.join(self._home, "lock"), patience=self._patience) as got:
             # A host that died with the lock may hold it for ever: wait the full time only once.

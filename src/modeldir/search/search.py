@@ -7,12 +7,12 @@ the plan says: `plan_file.py`; the best trial: `ranking.py`. `worker/worker.py` 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modeldir._system import heartbeat
+from modeldir._system.shell import command_line
 from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metric_files, objective
@@ -406,4 +406,4 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
 
 
 def _line(words: Sequence[str]) -> str:
-    return shlex.join(map(str, words))
+    return command_line(map(str, words))

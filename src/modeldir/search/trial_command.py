@@ -10,7 +10,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,17 @@ from modeldir.search import placeholders
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 
 
-def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -> None:
-    """Refuse a command that cannot run a trial, before anything is started."""
+def check_command(
+    command: str, hyperparameters: Mapping[str, Any], cwd: Path, varied: Iterable[str] = ()
+) -> None:
+    """Refuse a command that cannot run a trial, or that does not pass what is `varied`."""
     words = words_of(command)
     program = os.path.basename(words[0])
     if program in _SUBMITTERS:
         raise CommandError(_only_submits(program), state=NOTHING_STARTED)
     problems = [*_wrong_program(words, cwd), *_wrong_script(words, cwd)]
     problems += placeholders.problems(words, hyperparameters)
+    problems = problems or placeholders.not_passed(command, varied)
     if problems:
         raise CommandError("The command cannot start:", problems)
 
@@ -117,8 +120,15 @@ def _only_submits(program: str) -> str:
     )
 
 
-def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tuple[str, ...]:
+def fill(
+    command: str,
+    hyperparameters: Mapping[str, Any],
+    model_dir: str,
+    inactive: Container[str] = (),
+) -> tuple[str, ...]:
     """Return the words of a trial's command: placeholders filled, or `--model_dir DIR` added.
+
+    `{flags}` leaves out the `inactive` hyperparameters.
 
     >>> fill("python train.py", {"lr": 0.1}, "experiments/a b")
     ('python', 'train.py', '--model_dir', 'experiments/a b')
@@ -131,4 +141,4 @@ def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tu
     if not placeholders.are_in(command):
         words = placeholders.filled(words, {}, model_dir) if "{{" in command else words
         return (*words, "--model_dir", model_dir)
-    return placeholders.filled(words, hyperparameters, model_dir)
+    return placeholders.filled(words, hyperparameters, model_dir, inactive)

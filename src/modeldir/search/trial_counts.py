@@ -131,7 +131,7 @@ class Inventory:
             return Planned()
         try:
             raw = plan.read_plan(self.folder)
-            base = base_config.load_base(self.folder)
+            base = base_config.load_base(self.folder, raw)
             cwd = raw.get("cwd")
             home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
             project = project_settings.settings(Path(os.path.normpath(home)))

@@ -20,7 +20,7 @@ MARK = "@"
 """The character before the name of a file of configurations."""
 
 
-def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_points(path: Path, known: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return the configurations of a CSV file; each column must be a `known` name."""
     problems: list[Problem] = []
     rows = _rows(_text(path), problems)
@@ -85,14 +85,16 @@ def _rows(text: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
         begins = reader.line_num + 1
 
 
-def _wrong_header(names: Sequence[str], line: int, known: Mapping[str, Any]) -> list[Problem]:
+def _wrong_header(
+    names: Sequence[str], line: int, known: Mapping[str, Any] | None
+) -> list[Problem]:
     problems: list[Problem] = []
     for place, name in enumerate(names):
         if not name:
             problems.append((f"line {line}: column {place + 1} has no name", None))
         elif name in names[:place]:
             problems.append((f"line {line}: column {name!r} appears twice", None))
-        elif name not in known:
+        elif known is not None and name not in known:
             hint = _other_separator(name) or did_you_mean(name, list(known))
             problems.append((f"line {line}: column {name!r}: not in params.json", hint))
     return problems

@@ -6,10 +6,10 @@ break: `search` does not import the worker, so everything except `run` is in `se
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 
+from modeldir._system.shell import command_line
 from modeldir.monitor.progress import shown_on
 from modeldir.monitor.summary import WorkerOutcome
 from modeldir.search import search
@@ -36,7 +36,7 @@ class Search(search.Search):
         line = (
             command
             if command is None or isinstance(command, str)
-            else shlex.join(map(str, command))
+            else command_line(map(str, command))
         )
         typed = line or self.plan_file.given["command"]
         worker = Worker(self, jobs, shown_on(None if quiet else sys.stdout))
