@@ -266,6 +266,14 @@ def test_a_rank_without_a_traceback_is_heard_too() -> None:
             ),
             "thread 'main' panicked at src/main.rs:3:5: no data",
         ),
+        (
+            (
+                "no data in /data\n"
+                "modeldir: ROOT was changed before torch was imported, unlike in the first trial: "
+                "this may have no effect on torch (--no-preload avoids that)\n"
+            ),
+            "no data in /data",
+        ),
         ("usage: none\nerror: 0.25\nno data in /data\n", "no data in /data"),
     ],
 )

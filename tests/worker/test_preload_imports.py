@@ -196,6 +196,20 @@ def test_a_variable_by_trial_is_told_where_it_is_too_late(bench: Bench) -> None:
     assert "modeldir: OMP_NUM_THREADS was changed before busy was imported" in run.printed
 
 
+def test_a_question_whether_a_module_exists_is_no_import(bench: Bench) -> None:
+    """What the script changes after it has asked, and before it imports, is the same each time."""
+    bench.write(
+        "import importlib.util, os, sys\n"
+        "print('begun', importlib.util.find_spec('busy') is not None, flush=True)\n"
+        "os.environ['PROJECT_ROOT'] = os.getcwd()\n"
+        "import busy\n"
+    )
+    cold, learned = bench.learn()
+    reply = bench.warm(learned, ())
+    assert reply.cold == 0
+    assert_same(cold, reply.runs[0], "forked")
+
+
 def test_a_process_that_the_script_forks_does_not_begin_the_script_again(bench: Bench) -> None:
     """It has written nothing, but it is not the trial: it goes on, and says so."""
     bench.write(

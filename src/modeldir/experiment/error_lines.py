@@ -25,7 +25,8 @@ _LONGEST = 300
 _HINTS = (
     r"Set the environment variable HYDRA_FULL_ERROR|See https?://|full_key: |object_type=|"
     r"reference_type=|Pass --help|Try '.*--help|tip: |note: run with `RUST_BACKTRACE|"
-    r"Execution halted|make: \*\*\*|ERROR conda\.cli\.main_run|srun: error: |Extension modules: "
+    r"Execution halted|make: \*\*\*|ERROR conda\.cli\.main_run|srun: error: |Extension modules: |"
+    r"modeldir: .* unlike in the first trial"
 )
 """Lines that frameworks and launchers print after an error: where to read more about it."""
 _HYDRA = (

@@ -52,7 +52,9 @@ class _Finder:
         try:
             self._settle()
             if name not in self._noted:
-                self._begun.setdefault(name, self._changed())
+                # Not since it was looked for first: that may only have asked whether it exists.
+                self._begun.pop(name, None)
+                self._begun[name] = self._changed()
             if time.monotonic() - self._written >= _EVERY:
                 self._write()
         except Exception:  # noqa: BLE001 - nothing here may disturb a script; less is recorded then
