@@ -674,8 +674,38 @@ def test_notes_are_not_lost(snapshot: SnapshotAssertion) -> None:
 def test_cs230s_own_results_are_replaced() -> None:
     """Its script writes a table without a heading: that is a table of results."""
     cs230_tree(Path("x"))
-    Path("x/results.md").write_text("|    |   accuracy |\n|:---|-----------:|\n| x/a |  0.9 |\n")
+    Path("x/results.md").write_text(
+        "|    |   accuracy |\n|:---|-----------:|\n| x/learning_rate_0.1 |  0.9 |\n"
+    )
     assert synthesize("x").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("results.md", "|    |   accuracy |\n|:---|-----------:|\n| bert |  0.9 |\n"),
+        ("results.md", "# Results\n\n| model | accuracy |\n|---|---|\n| bert | 0.9 |\n"),
+        ("results.csv", "experiment,accuracy\nbert,0.9\n"),
+    ],
+)
+def test_results_of_somebody_else_are_left_alone(name: str, text: str) -> None:
+    """A project may have committed a table of its own under the same name."""
+    cs230_tree(Path("x"))
+    (Path("x") / name).write_text(text)
+    (warning,) = synthesize("x").warnings
+    assert warning.startswith(f"x/{name} was not replaced")
+    assert (Path("x") / name).read_text() == text
+
+
+def test_of_equal_values_one_has_the_star() -> None:
+    """It is the one that `best` names: the lowest number."""
+    for name, number, accuracy in (("a", 2, 0.9), ("b", 1, 0.9), ("c", 3, 0.5)):
+        make(Path("x") / name, accuracy=accuracy)
+        write(Path("x") / name / "trial.json", {"number": number})
+    results = synthesize("x")
+    assert str(results).count("★") == 2  # with the legend
+    assert results.best == Path("x/b")
+    assert "0.9 ★" in next(line for line in str(results).splitlines() if " b " in line)
 
 
 def test_a_folder_that_cannot_be_written_is_one_warning() -> None:

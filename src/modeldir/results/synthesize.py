@@ -430,7 +430,7 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
         if there == data:  # the folder keeps its modification time
             yield path
             continue
-        if path.is_symlink() or (path.is_file() and not _may_replace(name, there)):
+        if path.is_symlink() or (path.is_file() and not _may_replace(name, there, whole)):
             warnings.append(
                 f"{path} was not replaced: modeldir did not write all of it\n"
                 f"  to write the table to another file: -o {path.with_stem('table').name}"
@@ -444,16 +444,26 @@ def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Ite
         yield path
 
 
-def _may_replace(name: str, there: bytes | None) -> bool:
+def _may_replace(name: str, there: bytes | None, whole: Table) -> bool:
     """Whether modeldir, or CS230's script, wrote a file. People write notes below their tables."""
     if there is None or not there.strip(b"\0 \t\r\n"):  # after a power cut it may be empty
         return there is not None
     if name == CSV:
-        return there.startswith((b"trial,experiment,", b"experiment,", b"experiment\n"))
+        header = there.partition(b"\n")[0].rstrip(b"\r").split(b",")
+        return header[0] in {b"trial", b"experiment"} and {b"experiment", b"status"} <= {*header}
     title, *table = there.decode("utf-8", "replace").splitlines()
     others = [line for line in table if line[:1] != "|"]
-    is_ours = re.match(r"# .*: [0-9,]+(?: of [0-9,]+)? experiments?\b|\| +\|", title) is not None
+    is_ours = re.match(r"# .*: [0-9,]+(?: of [0-9,]+)? experiments?\b", title) is not None
+    is_ours = is_ours or (re.match(r"\| +\|", title) is not None and _has_rows_of(table, whole))
     return is_ours and all(not line.strip() or _is_note(line) for line in others)
+
+
+def _has_rows_of(lines: Sequence[str], whole: Table) -> bool:
+    """Whether a table without a heading, as CS230's script writes it, is about our experiments."""
+    place = [column.kind for column in whole.columns].index("name")
+    known = {os.path.basename(str(row[place])) for row in whole.rows}
+    rows = [line.strip("| ").partition("|")[0].strip() for line in lines[1:]]
+    return bool(rows) and all(os.path.basename(row) in known for row in rows if row)
 
 
 def _is_note(line: str) -> bool:

@@ -18,6 +18,7 @@ from modeldir._system.text import MARK, bare_value, cell_text, value_cell
 from modeldir.experiment import attempts, discovery, repeats
 from modeldir.experiment.trial_labels import numbered_name
 from modeldir.metrics import metric_names, objective
+from modeldir.metrics.objective import trial_order
 from modeldir.params import plain_values
 from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
@@ -182,8 +183,10 @@ def _best_marked(tree: Tree, name: str, direction: objective.Direction) -> Seque
     if len(known) < 2:  # noqa: PLR2004 - one value beats none
         return values
     best = max(known) if direction == "maximize" else min(known)
-    places = [place for place, rank in enumerate(ranked) if rank == best]
-    return CellsWithBest(Cells(values), places)
+    numbers = tree.experiments.column("number")
+    equal = [place for place, rank in enumerate(ranked) if rank == best]
+    # One star, on the one that is the best: a metric that is easily perfect would have dozens.
+    return CellsWithBest(Cells(values), [min(equal, key=lambda at: trial_order(numbers[at]))])
 
 
 def _at_moment(tree: Tree, moment: Moment) -> Part:
