@@ -330,12 +330,11 @@ def trust_chapter(project: Path) -> None:
 def own_project_chapter(project: Path) -> None:
     """A script that only prints."""
     shutil.copy(SOURCES / "train_flags.py", project)
-    quietly(project, "modeldir new experiments/printed learning_rate=0.001")
     recording = Recording(project, 92, 20)
     line = (
         "modeldir search experiments/printed learning_rate=0.1,0.01 -j 2 \\\n"
         '    --metrics "best val accuracy: {accuracy}" \\\n'
-        "    -- python train_flags.py --learning_rate {learning_rate} --out {model_dir}"
+        "    -- python train_flags.py {flags} --out {model_dir}"
     )
     recording.run(line)
     draw("tutorial_9_printed", recording, "a script that only prints")
