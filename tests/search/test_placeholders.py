@@ -25,7 +25,7 @@ VALUES = {
     [
         ("go {flags}", ("go --lr 0.5 --name 'x y' --amp --sizes 64 32 --shift=-1.5 "
          "--model.drop_out 0.1 --batch_size 32")),
-        ("go {flags:-,--no-}", ("go --lr 0.5 --name 'x y' --amp --no-tied --sizes 64 32 "
+        ("go {flags:-/--no-}", ("go --lr 0.5 --name 'x y' --amp --no-tied --sizes 64 32 "
          "--shift=-1.5 --model.drop-out 0.1 --batch-size 32")),
         ("go {flags:--=}", ("go --lr=0.5 '--name=x y' --amp=True --tied=False '--sizes=[64,32]' "
          "--shift=-1.5 --model.drop_out=0.1 --batch_size=32")),

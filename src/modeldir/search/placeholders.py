@@ -62,7 +62,7 @@ def bare(command: str, known: Iterable[str]) -> frozenset[str]:
 def passes_null(command: str) -> bool:
     """Whether `{flags:=}` passes null to the script, which other forms of `{flags}` leave out."""
     return any(
-        match[1] == FLAGS and "=" in (match[2] or "").split(",") for match in _places(command)
+        match[1] == FLAGS and "=" in (match[2] or "").split("/") for match in _places(command)
     )
 
 
@@ -114,7 +114,7 @@ def problems(
 
 def _wrong_flags(word: str, match: re.Match[str]) -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = []
-    wrong = [style for style in (match[2] or "-").split(",") if style not in _STYLES]
+    wrong = [style for style in (match[2] or "-").split("/") if style not in _STYLES]
     if wrong:
         found.append((f"{match[0]}: {wrong[0]!r} is unknown", f"known: {' '.join(_STYLES)}"))
     before, after = word[: match.start()][-1:], word[match.end() :][:1]
@@ -146,7 +146,7 @@ def filled(
     def several(match: re.Match[str]) -> list[str] | None:
         """Return the words for `{flags}` or an on/off flag; None for a placeholder of one value."""
         if match[1] == FLAGS:
-            styles = (match[2] or "").split(",")
+            styles = (match[2] or "").split("/")
             return [word for item in rest.items() for word in _flag(*item, styles)]
         if match[2] is None or match[1] not in values:
             return None

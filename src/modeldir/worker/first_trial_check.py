@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system import reading
 from modeldir._system.shell import quoted
 from modeldir.errors import closest
 from modeldir.experiment import attempts, experiment
@@ -21,6 +22,10 @@ from modeldir.params.plain_values import SEED
 from modeldir.params.usage import SEARCHED_VARIABLE
 from modeldir.search import placeholders, worker_registry
 from modeldir.search.trial_record import TrialRecord
+from modeldir.worker import refused_flags
+
+_LAST_PRINTED = 32768
+"""Bytes of a failed trial's output in which its usage is looked for."""
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search
@@ -35,6 +40,7 @@ class FirstTrialCheck:
         self._record: TrialRecord | None = None
         self._scored: TrialRecord | None = None
         self._wants_metric = wanted and self._metric_is_unproven()
+        self._may_refuse_flags = wanted
 
     @property
     def is_pending(self) -> bool:
@@ -81,9 +87,37 @@ class FirstTrialCheck:
         return self._judge(self._record, ended=False)
 
     def trial_ended(self, record: TrialRecord) -> str | None:
-        if (problem := self._misnamed()) is not None:
+        if (problem := self._refused(record) or self._misnamed()) is not None:
             return problem
         return self._judge(record, ended=True) if self._unproven else None
+
+    def _refused(self, record: TrialRecord) -> str | None:
+        """Return a problem if the first trial failed since its script does not know a flag."""
+        state = self._search.trials.status(record).state
+        if not self._may_refuse_flags or state not in attempts.FINAL:
+            return None
+        self._may_refuse_flags = False  # the others get the same flags
+        if state != attempts.FAILED:
+            return None
+        command = self._search.plan.command or ""
+        script = the_script(command)
+        try:
+            output = reading.tail(self._search.trials.path(record) / "console.log", _LAST_PRINTED)
+        except OSError:
+            return None
+        source = reading.read_bytes(self._search.working_folder() / script) or b""
+        found = refused_flags.hint(
+            output.decode(errors="replace"),
+            source.decode(errors="replace"),
+            command,
+            script,
+            plain_values.flatten(record.hyperparameters),
+        )
+        if found is None:
+            return None
+        problem, new = found
+        again = f"\n  {worker_registry.resume_command(self._search.path)} -- {new}" if new else ""
+        return f"{problem}.{again}"
 
     def _names_to_prove(self) -> frozenset[str]:
         varied = [*self._search.plan.space.domains, SEED]
