@@ -90,7 +90,7 @@ test-vision: $(VENV)/.dev $(VENV)/.vision
 	$(BIN)/python -m pytest tests/commands/test_templates.py tests/worker/test_preload_libraries.py $(ARGS)
 
 test-frameworks: $(FRAMEWORKS)/.made
-	MODELDIR_ENGINES=frameworks $(FRAMEWORKS)/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
+	MODELDIR_ENGINES=frameworks $(FRAMEWORKS)/bin/python -m pytest -m frameworks tests/frameworks tests/adopt $(ARGS)
 
 test-exchange: $(VENV)/.exchange
 	MODELDIR_ENGINES=exchange $(BIN)/python -m pytest -m exchange \

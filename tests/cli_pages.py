@@ -51,6 +51,7 @@ _INTERRUPTED = ("130", "you pressed Ctrl-C")
 _WRONG = ("2", "wrong use: a message says what is wrong")
 _SEE = {
     "init": ["tutorial/1-logging.md"],
+    "adopt": ["how-to/flags-only-script.md", "reference/modeldir-toml.md"],
     "new": ["how-to/change-a-search.md"],
     "run": ["how-to/watch-and-inspect.md", "how-to/resume-training.md"],
     "search": ["tutorial/5-command.md", "how-to/choose-a-sampler.md", "how-to/early-stopping.md",
@@ -70,6 +71,23 @@ _SEE = {
 }  # fmt: skip
 
 _DETAILS = {
+    "adopt": """\
+modeldir runs COMMAND with a small module in it. The module waits until the script reads its
+options. Then it asks the script's own parser what modeldir can pass on:
+
+- `DIR/params.json` gets the options that the parser reads back with the same value. Each has its
+  default, or the value that you gave.
+- Options that name an output folder or file get the trial's folder: `--output_dir`, `--save-dir`,
+  `--logdir`, `default_root_dir`, `hydra.run.dir` and others.
+- `modeldir.toml` gets the command with placeholders. Words that are no option stay in it, e.g. a
+  folder with data or a subcommand. Other settings in the file stay.
+
+The code before the script reads its options runs, e.g. its imports. Nothing after that runs, not
+even `finally` and `atexit`.
+
+To name the output folder yourself, write it into COMMAND:
+`-- python train.py --save_to {model_dir}`.
+""",
     "run": """\
 modeldir adds `--model_dir DIR` to the command, unless the command has `{model_dir}` or another
 placeholder. Without a command it runs the one in `modeldir.toml`, or that of the latest attempt.

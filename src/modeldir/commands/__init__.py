@@ -23,6 +23,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Create",
         (
             ("init", "make a project: minimal (NumPy) or vision (PyTorch)"),
+            ("adopt", "learn your script's options, so that a search can vary them"),
             ("new", "make an experiment or a search folder from another one"),
             ("demo", "train, search and compare on handwritten digits, in a minute"),
         ),

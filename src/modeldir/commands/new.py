@@ -17,6 +17,7 @@ from modeldir._system import files, reading, timestamps
 from modeldir._system.shell import quoted
 from modeldir.commands.folders import trial_folders
 from modeldir.errors import FolderError, ParamsError, did_you_mean
+from modeldir.experiment import project_settings
 from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.params import overrides, plain_values
 from modeldir.params.nested import preview as as_json
@@ -85,9 +86,10 @@ def made_text(made: Made) -> str:
         before = "" if name in made.added else f"{as_json(old)} -> "
         lines.append(f"  {name}: {before}{as_json(new)}")
     folder, domain = quoted(made.folder), _example_domain(made.hyperparameters)
+    command = "" if "command" in project_settings.settings(".") else " -- python train.py"
     lines += [
-        f"next: modeldir run {folder} -- python train.py",
-        f"  or: modeldir search {folder} {domain} -- python train.py",
+        f"next: modeldir run {folder}{command}",
+        f"  or: modeldir search {folder} {domain}{command}",
     ]
     return "\n".join(lines)
 

@@ -42,6 +42,11 @@ def are_in(command: str) -> bool:
     return bool(names(command))
 
 
+def escaped(text: str) -> str:
+    """Return words in which nothing is a placeholder: `{lr}` becomes `{{lr}}`."""
+    return _PLACE.sub(lambda match: match[0] if match[3] else f"{{{match[0]}}}", text)
+
+
 def made_by(command: str) -> str:
     """Return the folder to make in a trial's before this command starts; "" where it uses none."""
     return OUT if OUT in names(command) else ""
