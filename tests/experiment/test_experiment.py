@@ -22,7 +22,6 @@ from modeldir.experiment.experiment import (
     Status,
     has_metrics,
     has_output,
-    has_weights,
     is_experiment,
     is_search,
     last_step,
@@ -148,13 +147,12 @@ def test_what_a_user_puts_there_is_no_run(name: str) -> None:
     assert not has_output([name])
 
 
-def test_weights_and_metrics_are_seen(folder: Path) -> None:
-    """Whether there is something to resume from, and whether a first metric came."""
-    assert (has_weights(folder), has_metrics(folder)) == (False, False)
-    (folder / "last.npz").touch()
+def test_metrics_are_seen(folder: Path) -> None:
+    """Whether a first metric came."""
+    assert not has_metrics(folder)
     (folder / "metrics.jsonl").touch()
-    assert (has_weights(folder), has_metrics(folder)) == (True, True)
-    assert (has_weights(folder / "none"), has_metrics(folder / "none")) == (False, False)
+    assert has_metrics(folder)
+    assert not has_metrics(folder / "none")
 
 
 def test_the_origin_is_told(folder: Path) -> None:

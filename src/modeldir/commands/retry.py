@@ -12,7 +12,7 @@ from typing import Any
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import assignments_text
 from modeldir.errors import FolderError, SearchError, did_you_mean
-from modeldir.experiment import attempts, experiment, failure_classes
+from modeldir.experiment import attempts, failure_classes, saved_weights
 from modeldir.experiment.experiment import no_folder_message
 from modeldir.metrics import objective
 from modeldir.params import plain_values
@@ -129,7 +129,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         return 0
     for record in records:
         folder = search.trials.path(record)
-        can_continue = inherited_weights.continue_arguments(search.plan, folder) is not None
+        can_continue = inherited_weights.can_continue(search.plan, folder)
         if not values:
             search.trials.claims.spare(record.number)
             search.trials.want_again(record)
@@ -153,7 +153,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
 
 
 def _why_afresh(folder: Path) -> str:
-    if not experiment.has_weights(folder):
+    if saved_weights.newest_checkpoint(folder) is None:
         return "it left no weights"
     if not attempts.last_weights(folder):
         return "it left no weights named last"

@@ -279,7 +279,14 @@ def _add_other(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="ARGS",
-        help="arguments that resume an interrupted trial, e.g. '--restore_file last'",
+        help="arguments that resume an interrupted trial, e.g. '--ckpt {checkpoint}'",
+    )
+    parser.add_argument(
+        "--resumes-itself",
+        action="store_const",
+        const="itself",
+        dest="resume",
+        help="the script finds its checkpoint itself, and needs no arguments to resume",
     )
     parser.add_argument(
         "-m",

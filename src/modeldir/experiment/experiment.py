@@ -235,13 +235,6 @@ def has_output(names: list[str]) -> bool:
     return any(map(attempts.is_output, names))
 
 
-def has_weights(folder: Path) -> bool:
-    try:
-        return any(name.endswith(attempts.WEIGHTS) for name in os.listdir(folder))
-    except OSError:
-        return False
-
-
 def has_metrics(folder: Path) -> bool:
     try:
         names = os.listdir(folder)

@@ -1,4 +1,4 @@
-"""Trials that begin with another trial's last weights, and the arguments to continue from them.
+"""Trials that begin with another trial's last weights.
 
 Population-based training makes such trials, and `modeldir retry --set`. The scheduler asks
 `parent_in`, the worker asks `parent_of`. The process that starts the trial copies the weights.
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import SearchError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, experiment, saved_weights
+from modeldir.search import resuming
 from modeldir.search.plan import Plan
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
@@ -53,21 +54,10 @@ def as_parent(trials: Trials, record: TrialRecord) -> dict[str, Any]:
     return {"number": record.number, "name": record.name, "step": step}
 
 
-def resume_arguments(plan: Plan, folder: Path) -> tuple[str, ...] | None:
-    """Return the arguments with which a trial resumes from what its folder holds.
-
-    None where it can only begin afresh, as far as is known.
-    """
-    if plan.resume and experiment.has_weights(folder):
-        return plan.resume
-    events = attempts.read_events(folder)
-    return () if any(event.get("event") == "can_resume" for event in events) else None
-
-
-def continue_arguments(plan: Plan, folder: Path) -> tuple[str, ...] | None:
-    """Return the same for a trial that has ended: without weights it begins afresh."""
-    arguments = resume_arguments(plan, folder)
-    return arguments if arguments or attempts.last_weights(folder) else None
+def can_continue(plan: Plan, folder: Path) -> bool:
+    """Return whether a trial that has ended can train on: without weights it begins afresh."""
+    has_weights = saved_weights.newest_checkpoint(folder) is not None
+    return has_weights and resuming.can_resume(plan, folder)
 
 
 def parent_in(
@@ -83,7 +73,7 @@ def parent_in(
         return None, True
     record = trials[parent["number"]]
     folder = trials.path(record)
-    if attempts.last_weights(folder) and (in_loop or resume_arguments(plan, folder) is not None):
+    if attempts.last_weights(folder) and (in_loop or resuming.can_resume(plan, folder)):
         if parent.get("ended") or trials.status(record).state == attempts.COMPLETED:
             return None, False  # its copy would find no step left to train
         return {"number": record.number, "name": record.name, "step": parent.get("step")}, True

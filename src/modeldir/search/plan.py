@@ -42,7 +42,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
     "metrics": ((str, list), 'a printed line: "epoch {step}: val acc {accuracy}", or a list'),
-    "resume": (str, 'arguments: "--restore_file last"'),
+    "resume": (str, 'arguments: "--restore_file last"; or "itself"'),
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
     "max_retries": (int, "an integer, 0 or more"),
     "target": ((int, float), "a value of the metric: 0.97"),
@@ -57,6 +57,9 @@ PARTS = {"zip": "--zip", "try": "--try", "constraints": "--constraint"}
 
 FOLDERS = {"warm_start_from": "--warm-start-from", "reuse": "--reuse"}
 """The lists of other folders, and the option for each."""
+
+ITSELF = "itself"
+"""The word in place of `resume`'s arguments for a script that looks for its own checkpoints."""
 
 NONE = "none"
 """The word that removes one of these from the plan."""
@@ -90,6 +93,7 @@ class Plan:
     cwd: str | None
     metrics: tuple[str, ...]
     resume: tuple[str, ...]
+    resumes_itself: bool
     pruner: pruners.Setting | None
     trial_time_limit: float | None
     max_retries: int

@@ -25,7 +25,7 @@ from modeldir.errors import (
 from modeldir.metrics import objective, printed_lines
 from modeldir.params import plain_values
 from modeldir.search import sampler_check
-from modeldir.search.plan import FOLDERS, KEYS, PARTS, Plan
+from modeldir.search.plan import FOLDERS, ITSELF, KEYS, PARTS, Plan
 from modeldir.search.sampler_check import DEFAULT_TRIALS
 
 _WITH_PATHS = frozenset({"command", "cwd", "resume", "warm_start_from", "reuse"})
@@ -87,6 +87,7 @@ def check(  # noqa: PLR0913 - what a message has to name
     if problems:
         raise SearchError(head or f"{where} cannot be searched:", problems)
     repeats = whole.get("repeats") or 1
+    itself = whole.get("resume") == ITSELF
     return Plan(
         space=parsed,
         sampler=choice.name,
@@ -102,7 +103,8 @@ def check(  # noqa: PLR0913 - what a message has to name
         command=whole.get("command"),
         cwd=whole.get("cwd"),
         metrics=objective.names(whole.get("metrics")),
-        resume=tuple(shlex.split(whole.get("resume") or "")),
+        resume=() if itself else tuple(shlex.split(whole.get("resume") or "")),
+        resumes_itself=itself,
         pruner=pruner,
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         max_retries=whole.get("max_retries") or 0,

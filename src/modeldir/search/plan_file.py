@@ -28,6 +28,7 @@ from modeldir.search import (
     plan,
     plan_check,
     plan_updates,
+    resuming,
     start_checks,
     trial_command,
 )
@@ -155,6 +156,9 @@ class PlanFile:
         varied = [*self.plan.space.domains, *([SEED] if self.plan.repeats > 1 else [])]
         trial_command.check_command(command, example, self.working_folder(), varied)
         self._refuse_without_default(command)
+        resume = {**example, resuming.CHECKPOINT: ""}
+        if problems := placeholders.problems(self.plan.resume, resume):
+            raise CommandError("The arguments of --resume cannot be filled in:", problems)
         now = self.plan.written
         news = [
             f"plan: {key}: {before[key]} -> {now[key]}"
@@ -240,13 +244,17 @@ class PlanFile:
                 f"  modeldir search {quoted(self.folder)} -- python train.py",
                 state="Nothing was started.",
             )
-        absolute = os.path.join(self._absolute, name)
-        typed = absolute.removeprefix(os.path.join(self.working_folder(), ""))
+        typed = self.typed_folder(name)
         inactive = self._without_default()
         if inactive:
             active = self.plan.space.active_names(plain_values.flatten(hyperparameters))
             inactive = [name for name in inactive if name not in active]
         return trial_command.fill(self.plan.command, hyperparameters, typed, inactive)
+
+    def typed_folder(self, name: str) -> str:
+        """Return the folder of the trial with this name, as its command has it."""
+        absolute = os.path.join(self._absolute, name)
+        return absolute.removeprefix(os.path.join(self.working_folder(), ""))
 
 
 @functools.lru_cache(maxsize=8)

@@ -70,7 +70,8 @@ class Search:
         command: what runs a trial: `"python train.py --data_dir data"`.
         metrics: a printed line to take metrics from, `"epoch {step}: val acc {accuracy}"`; several
             as a list.
-        resume: arguments with which an interrupted trial resumes: `"--restore_file last"`.
+        resume: arguments with which an interrupted trial resumes: `"--ckpt {checkpoint}"`. "itself"
+            if the script looks for its own checkpoint.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
             It, `pruner`, `max_retries` and `target` are kept in the plan; "none" removes them.
         pruner: stops unpromising trials early: `"asha"`, `"hyperband"`, `"median"`, with options

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system.shell import quoted_line
-from modeldir.experiment import attempts
-from modeldir.search import inherited_weights, worker_registry
+from modeldir.experiment import attempts, saved_weights
+from modeldir.search import resuming, worker_registry
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search
@@ -85,9 +85,7 @@ class JobSession:
         if state != attempts.INTERRUPTED:
             self._makes_progress = True
         elif not self._makes_progress and _saved(folder) != saved_before:
-            self._makes_progress = (
-                inherited_weights.resume_arguments(self._search.plan, folder) is not None
-            )
+            self._makes_progress = resuming.can_resume(self._search.plan, folder)
 
     def comes_again(self) -> bool:
         """Whether `end` will start the job again, if its job manager obeys."""
@@ -126,11 +124,10 @@ class JobSession:
 
 def _saved(folder: Path) -> object:
     """Return something that changes when a training run saves weights in its folder."""
-    found = []
-    for path in attempts.last_weights(folder):
-        with contextlib.suppress(OSError):
-            found.append((path.name, path.stat().st_mtime_ns))
-    return found
+    path = saved_weights.newest_checkpoint(folder)
+    with contextlib.suppress(OSError):
+        return None if path is None else (path, path.stat().st_mtime_ns)
+    return None
 
 
 def _run(words: tuple[str, ...], message: Callable[[str], None]) -> str:

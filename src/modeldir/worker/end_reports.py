@@ -140,7 +140,8 @@ class EndReports:
         self._has_warned = True
         events = attempts.read_events(self._search.trials.path(record))
         can_resume = any(event.get("event") == "can_resume" for event in events)
-        if not self._search.plan.resume and not can_resume:
+        plan = self._search.plan
+        if not plan.resume and not plan.resumes_itself and not can_resume:
             self._log.message(worker_messages.long_trial(record.title, status.duration or 0))
 
     def _warn_of_shared_outputs(self) -> None:

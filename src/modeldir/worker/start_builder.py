@@ -18,7 +18,7 @@ from modeldir._system.version import __version__
 from modeldir.experiment import attempts, liveness, trial_labels
 from modeldir.metrics import objective
 from modeldir.pruners import pruning_decision
-from modeldir.search import inherited_weights, placeholders
+from modeldir.search import inherited_weights, placeholders, resuming
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.worker import worker_messages
 from modeldir.worker.cluster_job import JobSession
@@ -35,6 +35,7 @@ class StartBuilder:
 
     def __init__(self, search: Search, log: WorkerLog, job: JobSession, *, bound: bool) -> None:
         self._search, self._log, self._job, self._bound = search, log, job, bound
+        self._has_noted_checkpoint = False
         me = processes.process()
         self._worker = me.to_json() if me else None
 
@@ -57,7 +58,10 @@ class StartBuilder:
         extra = self._how_to_resume(record, folder, last)
         inherits = self._inherited(record) if extra is None and record.parent else ()
         if inherits:
-            extra = search.plan.resume
+            typed = search.plan_file.typed_folder(record.name)
+            weights = os.path.basename(inherits[0])
+            words, values = search.plan.resume, record.hyperparameters
+            extra = resuming.arguments_for(words, typed, values, weights)
         metric = search.plan.metric
         ranked = {objective.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         orders = search.judged_by(record)
@@ -113,9 +117,21 @@ class StartBuilder:
         spared = last.end == attempts.PRUNED and self._search.trials.claims.is_spared(record)
         if last.end not in (None, attempts.INTERRUPTED) and not spared:
             return None
-        if spared:
-            return inherited_weights.continue_arguments(self._search.plan, folder)
-        return inherited_weights.resume_arguments(self._search.plan, folder)
+        typed = self._search.plan_file.typed_folder(record.name)
+        how = resuming.resuming(self._search.plan, folder, typed, record.hyperparameters)
+        if spared and how.found is None:
+            return None
+        self._report(record, how)
+        return how.arguments
+
+    def _report(self, record: TrialRecord, how: resuming.Resuming) -> None:
+        """Print from where a trial resumes; if it begins afresh, why."""
+        is_told = bool(self._search.plan.resume) or self._search.plan.resumes_itself
+        if is_told:
+            self._log.message(worker_messages.resumes(record.title, how))
+        elif how.arguments is None and how.found is not None and not self._has_noted_checkpoint:
+            self._has_noted_checkpoint = True
+            self._log.message(worker_messages.checkpoint_unused(record.title, how.found))
 
     def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
         """Return the last weights of the trial's parent, with which the trial begins."""

@@ -7,10 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
 from modeldir.metrics import objective
+
+if TYPE_CHECKING:
+    from modeldir.search.resuming import Resuming
 
 _SHOWN = 4
 """Files that a message names."""
@@ -74,6 +78,23 @@ def long_trial(name: str, seconds: float) -> str:
         f"advice: {name} took {duration_text(seconds)}, and an interrupted trial starts again from "
         "the beginning.\n"
         "  If your script can resume from its weights, add: --resume '--restore_file last'"
+    )
+
+
+def resumes(name: str, how: Resuming) -> str:
+    """Return the line on a trial that runs again after an interruption."""
+    if how.arguments is not None:
+        return f"{name} resumes" + (f" from {how.found}" if how.found else "")
+    why = f"{how.missing} is not there" if how.missing else "it has saved no checkpoint"
+    other = f" (found: {how.found})" if how.missing and how.found else ""
+    return f"{name} starts from the beginning: {why}{other}"
+
+
+def checkpoint_unused(name: str, found: str) -> str:
+    return (
+        f"note: {name} starts from the beginning, and its checkpoint {found} is not used.\n"
+        "  If your script can load it, add its option: --resume '--ckpt_path {checkpoint}'\n"
+        "  If your script looks for it itself, add: --resumes-itself"
     )
 
 

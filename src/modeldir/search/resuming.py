@@ -1,0 +1,93 @@
+"""Decide how an interrupted trial resumes: from which checkpoint, and with which arguments.
+
+`worker/start_builder.py` asks `resuming` for each trial that runs again. The arguments come from
+`--resume`: they may name the checkpoint, as `{checkpoint}` or as a path in `{model_dir}`, or leave
+it to the script. The checkpoints themselves: `experiment/saved_weights.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir._system.shell import no_option
+from modeldir.experiment import attempts, saved_weights
+from modeldir.search import placeholders
+from modeldir.search.plan import Plan
+
+CHECKPOINT = "checkpoint"
+"""The placeholder for the path of the newest checkpoint."""
+
+
+@dataclass(frozen=True)
+class Resuming:
+    """How a trial runs again.
+
+    `arguments` are added to its command; None: it starts from the beginning. `found` is the newest
+    checkpoint, relative to the trial's folder. `missing` is the path that `--resume` names, if it
+    is not there.
+    """
+
+    arguments: tuple[str, ...] | None
+    found: str | None = None
+    missing: str | None = None
+
+
+def can_resume(plan: Plan, folder: Path) -> bool:
+    """Return whether a trial would resume from what its folder holds."""
+    return resuming(plan, folder, str(folder), {}).arguments is not None
+
+
+def resuming(
+    plan: Plan, folder: Path, model_dir: str, hyperparameters: Mapping[str, Any]
+) -> Resuming:
+    """Return how a trial resumes from what its folder holds, as far as is known.
+
+    `model_dir` is the folder as its command has it.
+    """
+    path = saved_weights.newest_checkpoint(folder)
+    found = None if path is None else os.path.relpath(path, folder)
+    if plan.resumes_itself:
+        return Resuming((), found)
+    if plan.resume:
+        return _by_arguments(plan.resume, folder, no_option(model_dir), hyperparameters, found)
+    events = attempts.read_events(folder)
+    can = any(event.get("event") == "can_resume" for event in events)
+    return Resuming(() if can else None, found)
+
+
+def arguments_for(
+    words: tuple[str, ...], model_dir: str, hyperparameters: Mapping[str, Any], checkpoint: str
+) -> tuple[str, ...]:
+    """Return the arguments of `--resume` with one trial's values, folder and checkpoint."""
+    known = {**hyperparameters, CHECKPOINT: os.path.join(model_dir, checkpoint)}
+    return placeholders.filled(words, known, model_dir)
+
+
+def _by_arguments(
+    words: tuple[str, ...],
+    folder: Path,
+    model_dir: str,
+    hyperparameters: Mapping[str, Any],
+    found: str | None,
+) -> Resuming:
+    if found is None and CHECKPOINT in placeholders.names(" ".join(words)):
+        return Resuming(None)
+    filled = list(arguments_for(words, model_dir, hyperparameters, found or ""))
+    for place, word in enumerate(filled):
+        before, inside, name = word.rpartition(f"{model_dir}{os.sep}")
+        if not (inside and name and (not before or before.endswith("="))):
+            continue
+        path = saved_weights.newest_of(folder.glob(name) if _is_pattern(name) else [folder / name])
+        if path is None:
+            return Resuming(None, found, name)
+        found = os.path.relpath(path, folder)
+        filled[place] = f"{before}{model_dir}{os.sep}{found}"
+    return Resuming(tuple(filled) if found is not None else None, found)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
