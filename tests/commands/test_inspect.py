@@ -760,6 +760,15 @@ def test_metrics_have_six_digits_in_a_terminal_and_in_a_pipe() -> None:
             assert "0.9711111" not in shown
 
 
+@pytest.mark.parametrize("name", ["csv", "json"])
+def test_csv_and_json_have_all_digits_in_a_terminal_and_in_a_pipe(name: str) -> None:
+    """Programs read them, so no digit is lost, however narrow the terminal is."""
+    search()
+    words = ("synthesize", SEARCH, "--format", name)
+    assert "0.9711111111111" in typed(*words).stdout
+    assert "0.9711111111111" in in_terminal(40, *words)
+
+
 # -- What was used -------------------------------------------------------------------------------
 
 OVERRIDES = """\

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from laboratory import Project, read
+from modeldir import commands
 
 THREE = ("learning_rate=0.1,0.2,0.3", "batch_size=8,16", "dropout=0.0,0.5")
 SEARCH = "experiments/search"
@@ -87,15 +88,50 @@ def searched(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("command", ["show", "log", "best", "export"])
-def test_a_number_is_as_good_as_the_folder(searched: Project, command: str) -> None:
+OF_SEARCHES = {"search", "worker", "confirm"}
+"""Commands of a whole search."""
+OF_NEW_FOLDERS = {"init", "new", "demo", "import"}
+"""Commands that make a folder. `new --from` takes a trial: see below."""
+OF_TRIALS = {
+    "show": [],
+    "watch": [],
+    "log": [],
+    "results": ["--format", "csv"],
+    "best": [],
+    "diff": [],
+    "plot": ["--kind", "curves", "-o", "figure.svg"],
+    "export": ["--to", "csv", "-o", "out/csv"],
+    "stop": [],
+    "retry": [],
+    "run": ["--as-training", "-q", "--", "python", "train.py"],
+    "remove": [],
+}
+"""The commands that take a trial, each with what else it needs."""
+
+
+def test_every_command_is_of_trials_or_of_searches() -> None:
+    """A new command has to be added to one of the lists above."""
+    known = {name for _, group in commands.GROUPS for name, _ in group}
+    assert known == {*OF_SEARCHES, *OF_NEW_FOLDERS, *OF_TRIALS}
+
+
+@pytest.mark.parametrize("command", OF_TRIALS)
+def test_a_number_is_as_good_as_the_folder(
+    searched: Project, command: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """In two words or as a path, for each command that takes a trial."""
-    more = {"export": ["--to", "csv", "-o", "out.csv"]}.get(command, [])
-    by_name = searched.modeldir(command, f"{SEARCH}/learning_rate_0.2", *more)
-    assert by_name.code == 0, by_name.err
-    for words in ([SEARCH, "2"], [f"{SEARCH}/2"]):
-        shutil.rmtree(searched.path / "out.csv", ignore_errors=True)
-        assert searched.modeldir(command, *words, *more) == by_name
+    steps = [json.dumps({"step": step, "accuracy": step / 9}) for step in range(3)]
+    searched.write(f"{SEARCH}/learning_rate_0.2/metrics.jsonl", "\n".join(steps) + "\n")
+    copy = tmp_path_factory.mktemp("copy") / "project"
+    shutil.copytree(searched.path, copy)
+    said = []
+    for words in ([f"{SEARCH}/learning_rate_0.2"], [SEARCH, "2"], [f"{SEARCH}/2"]):
+        shutil.rmtree(searched.path)
+        shutil.copytree(copy, searched.path)
+        said.append(searched.modeldir(command, *words, *OF_TRIALS[command]))
+    assert said[0].code == 0, said[0].err
+    assert said[1] == said[0]
+    assert said[2] == said[0]
 
 
 def test_zeros_before_a_number_and_a_slash_behind_a_folder_change_nothing(

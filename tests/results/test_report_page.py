@@ -58,7 +58,7 @@ def test_it_opens_from_a_file_and_asks_for_nothing(page: Reader, search: Path) -
     assert best is not None
     assert page.cells("experiment")[0] == best.name
     assert best.name in page.text("#summary")
-    assert page.text("#details h2") == best.name
+    assert page.text("#details h2") == f"trial {best.number} ({best.name})"
     assert page.shown() == 60
 
 
@@ -199,7 +199,8 @@ def test_a_drag_along_an_axis_filters_everything(page: Reader) -> None:
 
 def test_arrows_choose_and_space_marks_for_the_comparison(page: Reader) -> None:
     """The keyboard is enough to compare three trials; equal values are listed once."""
-    second, third = page.cells("experiment")[1:3]
+    rows = zip(page.cells("trial")[1:3], page.cells("experiment")[1:3], strict=True)
+    second, third = (f"trial {number} ({name})" for number, name in rows)
     page.press(" ", Keys.ARROW_DOWN)
     assert page.text("#details h2") == second
     assert "(best: " in page.text("#details")

@@ -93,6 +93,13 @@ function cellText(column, i) {
 }
 
 const heading = (column) => column.name + (column.isMetric && column.dir ? (column.dir === "max" ? " ↑" : " ↓") : "");
+
+/** Returns a trial's name in a sentence: its number, and its folder's name if that says more. */
+function titleOf(i) {
+  const number = D.numbers[i], name = D.names[i];
+  if (number === null || number === undefined) return name;
+  return name === `trial_${String(number).padStart(4, "0")}` ? `trial ${number}` : `trial ${number} (${name})`;
+}
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
 /** Returns the link from the page to a file of an experiment; null if there is none. */

@@ -32,7 +32,7 @@ function details() {
     list.append(el("dt", {}, column.isMetric ? heading(column) : column.name), el("dd", {}, column.kind === "time" ? timeText(column.v[i]) : written(column.v[i]) + (column.marked.has(i) ? " *" : ""), ...compareBest(column, i)));
   }
   panel.replaceChildren(
-    el("div", { className: "head" }, el("h2", {}, D.names[i]),
+    el("div", { className: "head" }, el("h2", {}, titleOf(i)),
       el("button", { type: "button", onclick: () => mark(i) }, state.marked.includes(i) ? "unmark" : "compare")),
     list, ...links(i), ...siblings(i), ...tailOf(i),
   );
@@ -55,7 +55,7 @@ function links(i) {
 function siblings(i) {
   const others = groupOf(i);
   if (others.length < 2) return [];
-  return [el("p", { className: "sub" }, `${plural(others.length, "repeat")}: `, ...others.map((other) => el("button", { type: "button", disabled: other === i, onclick: () => choose(other) }, `${state.metric ? cellText(state.metric, other) : D.names[other]}`)))];
+  return [el("p", { className: "sub" }, `${plural(others.length, "repeat")}: `, ...others.map((other) => el("button", { type: "button", disabled: other === i, onclick: () => choose(other) }, `${state.metric ? cellText(state.metric, other) : titleOf(other)}`)))];
 }
 
 function tailOf(i) {
@@ -63,7 +63,7 @@ function tailOf(i) {
   if (!group) return [];
   const own = group.tails[i], one = own ? i : Object.keys(group.tails)[0];
   if (one === undefined) return [];
-  const head = own ? "Its last lines:" : `Last lines of one that failed with the same error, ${D.names[one]}:`;
+  const head = own ? "Its last lines:" : `Last lines of one that failed with the same error, ${titleOf(one)}:`;
   return [el("p", { className: "sub" }, head), el("pre", { tabIndex: 0 }, group.tails[one].join("\n"))];
 }
 
@@ -94,7 +94,7 @@ function comparison_() {
     }));
   const told = boardOrder().filter((column) => some.some((i) => column.v[i] !== null));
   const alike = told.filter((column) => column.kind === "hyper" && !differs(column));
-  const head = el("tr", {}, el("th", {}, ""), ...some.map((i) => el("th", { scope: "col" }, `${i === state.best ? "★ " : ""}${D.names[i]}`)));
+  const head = el("tr", {}, el("th", {}, ""), ...some.map((i) => el("th", { scope: "col" }, `${i === state.best ? "★ " : ""}${titleOf(i)}`)));
   $("compare").replaceChildren(
     el("table", {}, el("thead", {}, head), el("tbody", {}, el("tr", {}, el("th", { scope: "row" }, "status"), ...some.map((i) => el("td", {}, status(i)))), ...told.filter((column) => !alike.includes(column)).map(line))),
     el("p", { className: "sub" }, alike.length ? `The same in all: ${alike.map((column) => `${column.name} ${text(column, some[0])}`).join(", ")}` : "≠ differs from the first."),

@@ -243,7 +243,7 @@ function tip(event, text) {
 
 function tipOf(i) {
   const told = [...(state.metric ? [state.metric] : []), ...varying.slice(0, 12)];
-  return [D.names[i], ...told.map((column) => `${column.name}  ${cellText(column, i)}`)].join("\n");
+  return [titleOf(i), ...told.map((column) => `${column.name}  ${cellText(column, i)}`)].join("\n");
 }
 
 /** Shows the nearest experiment, a few pixels away at most, as a tooltip. A click chooses it. */

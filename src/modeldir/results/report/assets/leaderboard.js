@@ -140,7 +140,7 @@ function row(entry, place, shownColumns) {
   });
   made.style.top = `${place * ROW + HEAD}px`;
   made.style.gridTemplateColumns = template;
-  const box = el("input", { type: "checkbox", tabIndex: -1, checked: state.marked.includes(i), ariaLabel: `compare ${D.names[i]}`, onchange: () => mark(i) });
+  const box = el("input", { type: "checkbox", tabIndex: -1, checked: state.marked.includes(i), ariaLabel: `compare ${titleOf(i)}`, onchange: () => mark(i) });
   const name = several ? stem(members) : D.names[i], many = several ? `  ×${members.length}` : "";
   const place_ = entry.late || !state.sort.key.isMetric ? "" : String(place + 1);
   const number = hasTrials ? D.numbers[i] ?? "" : place_;
@@ -260,7 +260,7 @@ function csvCell(value) {
 
 $("csv").addEventListener("click", () => {
   const shownColumns = boardColumns();
-  const told = [["experiment", "status", ...shownColumns.map((column) => column.name)]];
-  for (const { members } of entries) for (const i of members) told.push([D.names[i], status(i), ...shownColumns.map((column) => column.v[i])]);
+  const told = [[...(hasTrials ? ["trial"] : []), "experiment", "status", ...shownColumns.map((column) => column.name)]];
+  for (const { members } of entries) for (const i of members) told.push([...(hasTrials ? [D.numbers[i]] : []), D.names[i], status(i), ...shownColumns.map((column) => column.v[i])]);
   download(new Blob([told.map((line) => line.map(csvCell).join(",")).join("\n") + "\n"], { type: "text/csv" }), `${D.title}.csv`);
 });

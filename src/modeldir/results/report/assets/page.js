@@ -52,7 +52,7 @@ function summary() {
   const best = state.best, parts = [];
   const members = best < 0 ? [] : groupOf(best);
   if (members.length > 1) parts.push(`best ${state.metric.name} ${ofSeveral(state.metric, members)} of ${stem(members)}, ${members.length} repeats`);
-  else if (best >= 0) parts.push(`best ${state.metric.name} ${cellText(state.metric, best)} of ${D.names[best]}`);
+  else if (best >= 0) parts.push(`best ${state.metric.name} ${cellText(state.metric, best)} of ${titleOf(best)}`);
   if (front.size) parts.push(`${plural(front.size, "experiment")} on the front of ${objectives.map(({ column }) => heading(column)).join(" and ")}`);
   if (duration) parts.push(`${timeText(duration.v.filter(isFinite_).reduce((a, b) => a + b, 0))} of training`);
   parts.push(`as of ${D.made}`);

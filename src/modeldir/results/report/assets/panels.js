@@ -43,8 +43,8 @@ function failurePanel() {
     const tails = Object.entries(group.tails);
     return el("details", { className: "failure", open: D.failed.length === 1 },
       el("summary", {}, el("b", {}, `${group.of.length.toLocaleString("en")} × ${group.class}`), `  ${group.words}`),
-      el("p", {}, ...group.of.slice(0, 12).flatMap((i) => [el("button", { type: "button", onclick: () => choose(i) }, D.names[i]), " "]), group.of.length > 12 ? `and ${(group.of.length - 12).toLocaleString("en")} more` : ""),
-      ...tails.flatMap(([i, lines_]) => [el("p", { className: "sub" }, `the last lines of ${D.names[i]}:`), el("pre", { tabIndex: 0 }, lines_.join("\n"))]));
+      el("p", {}, ...group.of.slice(0, 12).flatMap((i) => [el("button", { type: "button", onclick: () => choose(i) }, titleOf(i)), " "]), group.of.length > 12 ? `and ${(group.of.length - 12).toLocaleString("en")} more` : ""),
+      ...tails.flatMap(([i, lines_]) => [el("p", { className: "sub" }, `the last lines of ${titleOf(i)}:`), el("pre", { tabIndex: 0 }, lines_.join("\n"))]));
   }));
   if (D.failed.length > 30) $("failed").append(el("p", { className: "sub" }, `and ${D.failed.length - 30} other kinds`));
 }
