@@ -83,7 +83,9 @@ let template = "", nameLetters = 40;
 function widths(shownColumns) {
   const narrow = innerWidth < 600;
   const textWidth = (text) => text.length * 7.2;
-  const nameWidth = Math.min(narrow ? 150 : 300, Math.max(90, 28 + Math.max(...D.names.slice(0, 200).map(textWidth))));
+  // In a search, the number and the values name a trial, and the values need the room.
+  const widest = narrow ? 150 : hasTrials && innerWidth < 1600 ? 180 : 300;
+  const nameWidth = Math.min(widest, Math.max(90, 28 + Math.max(...D.names.slice(0, 200).map(textWidth))));
   nameLetters = Math.floor((nameWidth - 16) / 7.2);
   const sample = Array.from({ length: Math.min(N, 60) }, (_, k) => Math.floor((k * N) / Math.min(N, 60)));
   const of = (column) => {
