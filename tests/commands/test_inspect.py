@@ -185,11 +185,19 @@ def test_experiments_that_differ_in_their_seed_alone_are_remarked_upon() -> None
     """Somebody's own runs over seeds: how they become one row; not where they are one already."""
     for number in range(4):
         make(f"experiments/{number}", {"seed": number % 2, "batch_size": number // 2}, accuracy=0.5)
-    told = "seeds:   some of the 4 rows differ only in the seed: --group seed prints 2 rows with"
+    told = "seeds:   some of the 4 rows differ only in the seed. --group seed prints 2 rows with"
     assert told in in_terminal(100, "synthesize", "experiments")
     assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--group", "seed")
     assert "0.5 ± 0" in in_terminal(100, "synthesize", "experiments", "--group", "seed")
     assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--where", "seed == 0")
+
+
+def test_rows_that_all_differ_only_in_the_seed_have_one_mean() -> None:
+    """The line below the table says so of all rows, not of some."""
+    for number in range(3):
+        make(f"experiments/{number}", {"seed": number}, accuracy=0.5)
+    told = "seeds:   the 3 rows differ only in the seed. --group seed prints their mean"
+    assert told in in_terminal(100, "synthesize", "experiments")
 
 
 def test_the_best_of_some_rows_is_not_called_the_best() -> None:

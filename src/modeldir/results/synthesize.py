@@ -213,10 +213,10 @@ class Results:
         points = len(replace(self.tree, experiments=rows).grouped([SEED])) if self.tree else 0
         if points == len(rows):
             return None
-        means = "1 row with the mean" if points == 1 else f"{points} rows with means"
-        return (
-            f"some of the {len(rows)} rows differ only in the seed: --group {SEED} prints {means}"
+        which, means = (
+            ("the", "their mean") if points == 1 else ("some of the", f"{points} rows with means")
         )
+        return f"{which} {len(rows)} rows differ only in the seed. --group {SEED} prints {means}"
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the table as a data frame of pandas.
