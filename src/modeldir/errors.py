@@ -158,6 +158,16 @@ def _rendered(head: str, problems: Iterable[Problem], state: str) -> str:
     return "\n".join([*lines, state] if state else lines)
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> first_of(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     """Return a hint with the known name that is closest to `name`, or None.
 

@@ -257,6 +257,10 @@ def test_an_option_that_is_wrong_is_exit_code_2(
         "run",
         "show",
         "search experiments/search learning_rate=0.1 --trails 3",
+        "search experiments/search learning_rate=0.1 --trials many",
+        "search experiments/search learning_rate=0.1 --trials",
+        "search experiments/search learning_rate=0.1 python train.py",
+        "search train.py learning_rate=0.1",
         "log experiments/search -n 3",
         "log experiments/search -20",
         "log experiments",
@@ -272,6 +276,7 @@ def test_a_mistake_is_answered_with_what_to_type(
 ) -> None:
     """A command without `--`, an option of another tool, a folder left out, a domain for a plan."""
     project.params("experiments/base_model", learning_rate=0.5)
+    project.write("train.py", "")
     said = project.modeldir(*line.split())
     assert (said.code, said.out) == (2, "")
     assert said.err == snapshot

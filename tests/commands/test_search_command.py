@@ -1292,7 +1292,7 @@ def test_text_among_numbers_is_a_typing_error(project: Project) -> None:
     """The letter O for a zero would be in the plan for good."""
     done = project.searches("learning_rate=0.1,O.01")
     assert done.code == 2
-    assert '"O.01" is text, but params.json has the number' in done.err
+    assert '"O.01" is a string, but params.json has the number' in done.err
     assert not (project.path / "experiments/search/search.json").exists()
 
 

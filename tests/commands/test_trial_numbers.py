@@ -153,7 +153,8 @@ def test_a_number_alone_is_a_trial_of_the_search_that_one_is_in(searched: Projec
     """After `cd experiments/search`, `modeldir show 3` is enough."""
     here = searched.path / SEARCH
     assert "learning_rate_0.3" in searched.modeldir("show", "3", cwd=here).out
-    assert searched.modeldir("show", "3").err == "error: 3: no such folder\n"
+    elsewhere = searched.modeldir("show", "3").err
+    assert elsewhere == "error: 3: no such folder\n  in this folder: experiments\n"
 
 
 def test_trials_are_managed_by_their_numbers(searched: Project) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from modeldir._system.terminal import width_here, width_of_messages
-from modeldir.errors import closest, did_you_mean
+from modeldir.errors import closest, did_you_mean, first_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -136,8 +136,7 @@ class Parser(argparse.ArgumentParser):
 
         print_lines(wrapped(f"usage: {self.usage}", width_of_messages()))
         hints = self._hints(message)
-        if message.startswith(_MISSING):
-            message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
+        message = _plainer(message)
         lines = [f"error: {message}", *(f"  {hint}" for hint in hints)]
         print_stderr("\n".join(lines))
         self.exit(2)
@@ -165,6 +164,15 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(names.rpartition("/")[2])
         hint = did_you_mean(value, [*map(str, action.choices)]) if action and action.choices else ""
         return [hint] if hint else []
+
+
+def _plainer(message: str) -> str:
+    """Return an error of argparse in the words of ours."""
+    if message.startswith(_MISSING):
+        return f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
+    message = re.sub(r"^argument (.+): expected one argument$", r"\1 needs a value", message)
+    number = r"^argument (.+): invalid int value: ('.*')$"
+    return re.sub(number, r"\1: expected an integer, got \2", message)
 
 
 def finish(parser: Parser, command: ModuleType) -> None:
@@ -214,5 +222,4 @@ def _existing_folders() -> list[str]:
     from modeldir.experiment.experiment import params_file  # noqa: PLC0415 - only for an error
 
     found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]
-    names = [str(path) for path in found[:_MOST]] + (["..."] if len(found) > _MOST else [])
-    return [f"there are: {', '.join(names)}"] if names else []
+    return [f"there are: {first_of([*map(str, found)], _MOST)}"] if found else []

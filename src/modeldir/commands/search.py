@@ -445,8 +445,8 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not (equals and name):
             raise refused(
-                f"{word!r} is not name=values\n  learning_rate=0.1,0.01,0.001\n"
-                "  (the training command comes after --)"
+                f"{word!r} is not name=values, such as learning_rate=0.1,0.01,0.001\n"
+                "  The training command comes after --, for example: -- python train.py"
             )
         if name in found:
             raise refused(f"{name} is given twice\n  {name}=VALUE,VALUE")

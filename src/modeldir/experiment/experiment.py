@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from modeldir._system import heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
-from modeldir.errors import FolderError, MetricsError, closest
+from modeldir.errors import FolderError, MetricsError, closest, first_of
 from modeldir.experiment import attempts, discovery, fast_json, liveness
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, PENDING, RUNNING, UNTRACKED
 from modeldir.metrics import metric_files
@@ -134,12 +134,23 @@ class Experiment:
 
 
 def no_folder_message(path: str | os.PathLike[str]) -> str:
-    """Return the message for a path that is no folder, with the most similar one that exists."""
+    """Return the message for a path that is no folder, with a similar one or those that exist."""
     if os.path.lexists(path):
         return f"{path} is not a folder"
-    near = _nearest(Path(os.path.normpath(path)))
-    hint = "" if near is None else f"\n  did you mean {str(near)!r}?"
+    wanted = Path(os.path.normpath(path))
+    near = _nearest(wanted)
+    hint = _folders_in(wanted.parent) if near is None else f"\n  did you mean {str(near)!r}?"
     return f"{path}: no such folder{hint}"
+
+
+def _folders_in(parent: Path) -> str:
+    """Return a line that names the folders in a folder; empty if there are none."""
+    try:
+        found = sorted(e.name for e in os.scandir(parent) if e.is_dir() and e.name[0] != ".")
+    except OSError:
+        return ""
+    place = "this folder" if parent == Path() else parent
+    return f"\n  in {place}: {first_of(found, 5)}" if found else ""
 
 
 def _nearest(path: Path) -> Path | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from modeldir import samplers
 from modeldir._system.shell import quoted
+from modeldir.errors import first_of
 from modeldir.experiment import attempts, experiment, failure_classes, repeats, trial_labels
 from modeldir.metrics import metric_names, objective
 from modeldir.search import plan, worker_registry
@@ -161,12 +162,11 @@ def _front(search: Search, results: Results) -> Iterator[str]:
     ranked = search.plan.objectives
     front = results.front() if len(ranked) > 1 else []
     if front:
-        names = ", ".join(
+        titles = [
             trial_labels.title_of(path) if path.parent == search.path else path.name
-            for path in front[:_SHOWN]
-        )
-        more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
-        yield f"Pareto front by {objective.describe(ranked)}: {names}{more}"
+            for path in front
+        ]
+        yield f"Pareto front by {objective.describe(ranked)}: {first_of(titles, _SHOWN)}"
         options = objective.command_options(ranked)
         yield f"  Best by one metric: modeldir best {quoted(search.path)} {options}"
 
@@ -231,10 +231,8 @@ def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
             yield f"{name} failed{of}: {_error_of(search, records)}"
     older = [record for record in failed if record.name not in outcome.failed]
     if older:  # they change the exit code
-        shown = older[:_SHOWN]
-        names = ", ".join(f"trial {r.number} ({how_failed(search, r)[0]})" for r in shown)
-        more = f" and {len(older) - _SHOWN} more" if len(older) > _SHOWN else ""
-        yield f"failed earlier: {names}{more}"
+        titles = [f"trial {r.number} ({how_failed(search, r)[0]})" for r in older]
+        yield f"failed earlier: {first_of(titles, _SHOWN)}"
     if failed:
         yield from _hints(search, [records[-1] for records in same.values()] or older[-1:])
 

@@ -29,9 +29,12 @@ def load_base(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
         SearchError: when there is no `params.json`, and the command has no placeholders.
     """
     found = params_file(folder)
+    if folder.exists() and not folder.is_dir():
+        hint = "name a folder for the search, for example: experiments/learning_rate"
+        raise SearchError(f"{folder} is a file, not a folder\n  {hint}", state=NOTHING_STARTED)
     if found is not None:
         return plain_values.load_file(found)
-    if (folder.exists() and not folder.is_dir()) or not is_optional(plan):
+    if not is_optional(plan):
         raise SearchError(
             f"{folder}: {_what_is_there(folder)}; a search needs a base config.\n"
             f"{_how_to_begin(folder, plan.get('command'))}",
@@ -109,6 +112,4 @@ def _how_to_begin(folder: Path, command: object) -> str:
 
 
 def _what_is_there(folder: Path) -> str:
-    if folder.is_dir():
-        return "holds no params.json"
-    return "is a file, not a folder" if folder.exists() else "no such folder"
+    return "holds no params.json" if folder.is_dir() else "no such folder"

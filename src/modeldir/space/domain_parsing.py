@@ -34,7 +34,8 @@ def check_kind(domain: Domain, base: object) -> None:
     if isinstance(domain, Choice) and numeric:
         texts = [shown(option) for option in domain.options if isinstance(option, str)]
         if texts:  # 0.1,O.01
-            problem = f"{', '.join(texts)} is text, but params.json has the number {shown(base)}"
+            are = "is a string" if len(texts) == 1 else "are strings"
+            problem = f"{', '.join(texts)} {are}, but params.json has the number {shown(base)}"
             raise DomainError(
                 (problem, "a typo? write numbers, or put a string in the base config")
             )

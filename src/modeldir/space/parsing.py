@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import SpaceError, did_you_mean
+from modeldir.errors import SpaceError, did_you_mean, first_of
 from modeldir.params.equality import all_same, key, same
 from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint
@@ -458,6 +458,4 @@ def _quoted(name: str, text: str, known: Mapping[str, Any]) -> str | None:
 
 
 def _there(known: Mapping[str, Any]) -> str:
-    if not known:
-        return "it is empty"
-    return f"it has {', '.join([*known][:8])}{', ...' if len(known) > 8 else ''}"  # noqa: PLR2004
+    return f"it has {first_of([*known], 8)}" if known else "it is empty"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
+from modeldir.errors import first_of
 from modeldir.metrics import objective
 
 if TYPE_CHECKING:
@@ -158,18 +159,13 @@ def killing(names: Sequence[str]) -> str:
 def written_beside(names: Sequence[str], folder: object) -> str:
     """Return the note on files that the first trial wrote in the working folder."""
     return (
-        f"note: the first trial wrote {_some(names)} in {folder}, where other trials may overwrite "
-        f"{'it' if len(names) == 1 else 'them'}.\n"
+        f"note: the first trial wrote {first_of(names, _SHOWN)} in {folder}, where other trials "
+        f"may overwrite {'it' if len(names) == 1 else 'them'}.\n"
         "  To keep each trial's own, write into the trial's folder, for example: --out {model_dir}"
     )
 
 
 def overwritten(names: Sequence[str], folder: object) -> str:
     """Return the warning that two trials have written the same files."""
-    return f"warning: two trials wrote {_some(names)} in {folder}: results overwrite each other"
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    shown = first_of(names, _SHOWN)
+    return f"warning: two trials wrote {shown} in {folder}: results overwrite each other"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modeldir._system import files
-from modeldir.errors import FolderError, ModeldirError, did_you_mean
+from modeldir.errors import FolderError, ModeldirError, did_you_mean, first_of
 
 _HERE = Path(__file__).parent
 _DATA = {"digits.npz": "data/digits.npz", "DIGITS.md": "data/README.md"}
@@ -88,10 +88,9 @@ def _refuse_unless_free(target: Path) -> None:
         raise FolderError(f"{target} is a file, not a folder\nNothing was copied.")
     held = sorted(entry.name for entry in target.iterdir())
     if held:
-        shown = ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "")  # noqa: PLR2004 - what fits a line
         raise FolderError(
-            f"{target} is not empty: it holds {shown}\n"
-            "  a project starts in a folder of its own: name one that is not there yet\n"
+            f"{target} is not empty: it holds {first_of(held, 3)}\n"
+            "  name a folder that does not exist yet\n"
             "Nothing was copied."
         )
 
