@@ -564,6 +564,15 @@ def test_beside_a_development_metric_a_bare_one_is_training(
     assert best(folder) == {"accuracy": 0.7}
 
 
+def test_metrics_without_a_step_are_an_error(folder: Path) -> None:
+    """As other libraries take them: `run.log({"loss": 0.5})` would log nothing."""
+    with (
+        modeldir.start(folder) as run,
+        pytest.raises(MetricsError, match="needs a step before the metrics"),
+    ):
+        run.log({"loss": 0.5})  # type: ignore[arg-type]
+
+
 def test_nan_is_never_the_best(folder: Path) -> None:
     """Neither at first nor later; it is in the last metrics, where it can be seen."""
     nan = math.nan

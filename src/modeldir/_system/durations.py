@@ -34,9 +34,9 @@ def parse_duration(text: str | float) -> float:
     elif bare and not re.sub(_PART, "", bare):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, bare))
     else:
-        raise ValueError(f"{text!r} is no time: {EXAMPLES}")
+        raise ValueError(f"{text!r} is no duration; write {EXAMPLES}")
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"{text!r} is no time above 0: {EXAMPLES}")
+        raise ValueError(f"{text!r} is not above 0; write {EXAMPLES}")
     return seconds
 
 

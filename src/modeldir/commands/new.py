@@ -190,7 +190,8 @@ def _params_of(source: Path, folder: Path) -> Path:
     if found is not None:
         return found
     if source.is_file():
-        problem, hint = "is a file, not a folder", f"--from {quoted(source.parent)}"
+        problem, parent = "is a file, not a folder", source.parent
+        hint = f"--from {quoted(parent)}" if params_file(parent) else "name an experiment's folder"
     elif source.is_dir():
         problem = "holds no params.json"
         hint = f"a first experiment:  modeldir new {quoted(folder)} learning_rate=0.01"

@@ -167,7 +167,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _plainer(message: str) -> str:
-    """Return an error of argparse in the words of ours."""
+    """Return an error of argparse in the words that modeldir uses."""
     if message.startswith(_MISSING):
         return f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
     message = re.sub(r"^argument (.+): expected one argument$", r"\1 needs a value", message)

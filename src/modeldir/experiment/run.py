@@ -221,10 +221,12 @@ class Run:
         modeldir.start(...)` ends without an error.
 
         Raises:
-            MetricsError: when a value is not a number.
+            MetricsError: when a value is not a number, or the step is missing.
             TrialPruned: when the pruner stops this trial.
         """
         given = more if not values else {**values, **more} if more else values
+        if not given:
+            _check_step(step)
         if self._is_first:
             json_values = metric_files.as_json(given)
             if self._is_other_rank:
@@ -323,6 +325,12 @@ class Run:
             finished = {**end, "ended": timestamps.utc_now(), "duration": duration}
             finished.update({} if used is None else {"params": used})
             self._owned = attempts.rewrite(self._owned, finished, durable=True)
+
+
+def _check_step(step: object) -> None:
+    """Raise an error if metrics stand in the place of the step, as other libraries take them."""
+    if isinstance(step, Mapping):
+        raise MetricsError("run.log needs a step before the metrics: run.log(epoch, {...})")
 
 
 def _opened(model_dir: Path) -> params.Params:

@@ -128,7 +128,8 @@ def _first_value(text: str, whole: str) -> tuple[Any, str]:
         try:
             value, end = json.JSONDecoder().raw_decode(text)
         except ValueError as error:
-            raise _unreadable(whole, f"{text} is not closed, or is not JSON", None) from error
+            hint = "for several values, write no brackets: 0.1,0.2" if text[0] == "[" else None
+            raise _unreadable(whole, f"{text} is not closed, or is not JSON", hint) from error
         rest = text[end:].lstrip()
         if rest and not rest.startswith(","):
             raise _unreadable(whole, f"expected a comma before {rest!r}", None)

@@ -248,7 +248,7 @@ def _as_typed(
 
 def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None) -> None:
     if jobs != "auto" and jobs < 1:
-        raise SearchError(f"-j {jobs}: there must be at least one slot", state=NOTHING_STARTED)
+        raise SearchError(f"-j {jobs}: expected 1 or more, or auto", state=NOTHING_STARTED)
     if threads is not None and threads != "auto" and threads < 1:
         raise SearchError(
             f"--threads-per-trial {threads}: a trial needs at least one", state=NOTHING_STARTED

@@ -140,7 +140,7 @@ def _targets(
     target = Path(path)
     if target.suffix.lower() not in _SUFFIXES:
         problem = f"unknown file type {target.suffix!r}" if target.suffix else "it has no ending"
-        hint = f"{target.with_suffix('.pdf')}, or .svg, .png"
+        hint = f"name it {target.with_suffix('.pdf')}, or end its name with .svg or .png"
         raise ModeldirError(f"{target} cannot be drawn:", [(problem, hint)], _STATE)
     if len(kinds) == 1:
         return [target]
