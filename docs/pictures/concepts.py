@@ -128,7 +128,7 @@ def _draws(name: str, count: int) -> list[tuple[float, float]]:
     for number in range(1, count + 1):
         proposal = sampler.ask(number)
         assert proposal is not None
-        point = proposal.point
+        point = proposal.configuration
         found.append((float(point["x"]), float(point["y"])))
         metrics = {"accuracy": _score(*found[-1])}
         sampler.tell(Observation(number, point, "completed", metrics, proposal.notes))

@@ -32,7 +32,9 @@ def population(*stands: tuple[str, float], **options: Any) -> samplers.Sampler:
         proposal = made.ask(number)
         assert proposal is not None
         notes = {**proposal.notes, "step": 10 * number}
-        made.tell(Observation(number, proposal.point, status, {"accuracy": accuracy}, notes))
+        made.tell(
+            Observation(number, proposal.configuration, status, {"accuracy": accuracy}, notes)
+        )
     return made
 
 
@@ -53,7 +55,7 @@ def test_one_that_was_stopped_is_replaced_once_by_a_copy_of_the_best() -> None:
     assert proposal is not None
     assert proposal.notes == {"parent": {"number": 1, "step": 10}, "replaces": 2}
     assert made.ask(5) == proposal
-    made.tell(Observation(5, proposal.point, "running", {}, proposal.notes))
+    made.tell(Observation(5, proposal.configuration, "running", {}, proposal.notes))
     assert made.ask(6) is None
 
 
@@ -88,13 +90,15 @@ def test_who_is_at_its_end_is_nobodys_parent() -> None:
     first = founder(1)
     for step, end, parent in ((40, 40, 3), (39, 40, 3), (38, 40, 1), (40000, 40, 1)):
         notes = {"step": step, "end": end}
-        made.tell(Observation(1, first.point, "running", {"accuracy": 0.9}, notes))
+        made.tell(Observation(1, first.configuration, "running", {"accuracy": 0.9}, notes))
         proposal = made.ask(5)
         assert proposal is not None
         assert proposal.notes["parent"]["number"] == parent, step
-    made.tell(Observation(4, founder(4).point, "completed", {"accuracy": 0.4}, {"step": 50}))
+    made.tell(
+        Observation(4, founder(4).configuration, "completed", {"accuracy": 0.4}, {"step": 50})
+    )
     for step, parent in ((49, 1), (50, 3)):
-        made.tell(Observation(1, first.point, "running", {"accuracy": 0.9}, {"step": step}))
+        made.tell(Observation(1, first.configuration, "running", {"accuracy": 0.9}, {"step": step}))
         proposal = made.ask(5)
         assert proposal is not None
         assert proposal.notes["parent"]["number"] == parent, step
@@ -106,12 +110,12 @@ def test_a_copy_lies_near_and_keeps_the_space() -> None:
         made = population(("running", 0.9), ("pruned", 0.1), *[("running", 0.2)] * 2, resample=0)
         proposal = made.ask(number)
         assert proposal is not None
-        assert SPACE.contains(proposal.point)
-        point = founder(1).point
+        assert SPACE.contains(proposal.configuration)
+        point = founder(1).configuration
         near = [min(1.0, factor * point["learning_rate"]) for factor in (0.8, 1.2)]
-        moved = proposal.point["learning_rate"]
+        moved = proposal.configuration["learning_rate"]
         assert any(moved == pytest.approx(each, rel=1e-4) for each in near)
-        assert abs(proposal.point["num_layers"] - point["num_layers"]) in {0, 1, 2}
+        assert abs(proposal.configuration["num_layers"] - point["num_layers"]) in {0, 1, 2}
 
 
 def founder(number: int) -> Proposal:
@@ -130,7 +134,7 @@ def test_small_is_good_where_it_was_said() -> None:
     ):
         proposal = made.ask(number)
         assert proposal is not None
-        made.tell(Observation(number, proposal.point, status, {"loss": loss}))
+        made.tell(Observation(number, proposal.configuration, status, {"loss": loss}))
     replacement = made.ask(5)
     assert replacement is not None
     assert replacement.notes["parent"] == {"number": 2}

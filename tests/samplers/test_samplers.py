@@ -128,7 +128,7 @@ def trials(space: Space, count: int, name: str = "random") -> list[Observation]:
 def point_of(sampler: Sampler, number: int) -> dict[str, Any]:
     proposal = sampler.ask(number)
     assert proposal is not None
-    return proposal.point
+    return proposal.configuration
 
 
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
@@ -143,7 +143,7 @@ def test_a_sampler_that_learns_beats_chance(name: str) -> None:
 
 def best_loss(name: str, space: Space, seed: int) -> float:
     found = simulate_search(lambda: make(name, space, seed, LOSS), LOSS, 40)
-    return min(loss(each.point) for each in found)
+    return min(loss(each.configuration) for each in found)
 
 
 def test_running_trials_change_the_proposal_of_tpe() -> None:
@@ -160,9 +160,9 @@ def test_a_trial_that_diverged_teaches_nothing_but_its_place() -> None:
     """NaN is no value: the proposal is as if the trial had failed."""
     space = spaces()["numbers"]
     done = trials(space, 20)
-    without = Observation(7, done[6].point, "completed", {})
-    infinite = Observation(7, done[6].point, "completed", {"loss": math.inf})
-    failed = Observation(7, done[6].point, "failed", {})
+    without = Observation(7, done[6].configuration, "completed", {})
+    infinite = Observation(7, done[6].configuration, "completed", {"loss": math.inf})
+    failed = Observation(7, done[6].configuration, "failed", {})
     proposals = [
         point_of(told("tpe", space, [*done[:6], odd, *done[7:]]), 21)
         for odd in (without, infinite, failed)
@@ -173,7 +173,7 @@ def test_a_trial_that_diverged_teaches_nothing_but_its_place() -> None:
 def test_other_folders_teach() -> None:
     """A new search with twenty rows of another need not begin by chance."""
     space = spaces()["numbers"]
-    rows = [Observation(None, o.point, o.status, o.values) for o in trials(space, 20)]
+    rows = [Observation(None, o.configuration, o.status, o.values) for o in trials(space, 20)]
     assert point_of(told("tpe", space, rows), 1) != point_of(told("tpe", space, []), 1)
     assert point_of(told("cmaes", space, rows), 1) != point_of(told("cmaes", space, []), 1)
 
@@ -182,8 +182,8 @@ def test_pruned_trials_count_by_how_far_they_came() -> None:
     """As in Optuna: the value at which a trial was pruned is learned, with its step."""
     space = spaces()["numbers"]
     done = trials(space, 20)
-    pruned = [Observation(o.number, o.point, "pruned", o.values, {"step": 3}) for o in done]
-    assert point_of(told("tpe", space, pruned), 21) not in [o.point for o in done]
+    pruned = [Observation(o.number, o.configuration, "pruned", o.values, {"step": 3}) for o in done]
+    assert point_of(told("tpe", space, pruned), 21) not in [o.configuration for o in done]
     assert point_of(told("tpe", space, pruned), 21) != point_of(told("tpe", space, []), 21)
 
 
@@ -232,7 +232,9 @@ def test_a_restart_at_any_point_changes_nothing(name: str, done: int) -> None:
     """A sampler made anew and told what is there goes on as the old one would have."""
     whole = simulate_search(lambda: make(name, SMALL, 230), LOSS, 6)
     again = told(name, SMALL, whole[:done]).ask(done + 1)
-    assert (again and again.point) == (whole[done].point if done < len(whole) else None)
+    assert (again and again.configuration) == (
+        whole[done].configuration if done < len(whole) else None
+    )
 
 
 @pytest.mark.parametrize("name", ["grid", *FREE])
@@ -244,13 +246,13 @@ def test_a_point_known_from_elsewhere_is_not_proposed(name: str) -> None:
     ]
     found = simulate_search(lambda: make(name, SMALL, 1), LOSS, 100, known)
     assert len(found) == 4
-    assert {"learning_rate": 0.1, "num_layers": 1} not in [each.point for each in found]
+    assert {"learning_rate": 0.1, "num_layers": 1} not in [each.configuration for each in found]
 
 
 def test_a_grid_goes_in_order_and_gets_only_new_points_when_it_grows() -> None:
     """The last hyperparameter changes fastest; a value added later adds its trials alone."""
     found = simulate_search(lambda: make("grid", SMALL, 0), LOSS, 100)
-    first = [tuple(each.point.values()) for each in found[:3]]
+    first = [tuple(each.configuration.values()) for each in found[:3]]
     assert first == [(0.1, 1), (0.1, 2), (0.01, 1)]
     grown = Space({**SMALL.domains, "num_layers": Int(1, 3)})
     sampler = make("grid", grown, 0)
@@ -266,7 +268,9 @@ def test_a_grid_goes_in_order_and_gets_only_new_points_when_it_grows() -> None:
 
 def test_chance_depends_on_seed_and_number_alone() -> None:
     """However many workers ask, in whichever order, trial 3 is the same trial."""
-    found = [each.point for each in simulate_search(lambda: make("random", WIDE, 230), LOSS, 20)]
+    found = [
+        each.configuration for each in simulate_search(lambda: make("random", WIDE, 230), LOSS, 20)
+    ]
     for number in (20, 3, 11):
         assert point_of(make("random", WIDE, 230), number) == found[number - 1]
     assert point_of(make("random", WIDE, 231), 3) != found[2]
@@ -276,13 +280,13 @@ def test_random_points_are_the_same_in_every_version(snapshot: SnapshotAssertion
     """The same seed gives the same trials, also years later, also after a redraw."""
     for space, count, name in ((WIDE, 3, "wide"), (SMALL, 6, "small")):
         found = simulate_search(lambda space=space: make("random", space, 230), LOSS, count)  # type: ignore[misc]
-        assert [each.point for each in found] == snapshot(name=name)
+        assert [each.configuration for each in found] == snapshot(name=name)
 
 
 def test_quasi_random_points_are_the_same_in_every_version(snapshot: SnapshotAssertion) -> None:
     """As random ones."""
     found = simulate_search(lambda: make("sobol", WIDE, 230), LOSS, 4)
-    assert [each.point for each in found] == snapshot
+    assert [each.configuration for each in found] == snapshot
 
 
 def test_the_last_points_of_a_large_space_are_found() -> None:
@@ -292,7 +296,7 @@ def test_the_last_points_of_a_large_space_are_found() -> None:
     others = [{"a": a, "b": b} for a in range(1, 101) for b in range(1, 101)]
     known = [Observation(n, p, "pending") for n, p in enumerate(others, 1) if p not in missing]
     found = simulate_search(lambda: make("random", space, 0), LOSS, 100, known)
-    assert sorted((each.point for each in found), key=lambda point: point["a"]) == missing
+    assert sorted((each.configuration for each in found), key=lambda point: point["a"]) == missing
 
 
 def test_a_range_too_narrow_for_more_points_ends() -> None:
@@ -300,7 +304,7 @@ def test_a_range_too_narrow_for_more_points_ends() -> None:
     space = Space({"x": Uniform(1.0, 1.00002)})
     for name in (*FREE, "tpe"):
         found = simulate_search(lambda name=name: make(name, space, 0), LOSS, 100)  # type: ignore[misc]
-        assert {each.point["x"] for each in found} == {1.0, 1.00001, 1.00002}
+        assert {each.configuration["x"] for each in found} == {1.0, 1.00001, 1.00002}
 
 
 def test_the_sobol_sequence_is_the_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,8 +369,8 @@ def test_a_sampler_of_ones_own_is_found_by_its_dotted_name(
     found = simulate_search(
         lambda: make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=0.01), LOSS, 3
     )
-    assert found[0].point == {"learning_rate": 0.01, "num_layers": 1}
-    assert len({repr(each.point) for each in found}) == 3
+    assert found[0].configuration == {"learning_rate": 0.01, "num_layers": 1}
+    assert len({repr(each.configuration) for each in found}) == 3
     outside = make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=7.0)
     with pytest.raises(SpaceError, match="mine_of_the_test:Mine proposed"):
         outside.ask(1)
@@ -441,7 +445,7 @@ def test_a_sampler_is_made_of_domains_as_a_search_takes_them() -> None:
     sampler = make("random", {"learning_rate": {"uniform": [0, 1]}}, 0)
     found = sampler.ask(1)
     assert found is not None
-    assert 0 <= found.point["learning_rate"] <= 1
+    assert 0 <= found.configuration["learning_rate"] <= 1
     with pytest.raises(SpaceError, match="unifrom"):
         make("random", {"learning_rate": {"unifrom": [0, 1]}}, 0)
 
@@ -476,7 +480,7 @@ def test_every_sampler_bears_the_widest_ranges(name: str, domains: dict[str, Any
     space = parse_space(domains, {"a": 0, "b": 0}, "search.json")
     found = simulate_search(lambda: make(name, space, 0, LOSS), LOSS, 16)
     assert len(found) == 16 or name == "pbt"
-    assert all(space.contains(each.point) for each in found)
+    assert all(space.contains(each.configuration) for each in found)
 
 
 def test_an_entry_point_makes_a_sampler_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,11 +582,11 @@ def test_a_broken_sampler_does_not_keep_the_contract() -> None:
         except AssertionError:
             failed.append(name)
     assert {
-        "test_no_point_is_proposed_twice",
+        "test_no_configuration_is_proposed_twice",
         "test_asking_changes_nothing",
         "test_a_restart_changes_nothing",
-        "test_another_seed_proposes_other_points",
-        "test_workers_that_ask_at_once_get_different_points",
+        "test_another_seed_proposes_other_configurations",
+        "test_workers_that_ask_at_once_get_different_configurations",
     } <= set(failed)
 
 

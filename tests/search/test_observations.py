@@ -48,7 +48,7 @@ class Recorder:
 
     def ask(self, number: int) -> Proposal | None:
         found = self.fake.ask(number)
-        return found and Proposal(found.point, {"asked": number})
+        return found and Proposal(found.configuration, {"asked": number})
 
     def tell(self, observation: Observation) -> None:
         self.fake.tell(observation)
@@ -93,7 +93,7 @@ def run(search: Search, by: Scores = score, most: int = 1000) -> list[str]:
 def points(path: str) -> list[dict[str, Any]]:
     search = Search(path)
     search.trials.refresh()
-    return [dict(record.point) for record in search.trials]
+    return [dict(record.configuration) for record in search.trials]
 
 
 # -- Telling ---------------------------------------------------------------------------------------

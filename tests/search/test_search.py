@@ -44,7 +44,7 @@ def train(trial: modeldir.Trial, **more: float) -> None:
 def points(search: Search) -> list[dict[str, Any]]:
     found = Search(search.path)
     found.trials.refresh()
-    return [dict(record.point) for record in found.trials]
+    return [dict(record.configuration) for record in found.trials]
 
 
 # -- The loop --------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def test_the_loop_runs_each_trial_in_this_process(project: Project) -> None:
     seen = []
     for trial in Search("experiments/search", RATES):
         with trial:
-            seen.append((trial.number, trial.name, trial.point, trial.params.batch_size))
+            seen.append((trial.number, trial.name, trial.configuration, trial.params.batch_size))
             assert status(trial.model_dir).state == "running"
             train(trial)
         assert trial.status == "completed"
@@ -424,7 +424,7 @@ def test_a_plan_that_is_written_just_now_is_waited_for(project: Project) -> None
     path.write_text(text.replace("0.1", "0.1, 0.2"))
     second = search.scheduler.next_trial(frozenset({first.record.number}))
     assert second is not None
-    assert second.record.point == {"learning_rate": 0.2}
+    assert second.record.configuration == {"learning_rate": 0.2}
 
 
 def test_asking_for_the_next_trial_changes_nothing_until_it_runs(project: Project) -> None:

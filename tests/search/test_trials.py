@@ -202,7 +202,7 @@ def test_a_renamed_trial_is_the_same(folder: Path) -> None:
     (folder / "lr_0.1").rename(folder / "the winner")
     trials = looked(folder)
     assert known(trials) == {1: "the winner"}
-    assert trials[1].point == {"lr": 0.1}
+    assert trials[1].configuration == {"lr": 0.1}
     (folder / "the winner").rename(folder / "lr_0.1")
     assert known(looked(folder)) == {1: "lr_0.1"}
 
@@ -216,7 +216,7 @@ def test_two_trials_that_changed_names_are_told_apart(folder: Path) -> None:
     (folder / "lr_0.2").rename(folder / "lr_0.1")
     (folder / "aside").rename(folder / "lr_0.2")
     found = looked(folder)
-    assert {record.number: record.point["lr"] for record in found} == {1: 0.1, 2: 0.2}
+    assert {record.number: record.configuration["lr"] for record in found} == {1: 0.1, 2: 0.2}
     assert {n: read(found.path(found[n]) / "params.json")["lr"] for n in (1, 2)} == {1: 0.1, 2: 0.2}
 
 
@@ -234,7 +234,7 @@ def test_a_trial_of_another_search_gets_a_number_of_this_one(folder: Path) -> No
     experiment(folder / "guest", 0.7, number=1, point={"lr": 0.7}, hash="0" * 16)
     trials = looked(folder)
     assert known(trials) == {1: "lr_0.1", 2: "guest"}
-    assert trials[2].point == {"lr": 0.7}
+    assert trials[2].configuration == {"lr": 0.7}
 
 
 def test_a_trial_removed_meanwhile_is_known_no_more(folder: Path) -> None:
@@ -258,7 +258,10 @@ def test_folders_that_another_script_made_are_taken_in_as_they_are(folder: Path)
     experiment(folder / "a", 0.1)
     before = {path: path.read_bytes() for path in folder.glob("*/params.json")}
     trials = looked(folder)
-    assert {record.name: record.point for record in trials} == {"a": {"lr": 0.1}, "b": {"lr": 0.2}}
+    assert {record.name: record.configuration for record in trials} == {
+        "a": {"lr": 0.1},
+        "b": {"lr": 0.2},
+    }
     assert {path: path.read_bytes() for path in folder.glob("*/params.json")} == before
     assert known(looked(folder)) == known(trials)
 
@@ -293,7 +296,7 @@ def test_a_broken_trial_file_is_as_if_it_were_not_there(folder: Path, told: Any)
     path = experiment(folder / "x", 0.1)
     (path / "trial.json").write_text(json.dumps(told))
     trials = looked(folder)
-    assert {record.name: record.point for record in trials} == {"x": {"lr": 0.1}}
+    assert {record.name: record.configuration for record in trials} == {"x": {"lr": 0.1}}
 
 
 def test_a_search_copied_without_its_records_keeps_its_numbers(folder: Path) -> None:

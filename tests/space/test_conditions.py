@@ -500,9 +500,9 @@ def test_a_sampler_tries_every_point_once(name: str, said: dict[str, Any]) -> No
     assert count is not None
     sampler, found = make(name, space, seed=1), list[dict[str, Any]]()
     while (proposal := sampler.ask(len(found) + 1)) is not None:
-        assert space.contains(proposal.point)
-        found.append(proposal.point)
-        sampler.tell(Observation(len(found), proposal.point, "pending"))
+        assert space.contains(proposal.configuration)
+        found.append(proposal.configuration)
+        sampler.tell(Observation(len(found), proposal.configuration, "pending"))
     assert len(set(hashes(found))) == len(found) == count
 
 
@@ -531,7 +531,7 @@ def test_thousands_of_rows_are_looked_up_and_not_gone_through() -> None:
         sampler.tell(Observation(number, row, "completed"))
     found = sampler.ask(3000)
     assert found is not None
-    assert found.point == rows[0]
+    assert found.configuration == rows[0]
     wide = parse_space(
         {name: {"uniform": [0, 3000]} for name in lists},
         base,

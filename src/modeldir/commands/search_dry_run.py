@@ -85,7 +85,10 @@ def _table(trials: Sequence[PlannedTrial], varied: Sequence[str]) -> Table:
         (
             trial.number,
             *([folder] if named else []),
-            *(value_cell(trial.point[name]) if name in trial.point else None for name in varied),
+            *(
+                value_cell(trial.configuration[name]) if name in trial.configuration else None
+                for name in varied
+            ),
         )
         for trial, folder in zip(trials, beside, strict=True)
     ]

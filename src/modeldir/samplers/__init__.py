@@ -58,7 +58,7 @@ class Proposal:
     `trial.json` keeps the notes, so JSON must be able to represent them.
     """
 
-    point: dict[str, Any]
+    configuration: dict[str, Any]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -76,13 +76,13 @@ class Observation:
     """
 
     number: int | None
-    point: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     status: str
     values: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def takes_its_point(self) -> bool:
+    def takes_its_configuration(self) -> bool:
         """Whether this search must not run the configuration again."""
         return self.number is not None or "reused" in self.notes
 

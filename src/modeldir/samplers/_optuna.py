@@ -197,9 +197,9 @@ class StudyHistory:
         return min(gaps, default=1.0)
 
     def _row(self, key: int, observation: Observation) -> FrozenTrial | None:
-        if not self._space.fits(observation.point):
+        if not self._space.fits(observation.configuration):
             return None
-        values = self._space.dims_of(observation.point)
+        values = self._space.dims_of(observation.configuration)
         params = {name: self._axes[name].to_model(value) for name, value in values.items()}
         if self._fill_inactive:
             middles = ((name, axis.midpoint()) for name, axis in self._axes.items())
@@ -322,7 +322,9 @@ class OptunaSampler:
             proposal = self._propose(number, seed_for(self._seed, number, again))
             if proposal is None:
                 break
-            if proposal.point not in self._taken and self._space.allows(proposal.point):
+            if proposal.configuration not in self._taken and self._space.allows(
+                proposal.configuration
+            ):
                 return proposal
         other = self._taken.drawn(number)
         return None if other is None else Proposal(other, self._fallback_notes(number))

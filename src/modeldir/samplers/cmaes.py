@@ -99,7 +99,10 @@ class CMAES:
             if loss is None:
                 self._scored.pop(observation.number, None)
             else:
-                self._scored[observation.number] = self._coordinates(observation.point), loss
+                self._scored[observation.number] = (
+                    self._coordinates(observation.configuration),
+                    loss,
+                )
 
     def _generation(self) -> tuple[int, list[int]]:
         """Return the generation of a new trial, and the numbers of its parent trials."""
@@ -146,7 +149,7 @@ class CMAES:
         mean = [0.5] * len(self._axes)
         earlier = [(v, each) for each in self._foreign if (v := self._loss(each)) is not None]
         if earlier:
-            mean = list(self._coordinates(min(earlier, key=lambda pair: pair[0])[1].point))
+            mean = list(self._coordinates(min(earlier, key=lambda pair: pair[0])[1].configuration))
         bounds = np.array([[0.0, 1.0]] * len(self._axes))
         return cmaes.CMA(
             np.array(mean), SPREAD, bounds=bounds, population_size=self._population, seed=0
@@ -157,7 +160,7 @@ class CMAES:
         values = objective_values(observation, self._objectives)
         if observation.status != "completed" or not values:
             return None
-        if not self._space.fits(observation.point):
+        if not self._space.fits(observation.configuration):
             return None
         return -values[0] if self._objectives[0][1] == "maximize" else values[0]
 

@@ -37,11 +37,11 @@ class CheckedSampler:
             problem = f"{self._name}: ask({number}) returned {found}"
             hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
             raise SpaceError("The sampler made no proposal:", [(problem, hint)])
-        if not self._space.contains(proposal.point):
-            problem = f"{self._name} proposed {proposal.point} for trial {number}"
+        if not self._space.contains(proposal.configuration):
+            problem = f"{self._name} proposed {proposal.configuration} for trial {number}"
             hint = "propose exactly the active hyperparameters, each within its range"
             raise SpaceError("The sampler left the space:", [(problem, hint)])
-        if proposal.point not in self._taken:
+        if proposal.configuration not in self._taken:
             return proposal
         point = self._taken.drawn(number)
         return None if point is None else Proposal(point)

@@ -44,5 +44,5 @@ class Grid:
         self._key = None if self._next is None else point_key(self._next)
 
     def tell(self, observation: Observation) -> None:
-        if observation.takes_its_point:
-            self._known.add(point_key(observation.point))
+        if observation.takes_its_configuration:
+            self._known.add(point_key(observation.configuration))

@@ -41,7 +41,7 @@ class NSGA2(OptunaSampler):
         generation = self._generation()
         if generation == 0:
             first = self._start(number)
-            return None if first is None else Proposal(first.point, {"generation": 0})
+            return None if first is None else Proposal(first.configuration, {"generation": 0})
         from modeldir.samplers._optuna_nsga2 import (  # noqa: PLC0415 - imports Optuna
             GenerationSampler,
         )

@@ -112,7 +112,7 @@ class PBT:
             copied["step"] = parent.notes["step"]
         if not self._still_trains(parent):
             copied["ended"] = True
-        point = self._explore(parent.point, number, rng)
+        point = self._explore(parent.configuration, number, rng)
         return Proposal(point, {"parent": copied, "replaces": stopped})
 
     def _best(self) -> list[Observation]:

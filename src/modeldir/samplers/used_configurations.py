@@ -33,8 +33,8 @@ class Taken:
     def add(self, observation: Observation) -> None:
         """Note that a trial has this configuration, whatever its status."""
         # Configurations outside the space must not count: `is_exhausted` compares with its size.
-        if observation.takes_its_point and self._space.contains(observation.point):
-            self._taken.add(point_key(observation.point))
+        if observation.takes_its_configuration and self._space.contains(observation.configuration):
+            self._taken.add(point_key(observation.configuration))
 
     def __contains__(self, point: Mapping[str, Any]) -> bool:
         return point_key(point) in self._taken

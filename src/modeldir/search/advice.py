@@ -39,7 +39,7 @@ class Tried:
 
     name: str
     number: int | None
-    point: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     value: float
     deviation: float | None = None
     repeats: int = 1
@@ -79,11 +79,11 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
         return
     found = []
     for name, domain in space.items():
-        places = [_place(each.point.get(name), domain) for each in ranked[:_TOP]]
+        places = [_place(each.configuration.get(name), domain) for each in ranked[:_TOP]]
         edge = _EDGE if _is_range(domain) else 0.0  # a list tried the values beside it
         for end, side in ((1.0, "upper"), (0.0, "lower")):
             if _crowded(places, end, edge):
-                value = ranked[0].point[name]
+                value = ranked[0].configuration[name]
                 low, high = _bounds(domain)
                 found.append(f"{name} at the {side} end ({value:g} of {low:g} to {high:g})")
     if found:
@@ -183,7 +183,7 @@ def _hardly_matters(
     """Name the hyperparameters that explain little even at the upper end of their interval."""
     if len(ranked) < ENOUGH:
         return
-    columns = {name: [each.point.get(name) for each in ranked] for name in space}
+    columns = {name: [each.configuration.get(name) for each in ranked] for name in space}
     found = importances(columns, [each.value for each in ranked])
     small = [each for each in found if each.share is not None and each.high < LITTLE]
     if not small:

@@ -59,6 +59,6 @@ def _configuration(
 ) -> dict[str, Any]:
     decided = plan.space.decided(plain_values.flatten(hyperparameters))
     if decided is None:
-        return {**record.point, **values}
-    others = {n: v for n, v in record.point.items() if n not in plan.space.domains}
+        return {**record.configuration, **values}
+    others = {n: v for n, v in record.configuration.items() if n not in plan.space.domains}
     return {**others, **decided, **values}

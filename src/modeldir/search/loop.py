@@ -47,7 +47,7 @@ class Trial:
     ) -> None:
         self.number = turn.record.number
         self.name = turn.record.name
-        self.point = dict(turn.record.point)
+        self.configuration = dict(turn.record.configuration)
         self.model_dir = model_dir
         file = experiment.params_file(model_dir)
         if file is not None:

@@ -34,7 +34,7 @@ class Configuration:
     """
 
     def __init__(self, point: Mapping[str, Any]) -> None:
-        self.point = point
+        self.values = point
         self.members: dict[int, TrialRecord] = {}
         self.seeds: set[object] = set()
         self.elsewhere: set[object] = set()
@@ -110,7 +110,7 @@ class Observations:
         self._open.clear()
         self.imagined.add(record.number)
         if configuration is not None and len(configuration.members) == 1:
-            point, notes = configuration.point, dict(record.notes)
+            point, notes = configuration.values, dict(record.notes)
             self.sampler.tell(Observation(record.number, point, attempts.PENDING, {}, notes))
 
     def warm_start(self, row: FinishedExperiment) -> bool:
@@ -162,8 +162,8 @@ class Observations:
         reused = [each for each in every if each.elsewhere]
         if not reused:
             return 0
-        here = {plain_values.canonical_hash(each.point) for each in self.configurations()}
-        return sum(plain_values.canonical_hash(each.point) not in here for each in reused)
+        here = {plain_values.canonical_hash(each.values) for each in self.configurations()}
+        return sum(plain_values.canonical_hash(each.values) not in here for each in reused)
 
     def missing_repeat(self) -> tuple[Mapping[str, Any], int] | None:
         """Return the first configuration that lacks a repeat, and its seed; None if none does."""
@@ -173,7 +173,7 @@ class Observations:
         for each in (*self.configurations(), *only_elsewhere):
             for seed in self._plan.seeds:
                 if seed not in each.seeds:
-                    return each.point, seed
+                    return each.values, seed
         return None
 
     # -- Telling the sampler -----------------------------------------------------------------------
@@ -198,7 +198,7 @@ class Observations:
 
         A configuration that only waits for its next repeat need not be read again meanwhile.
         """
-        first, point = configuration.first, configuration.point
+        first, point = configuration.first, configuration.values
         notes = dict(first.notes)
         if not self.learns:
             return Observation(first.number, point, attempts.PENDING, {}, notes), True

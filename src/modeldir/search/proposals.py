@@ -20,7 +20,7 @@ from modeldir.search.plan import Plan
 class NewTrial:
     """A trial that should be made: its configuration, its `origin` and its sampler's notes."""
 
-    point: dict[str, Any]
+    configuration: dict[str, Any]
     origin: Mapping[str, Any]
     notes: Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def propose(plan: Plan, observations: Observations, number: int) -> NewTrial | N
     proposal = observations.sampler.ask(number)
     if proposal is None:
         return None
-    return _first_repeat(plan, proposal.point, origin, proposal.notes)
+    return _first_repeat(plan, proposal.configuration, origin, proposal.notes)
 
 
 def is_enough(plan: Plan, observations: Observations) -> bool:

@@ -148,7 +148,9 @@ class Results:
             if mean is not None:
                 spread = repeats.standard_deviation([each.scores[name] for each in several])
                 called = repeats.group_name([each.record.name for each in several])
-                found.append(Tried(called, record.number, record.point, mean, spread, len(several)))
+                found.append(
+                    Tried(called, record.number, record.configuration, mean, spread, len(several))
+                )
         return found
 
 

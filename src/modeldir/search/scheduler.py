@@ -173,8 +173,8 @@ class Scheduler:
             if not is_there:
                 return None
             record = self.trials.claim(
-                new.point,
-                self._plan_file.hyperparameters(new.point),
+                new.configuration,
+                self._plan_file.hyperparameters(new.configuration),
                 told={**new.origin, **proposals.remarks(self._plan, new.notes)},
                 numbered=self._plan.space.is_named_by_number,
                 parent=parent,
@@ -213,11 +213,13 @@ class Scheduler:
             new = proposals.propose(self._plan, observations, number)
             if new is None:
                 break
-            name = self.trials.free_name(new.point, number, numbered=numbered)
-            values = plan_file.hyperparameters(new.point)
+            name = self.trials.free_name(new.configuration, number, numbered=numbered)
+            values = plan_file.hyperparameters(new.configuration)
             command = plan_file.command_for(name, values)
-            found.append(PlannedTrial(number, name, new.point, command))
-            observations.imagine(TrialRecord(number, name, new.point, values, "", notes=new.notes))
+            found.append(PlannedTrial(number, name, new.configuration, command))
+            observations.imagine(
+                TrialRecord(number, name, new.configuration, values, "", notes=new.notes)
+            )
             number += 1
         return found
 

@@ -92,7 +92,7 @@ def check_base(
     changed = [
         (f"{name}: {before.get(name, 'none')} -> {now.get(name, 'none')}", None)
         for name in plan_trials.differences(plan, now, before)
-        if name not in newest.point  # an earlier plan may have varied it
+        if name not in newest.configuration  # an earlier plan may have varied it
     ]
     if not changed:
         return []

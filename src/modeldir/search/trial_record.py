@@ -14,8 +14,7 @@ from modeldir.experiment import trial_labels
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial: its number, its folder's name, its configuration (`point`), all values and their
-    hash.
+    """A trial: its number, its folder's name, its configuration, all values and their hash.
 
     `retry_of` is the number of the trial that it was made after, with some values set by hand.
     `parent` is the one whose last weights it begins with: its number, name and step. `repeat`
@@ -24,7 +23,7 @@ class TrialRecord:
 
     number: int
     name: str
-    point: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     hyperparameters: Mapping[str, Any]
     hash: str
     retry_of: int | None = None
@@ -43,7 +42,7 @@ class PlannedTrial(NamedTuple):
 
     number: int
     name: str
-    point: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     command: tuple[str, ...]
 
 

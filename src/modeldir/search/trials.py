@@ -319,7 +319,7 @@ class Trials:
             "format": _FORMAT,
             "number": number,
             "name": chosen,
-            "configuration": record.point,
+            "configuration": record.configuration,
             "hyperparameters": record.hyperparameters,
             "hash": record.hash,
             **(told or {}),

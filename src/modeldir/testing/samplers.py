@@ -79,10 +79,10 @@ def _space(domains: Mapping[str, Any], **parts: Any) -> Space:
     return parse_space(domains, _BASE, "modeldir.testing.samplers", **parts)
 
 
-def loss(point: Mapping[str, Any]) -> float:
+def loss(configuration: Mapping[str, Any]) -> float:
     """Return the loss of a simulated training run. Every hyperparameter changes it."""
     total = 0.0
-    for name, value in sorted(point.items()):
+    for name, value in sorted(configuration.items()):
         if isinstance(value, str | bool):
             total += 0.1 * (len(str(value)) % 3)
         else:
@@ -98,17 +98,23 @@ class FakeSampler:
         told: the observations that it received, in order.
     """
 
-    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
-        self._points = [dict(point) for point in points]
+    def __init__(self, configurations: Iterable[Mapping[str, Any]]) -> None:
+        self._configurations = [dict(configuration) for configuration in configurations]
         self.asked: list[int] = []
         self.told: list[Observation] = []
 
     def ask(self, number: int) -> Proposal | None:
         """Return the first configuration that no trial has taken."""
         self.asked.append(number)
-        taken = {canonical_hash(each.point) for each in self.told if each.takes_its_point}
-        free = (point for point in self._points if canonical_hash(point) not in taken)
-        return next((Proposal(dict(point)) for point in free), None)
+        taken = {
+            canonical_hash(each.configuration) for each in self.told if each.takes_its_configuration
+        }
+        free = (
+            configuration
+            for configuration in self._configurations
+            if canonical_hash(configuration) not in taken
+        )
+        return next((Proposal(dict(configuration)) for configuration in free), None)
 
     def tell(self, observation: Observation) -> None:
         """Record an observation."""
@@ -140,14 +146,16 @@ class SamplerContract:
         """A proposal has exactly the active names, and keeps ranges, zips and constraints."""
         for space, observations in self._searched():
             for each in observations:
-                assert space.contains(each.point), f"outside the space: {each.point}"
+                assert space.contains(each.configuration), (
+                    f"outside the space: {each.configuration}"
+                )
 
-    def test_no_point_is_proposed_twice(self) -> None:
+    def test_no_configuration_is_proposed_twice(self) -> None:
         """A search never runs the same hyperparameters twice."""
         for _, observations in self._searched():
-            points = [each.point for each in observations]
-            hashes = [canonical_hash(point) for point in points]
-            twice = [p for p, h in zip(points, hashes, strict=True) if hashes.count(h) > 1]
+            configurations = [each.configuration for each in observations]
+            hashes = [canonical_hash(configuration) for configuration in configurations]
+            twice = [p for p, h in zip(configurations, hashes, strict=True) if hashes.count(h) > 1]
             assert not twice, f"proposed more than once, though told of them: {twice}"
 
     def test_asking_changes_nothing(self) -> None:
@@ -156,12 +164,12 @@ class SamplerContract:
             sampler = self.make(space, 230, self.objectives)
             first = sampler.ask(1)
             assert first is not None, "ask(1) proposed nothing for an empty search"
-            expected = json.loads(json.dumps(first.point))
-            first.point["changed by the caller"] = True
+            expected = json.loads(json.dumps(first.configuration))
+            first.configuration["changed by the caller"] = True
             again = sampler.ask(1)
             assert again is not None, "asked again without any observation, it proposed nothing"
-            assert again.point == expected, (
-                f"asked again for trial 1 it proposed {again.point}, before {expected}"
+            assert again.configuration == expected, (
+                f"asked again for trial 1 it proposed {again.configuration}, before {expected}"
             )
 
     def test_a_restart_changes_nothing(self) -> None:
@@ -190,29 +198,33 @@ class SamplerContract:
             once = self._ask(space, len(full) + 1, full)
             assert twice == once, f"told of trials again it proposes {twice}, not {once}"
 
-    def test_another_seed_proposes_other_points(self) -> None:
+    def test_another_seed_proposes_other_configurations(self) -> None:
         """Different seeds give different searches."""
         for space in self._spaces(but=("small",)):
             proposals = [self.make(space, seed, self.objectives).ask(1) for seed in range(5)]
-            points = {canonical_hash(each.point) for each in proposals if each is not None}
-            assert len(points) > 1, "five seeds propose the same first point"
+            configurations = {
+                canonical_hash(each.configuration) for each in proposals if each is not None
+            }
+            assert len(configurations) > 1, "five seeds propose the same first configuration"
 
     def test_a_finite_space_is_searched_whole(self) -> None:
         """Once every configuration was proposed, the sampler proposes None: the search is done."""
         for space in self._spaces(only=("small",)):
             observations = self._search(space, trials=100)
             assert len(observations) == 6, (  # noqa: PLR2004 - the space's size
-                f"proposed {len(observations)} of the 6 points, and then None"
+                f"proposed {len(observations)} of the 6 configurations, and then None"
             )
 
-    def test_a_point_of_another_folder_stays_free_unless_it_is_reused(self) -> None:
+    def test_a_configuration_of_another_folder_stays_free_unless_it_is_reused(self) -> None:
         """Trials of another search are only information: their configurations stay free."""
         for space in self._spaces(only=("small",)):
-            point = self._search(space, trials=1)[0].point
+            configuration = self._search(space, trials=1)[0].configuration
             values = dict.fromkeys((name for name, _ in self.objectives), 0.5)
-            row = Observation(None, point, "completed", values)
+            row = Observation(None, configuration, "completed", values)
             assert len(self._search(space, [row], trials=100)) == 6  # noqa: PLR2004 - as above
-            reused = Observation(None, point, "completed", values, {"reused": "../elsewhere"})
+            reused = Observation(
+                None, configuration, "completed", values, {"reused": "../elsewhere"}
+            )
             assert len(self._search(space, [reused], trials=100)) == 5  # noqa: PLR2004 - one less
 
     def test_trials_that_taught_nothing_do_no_harm(self) -> None:
@@ -223,7 +235,9 @@ class SamplerContract:
                 _as(full[0], "failed"),
                 _as(full[1], "completed"),
                 _as(full[2], "completed", dict.fromkeys(full[2].values, math.inf)),
-                Observation(full[3].number, full[3].point, "pruned", full[3].values, {"step": 3}),
+                Observation(
+                    full[3].number, full[3].configuration, "pruned", full[3].values, {"step": 3}
+                ),
                 Observation(full[4].number, {"no_such_name": 1}, "completed", full[4].values),
             ]
             proposal = self.make(space, 230, self.objectives)
@@ -231,9 +245,9 @@ class SamplerContract:
                 proposal.tell(each)
             found = proposal.ask(len(full) + 1)
             assert found is not None, "proposed nothing after trials that taught nothing"
-            assert space.contains(found.point), f"outside the space: {found.point}"
+            assert space.contains(found.configuration), f"outside the space: {found.configuration}"
 
-    def test_workers_that_ask_at_once_get_different_points(self) -> None:
+    def test_workers_that_ask_at_once_get_different_configurations(self) -> None:
         """Workers that ask at the same time know each other's running trials."""
         for space in self._spaces(but=("small",)):
             full = self._search(space)
@@ -244,10 +258,12 @@ class SamplerContract:
             for number in range(len(full) + 1, len(full) + 9):
                 proposal = sampler.ask(number)
                 assert proposal is not None, "proposed nothing while others run"
-                found.add(canonical_hash(proposal.point))
-                sampler.tell(Observation(number, proposal.point, "running", {}, proposal.notes))
+                found.add(canonical_hash(proposal.configuration))
+                sampler.tell(
+                    Observation(number, proposal.configuration, "running", {}, proposal.notes)
+                )
             assert len(found) == 8, (  # noqa: PLR2004 - as many as were asked for
-                f"8 workers at once got {len(found)} different points"
+                f"8 workers at once got {len(found)} different configurations"
             )
 
     def test_notes_are_what_json_can_hold(self) -> None:
@@ -288,7 +304,9 @@ class SamplerContract:
         proposal = self._ask(space, done + 1, full[:done])
         assert proposal is not None, f"after a restart nothing is proposed for trial {done + 1}"
         expected = full[done]
-        assert proposal.point == expected.point, f"trial {done + 1} differs after a restart"
+        assert proposal.configuration == expected.configuration, (
+            f"trial {done + 1} differs after a restart"
+        )
         assert dict(proposal.notes) == dict(expected.notes), (
             f"the notes of trial {done + 1} differ after a restart"
         )
@@ -318,11 +336,11 @@ def simulate_search(
         if proposal is None:
             break
         values = {
-            name: loss(proposal.point) * (1 if place == 0 else -1) + place
+            name: loss(proposal.configuration) * (1 if place == 0 else -1) + place
             for place, (name, _) in enumerate(objectives)
         }
         notes = json.loads(json.dumps(dict(proposal.notes)))  # as they would come back from disk
-        made = Observation(number, proposal.point, "completed", values, notes)
+        made = Observation(number, proposal.configuration, "completed", values, notes)
         sampler.tell(made)
         observations.append(made)
     return observations
@@ -332,5 +350,5 @@ def _as(
     observation: Observation, status: str, values: Mapping[str, float] | None = None
 ) -> Observation:
     return Observation(
-        observation.number, observation.point, status, values or {}, observation.notes
+        observation.number, observation.configuration, status, values or {}, observation.notes
     )
