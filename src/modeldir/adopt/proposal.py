@@ -105,15 +105,18 @@ class _Proposing:
         tail = _tail(works)
         place = [word for _, word in outputs]
         kept = self._kept(works, [option for option, _ in outputs])
-        dropped = [each for each in wanted if each not in works and each.value is not None]
-        names = {each.name for each in works}
+        passed = {each.option.key for each in works} | is_output
         return Proposal(
             script=self.offer.script,
             library=self.offer.library,
             hyperparameters={each.name: each.value for each in works},
             command=_command(self.command, self.offer, kept, [*tail, *place]),
             outputs=tuple(place),
-            left_out=tuple(each.flag for each in dropped if each.name not in names),
+            left_out=tuple(
+                _flag(option)
+                for option in self.offer.options
+                if option.key not in passed and self.base.get(option.key) not in (None, [], {})
+            ),
         )
 
     # -- Which options can be written ---------------------------------------------------------
