@@ -20,7 +20,7 @@ from modeldir.params import nested
 from modeldir.search import placeholders
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_STYLES = ("", ":-", ":--no-", ":-,--no-", ":--=", ":=")
+_STYLES = ("", ":-", ":--no-", ":-/--no-", ":--=", ":=")
 _RESERVED = frozenset({placeholders.FLAGS, placeholders.MODEL_DIR, placeholders.OUT})
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh"})
 _FOLDER = "{model_dir}"

@@ -106,6 +106,7 @@ def _how_to_begin(folder: Path, command: object) -> str:
     return (
         f"  modeldir new {there} --from experiments/base_model   (from an experiment)\n"
         f"  modeldir new {there} learning_rate=0.1               (or from values)\n"
+        f"  modeldir adopt -- {command or 'python train.py'}   (or learn the script's options)\n"
         f"  modeldir search {there} ... -- {command or 'python train.py'} {{flags}}   "
         "(or pass the values as flags)"
     )
