@@ -9,6 +9,7 @@ import pytest
 from laboratory import LIMIT, Project, read, wait_until
 from modeldir.search.resuming import Resuming, resuming
 from modeldir.search.search import Search
+from modeldir.worker.worker_messages import checkpoint_unused
 
 NESTED = """\
 import os, sys, time
@@ -124,6 +125,13 @@ def test_a_checkpoint_that_is_not_used_is_named(tmp_path: Path) -> None:
     assert f"starts from the beginning, and its checkpoint {LAST} is not used" in done.out
     assert project.started == ["learning_rate_0.1 0"] * 2
     assert (project.search / "learning_rate_0.1/attempts/1" / LAST).read_text() == "2"
+
+
+def test_a_checkpoint_of_a_run_names_the_call_that_loads_it() -> None:
+    """NumPy's files are those of `run.save_checkpoint`, others are a framework's."""
+    call = "call run.restore() before its loop"
+    assert call in checkpoint_unused("trial 1", "last.npz")
+    assert call not in checkpoint_unused("trial 1", LAST)
 
 
 def test_a_placeholder_that_is_not_known_is_an_error(tmp_path: Path) -> None:

@@ -92,8 +92,10 @@ def resumes(name: str, how: Resuming) -> str:
 
 
 def checkpoint_unused(name: str, found: str) -> str:
+    restore = "  If your script has run.save_checkpoint, call run.restore() before its loop.\n"
     return (
         f"note: {name} starts from the beginning, and its checkpoint {found} is not used.\n"
+        f"{restore if found.endswith('.npz') else ''}"
         "  If your script can load it, add its option: --resume '--ckpt_path {checkpoint}'\n"
         "  If your script looks for it itself, add: --resumes-itself"
     )
