@@ -100,6 +100,42 @@ def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, j
     assert any(line.startswith("preloaded ") for line in told)
 
 
+IN_TRIAL = """\
+import json, os, sys
+import heavy
+from mine import helper
+
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+data = sys.argv[sys.argv.index("--data") + 1]
+with open(os.path.join(folder, "params.json")) as file:
+    rate = json.load(file)["learning_rate"]
+with open("model.pt", "w") as file:
+    file.write(str(rate))
+with open("metrics_eval_best_weights.json", "w") as file:
+    json.dump({"accuracy": helper.score(rate), "size": len(open(data).read())}, file)
+with open(os.path.join(os.path.dirname(data), "cwd.txt"), "a") as file:
+    file.write(os.getcwd() + "\\n")
+"""
+
+
+@pytest.mark.parametrize("script", [["mine/train.py"], ["-m", "mine.train"]])
+def test_trials_run_in_their_own_folders(project: Project, script: list[str]) -> None:
+    """Each keeps its files; modules and `{project}` are found; they are still preloaded."""
+    project.write("mine/train.py", IN_TRIAL)
+    project.write("mine/__init__.py", "")
+    project.write("mine/helper.py", "def score(rate):\n    return 1 - rate\n")
+    project.write("data/input.txt", "some data")
+    command = ("--", "python", *script, "--data", "{project}/data/input.txt")
+    done = project.modeldir(*SEARCH, "--run-in-trial", *command)
+    assert done.code == 0, done.out
+    for name in names(0.1, 0.2, 0.3, 0.4):
+        assert (project.search / name / "model.pt").read_text() == name.rpartition("_")[2]
+    assert len({*project.lines("data/cwd.txt")}) == 4
+    assert "wrote model.pt" not in done.out
+    assert warm(project) == names(0.2, 0.3, 0.4)
+    assert read(project.search / "search.json")["run_in_trial"] is True
+
+
 def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Project) -> None:
     """What was learned is kept with the search; --no-preload turns it off."""
     assert project.modeldir(*SEARCH, *TRAIN).code == 0

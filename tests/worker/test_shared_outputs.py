@@ -52,7 +52,8 @@ def test_files_that_trials_overwrite_are_named(project: Project, words: tuple[st
         *words,
     )
     assert said.count(f"{NOTE}model.pt, runs/log.csv in {project.path}") == 1
-    assert "for example: --out {model_dir}" in said
+    assert "e.g. --out {model_dir}" in said
+    assert "--run-in-trial" in said
     assert said.count(f"{WARNING}model.pt, runs/log.csv in {project.path}") == 1
 
 
@@ -97,3 +98,13 @@ def test_a_working_folder_full_of_data_is_not_searched_for_long(project: Project
     for number in range(20_100):
         (data / f"{number}").touch()
     assert NOTE not in searched(project, "open('model.pt', 'w').write('1')")
+
+
+def test_a_path_that_would_not_be_found_is_named(project: Project) -> None:
+    """A trial in its own folder finds no relative path of the project."""
+    project.write("data/input.txt", "")
+    command = "python train.py --data data/input.txt --other={project}/data"
+    done = project.searches("learning_rate=0.1,0.2", "--run-in-trial", command=command)
+    (note,) = [line for line in done.lines if line.startswith("note: data/input.txt is relative")]
+    assert f"{project.path}" in note
+    assert "  write in the command: {project}/data/input.txt" in done.lines

@@ -96,7 +96,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     here = Path.cwd()
     command = _command(arguments.command, here, one.path)
     trial_command.check_command(command, hyperparameters, here)
-    words = trial_command.fill(command, hyperparameters, str(one.path))
+    words = trial_command.fill(command, hyperparameters, str(one.path), project=str(here))
     run_file = _RunFile(words, one.path, is_training=arguments.as_training)
     script = run_file.beside
     if arguments.command is None and "--model_dir" in words[:-2]:

@@ -277,6 +277,12 @@ _LAUNCHER_OPTIONS = (
 
 def _add_other(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--run-in-trial",
+        action="store_true",
+        default=None,
+        help="run each trial in its own folder; {project} in COMMAND is the folder of your script",
+    )
+    parser.add_argument(
         "--resume",
         metavar="ARGS",
         help="arguments that resume an interrupted trial, e.g. '--ckpt {checkpoint}'",
@@ -372,6 +378,7 @@ def _search(arguments: argparse.Namespace) -> Search:
         warm_start_from=_values_of(arguments.warm_start_from, str),
         reuse=_values_of(arguments.reuse, str),
         command=command_line(arguments.command) if arguments.command else None,
+        run_in_trial=arguments.run_in_trial,
         metrics=arguments.metrics,
         resume=arguments.resume,
         pruner=None if arguments.pruner is None else parse_text(arguments.pruner),

@@ -18,7 +18,7 @@ from modeldir import space
 from modeldir.errors import did_you_mean
 from modeldir.params import plain_values
 
-FLAGS, MODEL_DIR, OUT = "flags", "model_dir", "out"
+FLAGS, MODEL_DIR, OUT, PROJECT = "flags", "model_dir", "out", "project"
 _STYLES = ("-", "--no-", "--=", "=")
 _NAME = r"\{([A-Za-z_][\w.-]*)(?::([-=][^{}\s]*))?\}"
 _PLACE = re.compile(rf"(?<!\$)(?:{_NAME}|\{{({_NAME})\}})")
@@ -34,7 +34,8 @@ def _places(text: str) -> Iterator[re.Match[str]]:
 
 
 def names(command: str) -> frozenset[str]:
-    return frozenset(match[1] for match in _places(command))
+    """Return the names of all placeholders but `{project}`, which is the same in each trial."""
+    return frozenset(match[1] for match in _places(command)) - {PROJECT}
 
 
 def are_in(command: str) -> bool:
@@ -100,16 +101,16 @@ def problems(
 ) -> list[tuple[str, str | None]]:
     """Find placeholders that cannot be filled in, each with a hint."""
     there = {*plain_values.flatten(hyperparameters), *hyperparameters}
-    known = {*there, MODEL_DIR, OUT, FLAGS}
+    known = {*there, MODEL_DIR, OUT, FLAGS, PROJECT}
     found: list[tuple[str, str | None]] = []
     for word in words:
         for match in _places(word):
             if match[1] not in known:
-                hint = did_you_mean(match[1], sorted(known - {FLAGS, OUT}))
+                hint = did_you_mean(match[1], sorted(known - {FLAGS, OUT, PROJECT}))
                 found.append((f"{{{match[1]}}}: no such hyperparameter", hint))
             elif match[1] == FLAGS:
                 found += _wrong_flags(word, match)
-            elif match[1] in {MODEL_DIR, OUT} & there:
+            elif match[1] in {MODEL_DIR, OUT, PROJECT} & there:
                 problem = f"{match[0]}: stands for a folder, but is a hyperparameter's name too"
                 found.append((problem, "pass the hyperparameter with {flags}, or rename it"))
             elif match[2] is not None and not match[2].startswith("-"):

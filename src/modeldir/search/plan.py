@@ -41,6 +41,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "reuse": (list, 'folders: ["../first_try"]'),
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
+    "run_in_trial": (bool, "true or false"),
     "metrics": ((str, list), 'a printed line: "epoch {step}: val acc {accuracy}", or a list'),
     "resume": (str, 'arguments: "--restore_file last"; or "itself"'),
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
@@ -91,6 +92,7 @@ class Plan:
     objectives: objective.Objectives
     command: str | None
     cwd: str | None
+    run_in_trial: bool
     metrics: tuple[str, ...]
     resume: tuple[str, ...]
     resumes_itself: bool

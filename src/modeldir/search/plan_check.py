@@ -102,6 +102,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         objectives=objective.objectives(whole),
         command=whole.get("command"),
         cwd=whole.get("cwd"),
+        run_in_trial=bool(whole.get("run_in_trial")),
         metrics=objective.names(whole.get("metrics")),
         resume=() if itself else tuple(shlex.split(whole.get("resume") or "")),
         resumes_itself=itself,
@@ -170,7 +171,9 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
     for key, (kind, expected) in KEYS.items():
         value = raw.get(key)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        if value is not None and (
+            not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+        ):
             problems.append(Problem(f"{key}: got {value!r}", f"expected {expected}"))
     problems += [*_not_utf8(raw), *objective.problems(raw)]
     trials = raw.get("trials")

@@ -166,7 +166,18 @@ class PlanFile:
             if key in before and before[key] != now[key]
         ]
         news += [] if typed else self._other_command(command)
+        news += self._relative_paths(command)
         return [*news, *filter(None, [trial_command.other_python(command, self.working_folder())])]
+
+    def _relative_paths(self, command: str) -> list[str]:
+        if not self.plan.run_in_trial:
+            return []
+        folder, words = self.working_folder(), trial_command.words_of(command)
+        return [
+            f"note: {each} is relative to {folder}, but each trial runs in its own folder\n"
+            f"  write in the command: {{project}}/{each}"
+            for each in trial_command.relative_paths(words, folder)
+        ]
 
     def _without_default(self) -> list[str]:
         """Return the hyperparameters that have no value in trials where they are inactive."""
@@ -249,11 +260,17 @@ class PlanFile:
         if inactive:
             active = self.plan.space.active_names(plain_values.flatten(hyperparameters))
             inactive = [name for name in inactive if name not in active]
-        return trial_command.fill(self.plan.command, hyperparameters, typed, inactive)
+        project = self.working_folder()
+        words = trial_command.fill(
+            self.plan.command, hyperparameters, typed, inactive, project=str(project)
+        )
+        return trial_command.from_elsewhere(words, project) if self.plan.run_in_trial else words
 
     def typed_folder(self, name: str) -> str:
         """Return the folder of the trial with this name, as its command has it."""
         absolute = os.path.join(self._absolute, name)
+        if self.plan.run_in_trial:
+            return absolute
         return absolute.removeprefix(os.path.join(self.working_folder(), ""))
 
 

@@ -24,6 +24,7 @@ from modeldir.search import (
     plan,
     pruner_orders,
     start_checks,
+    trial_command,
 )
 from modeldir.search.plan_file import PlanFile
 from modeldir.search.ranking import Best, Results, metric_of
@@ -68,6 +69,7 @@ class Search:
         reuse: folders whose experiments count as done: what was completed there is not run again.
             It and `warm_start_from` are added to the plan's; "none" removes those of the plan.
         command: what runs a trial: `"python train.py --data_dir data"`.
+        run_in_trial: run each trial in its own folder, where it then writes its files.
         metrics: a printed line to take metrics from, `"epoch {step}: val acc {accuracy}"`; several
             as a list.
         resume: arguments with which an interrupted trial resumes: `"--ckpt {checkpoint}"`. "itself"
@@ -104,6 +106,7 @@ class Search:
         warm_start_from: _Folders = None,
         reuse: _Folders = None,
         command: str | Sequence[str] | None = None,
+        run_in_trial: bool | None = None,
         metrics: str | Sequence[str] | None = None,
         resume: str | None = None,
         pruner: str | Mapping[str, Mapping[str, Any]] | None = None,
@@ -130,6 +133,7 @@ class Search:
             "warm_start_from": _folders(warm_start_from, self.path),
             "reuse": _folders(reuse, self.path),
             "command": command if command is None or isinstance(command, str) else _line(command),
+            "run_in_trial": run_in_trial,
             "metrics": objective.to_json(metrics),
             "resume": resume,
             "pruner": pruner if pruner is None or isinstance(pruner, str) else dict(pruner),
@@ -236,6 +240,12 @@ class Search:
             SearchError: when the plan has no command.
         """
         return self.plan_file.command_for(trial.name, trial.hyperparameters)
+
+    def first_words(self) -> tuple[str, ...]:
+        """Return the command as trials run it, but with its placeholders."""
+        words = trial_command.words_of(self.plan.command or "-")
+        is_elsewhere = self.plan.run_in_trial
+        return trial_command.from_elsewhere(words, self.working_folder()) if is_elsewhere else words
 
     def judged_by(self, trial: TrialRecord) -> Orders | None:
         """Return by what a trial may be ended early; None where the plan has no pruner."""

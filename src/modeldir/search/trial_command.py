@@ -19,6 +19,7 @@ from modeldir._system.shell import no_option, quoted, quoted_line
 from modeldir.errors import NOTHING_STARTED, CommandError
 from modeldir.search import placeholders
 
+_PROJECT = f"{{{placeholders.PROJECT}}}"
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 
 
@@ -120,15 +121,37 @@ def _only_submits(program: str) -> str:
     )
 
 
+def from_elsewhere(words: Sequence[str], project: Path) -> tuple[str, ...]:
+    """Return a command for another working folder: the program and the script by their full path.
+
+    >>> from_elsewhere(("./go", "--epochs", "3"), Path("/project"))
+    ('/project/go', '--epochs', '3')
+    """
+    found = list(words)
+    if os.path.dirname(found[0]):
+        found[0] = os.path.normpath(os.path.join(project, found[0]))
+    script = next((at for at, word in enumerate(found) if word.endswith((".py", ".sh")) and at), 0)
+    if script and (project / found[script]).is_file():
+        found[script] = os.path.normpath(os.path.join(project, found[script]))
+    return tuple(found)
+
+
+def relative_paths(words: Sequence[str], project: Path) -> list[str]:
+    """Return the words that name a file or folder of the project, but not from elsewhere."""
+    values = (word.partition("=")[2] or word for word in from_elsewhere(words, project)[1:])
+    return [each for each in values if not os.path.isabs(each) and (project / each).exists()]
+
+
 def fill(
     command: str,
     hyperparameters: Mapping[str, Any],
     model_dir: str,
     inactive: Container[str] = (),
+    project: str = "",
 ) -> tuple[str, ...]:
     """Return the words of a trial's command: placeholders filled, or `--model_dir DIR` added.
 
-    `{flags}` leaves out the `inactive` hyperparameters.
+    `{flags}` leaves out the `inactive` hyperparameters, and `{project}` is a folder.
 
     >>> fill("python train.py", {"lr": 0.1}, "experiments/a b")
     ('python', 'train.py', '--model_dir', 'experiments/a b')
@@ -138,6 +161,8 @@ def fill(
     ('python', 'train.py', '--lr', '0.1', '--amp')
     """
     words, model_dir = words_of(command), no_option(model_dir)
+    if _PROJECT in command:
+        words = tuple(word.replace(_PROJECT, project) for word in words)
     if not placeholders.are_in(command):
         words = placeholders.filled(words, {}, model_dir) if "{{" in command else words
         return (*words, "--model_dir", model_dir)

@@ -72,11 +72,13 @@ class StartBuilder:
             folder=os.path.abspath(folder),
             number=turn.attempt,
             command=(*search.command_for(record), *(extra or ())),
-            cwd=str(search.working_folder()),
+            cwd=os.path.abspath(folder)
+            if search.plan.run_in_trial
+            else str(search.working_folder()),
             resumes=extra is not None,
             makes=placeholders.made_by(search.plan.command or ""),
             inherits=inherits,
-            variables={**ranked, **judged, **variables, **seat.variables},
+            variables={**self.variables, **ranked, **judged, **variables, **seat.variables},
             facts={
                 "worker": self._worker,
                 **search.setting(),
@@ -93,6 +95,14 @@ class StartBuilder:
             bound=self._bound,
             doubt=doubt,
         )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of all trials: one that runs in its own folder finds the project's code."""
+        if not self._search.plan.run_in_trial:
+            return {}
+        project, known = str(self._search.working_folder()), os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": os.pathsep.join(filter(None, (project, known)))}
 
     def is_in_doubt(self, record: TrialRecord, last: attempts.Attempt | None) -> bool:
         """Return whether only a heartbeat tells that an attempt is dead."""

@@ -154,8 +154,8 @@ class Worker:
             self._log.message(worker_messages.found_running(found.record.title))
         self._check = FirstTrialCheck(self.search, wanted=self._wants_check)
         self._rules.begin()
-        words = trial_command.words_of(self.search.plan.command or "-")
-        self._preload.begin(tuple(words), str(self.search.working_folder()))
+        words, folder = self.search.first_words(), self.search.working_folder()
+        self._preload.begin(words, str(folder), self._builder.variables)
         while True:
             self._fill(spawner)
             self._make_ahead()

@@ -163,7 +163,8 @@ def written_beside(names: Sequence[str], folder: object) -> str:
     return (
         f"note: the first trial wrote {first_of(names, _SHOWN)} in {folder}, where other trials "
         f"may overwrite {'it' if len(names) == 1 else 'them'}.\n"
-        "  To keep each trial's own, write into the trial's folder, for example: --out {model_dir}"
+        "  To keep each trial's own, write into the trial's folder, e.g. --out {model_dir}\n"
+        "  Or let each trial run in its own folder: --run-in-trial"
     )
 
 

@@ -158,10 +158,16 @@ class Preloading:
         """The options of a command line that ask for the same."""
         return () if self._wanted else ("--no-preload",)
 
-    def begin(self, command: tuple[str, ...], cwd: str) -> None:
-        """Take the command of the trials to come, and what was recorded of it before."""
+    def begin(
+        self, command: tuple[str, ...], cwd: str, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the command of the trials to come, and what was recorded of it before.
+
+        `variables` are those that all trials have besides the worker's.
+        """
         if self._is_off:
             return
+        self._variables = {**self._variables, **(variables or {})}
         if parse(command) is None or guards.command_objection(command) is not None:
             self._is_off = True
             return
