@@ -727,7 +727,7 @@ def test_a_worker_starts_no_more_trials_than_it_may(project: Project) -> None:
     done = project.modeldir(*JOB, "--trials", "1")
     assert done.code == 0, done.out
     assert len(project.started) == 1
-    assert end_of_job(project) == "it has started its share"
+    assert end_of_job(project) == "it has started as many trials as it may"
 
 
 @pytest.mark.parametrize(

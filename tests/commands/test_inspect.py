@@ -611,7 +611,7 @@ def test_show_a_broken_claim(capsys: pytest.CaptureFixture[str]) -> None:
     claim = Path(SEARCH, ".modeldir/trials/000099.json")
     claim.parent.mkdir(parents=True, exist_ok=True)
     claim.write_text('{"name": "lr_0.2", "poi')
-    line = f"{claim}: it is not JSON that can be read, so it is left out\n"
+    line = f"{claim}: it is not valid JSON, so it is left out\n"
     assert shown(capsys, SEARCH).count(line) == 1
 
 

@@ -239,7 +239,7 @@ def test_a_command_submits_workers_that_do_the_search(project: Project) -> None:
     )
     assert done.code == 0, done.err
     assert done.lines[0] == "1 worker submitted: job 42"
-    printed = "  by what was printed: experiments/search/.modeldir/jobs/"
+    printed = "  the output of --submit: experiments/search/.modeldir/jobs/"
     assert done.lines[1].startswith(printed)
     assert (project.path / done.lines[1].rpartition(" ")[2]).read_text() == "Job 42\n"
     from laboratory import wait_until
@@ -1006,9 +1006,11 @@ def test_a_folder_that_cannot_be_written_is_one_message(
     if words:
         assert (done.returncode, done.stderr) == (0, "")
     else:
-        why = "error: experiments/search: the search cannot be recorded: you may not write there"
+        why = "experiments/search: the search cannot be recorded"
         assert done.returncode == 2
-        assert done.stderr == f"{why}\nNothing was started.\n"
+        assert done.stderr == (
+            f"error: {why}: you have no permission to write there\nNothing was started.\n"
+        )
     assert [path.name for path in project.search.iterdir()] == ["params.json"]
 
 

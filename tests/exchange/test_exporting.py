@@ -123,7 +123,7 @@ def test_nothing_to_export_is_said(search: Path) -> None:
     with pytest.raises(ModeldirError, match="no experiment in empty"):
         export("empty", "csv", "out")
     with pytest.raises(
-        ModeldirError, match=r"none has ended yet: 1 pending\.\nNothing was written"
+        ModeldirError, match=r"no experiment has ended yet: 1 pending\.\nNothing was written"
     ):
         export(search / "waits", "csv", "out")
     with pytest.raises(FolderError, match="no such folder"):

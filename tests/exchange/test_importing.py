@@ -85,7 +85,7 @@ def test_the_tool_is_found_out_and_the_source_is_left_as_it_is(name: str) -> Non
     first = import_runs(source, "out")
     assert first.tool == name.partition(" ")[0]
     assert (first.updated, first.same) == (0, 0)
-    assert all("was never told its parameters" in problem for problem in first.problems)
+    assert all("has no parameters, so it is left out" in problem for problem in first.problems)
     assert first.new > 0
     made = content(Path("out"))
     again = import_runs(source, "out")
@@ -115,7 +115,7 @@ def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
 
 def test_what_is_said_of_an_import(snapshot: SnapshotAssertion) -> None:
     """The summary counts the runs, names the tool, and suggests the next command."""
-    done = ImportResult("runs", "hydra", Path("out"), 2, 1, 3, ("lr_0.1",), ("x: is no YAML",))
+    done = ImportResult("runs", "hydra", Path("out"), 2, 1, 3, ("lr_0.1",), ("x: is not YAML",))
     assert [str(done), str(ImportResult("runs", "ray", Path("a b"), 0, 0, 0))] == snapshot
 
 
@@ -473,7 +473,7 @@ def test_a_database_that_is_written_all_the_time_is_a_problem(
     moments = iter(range(10**6))
     monkeypatch.setattr(sqlite, "stamp", lambda _: next(moments))
     monkeypatch.setattr(sqlite, "_PAUSE", 0.0)
-    with pytest.raises(OSError, match="it is written all the time"), sqlite.copied(path):
+    with pytest.raises(OSError, match="another program keeps writing to it"), sqlite.copied(path):
         pass
 
 

@@ -739,7 +739,7 @@ def test_a_dry_run_shows_the_script_of_slurm(project: Project) -> None:
     said = project.searches(SIX, *slurm, "--workers", "2", "--dry-run")
     assert said.code == 0, said.err
     assert "each by, 2 at a time:" in said.lines
-    assert "a job for each trial on slurm, less those that are there, by:" in said.lines
+    assert "a job for each trial on slurm, minus those already there, submitted by:" in said.lines
     for line in ("#!/bin/bash", "#SBATCH --array=0-5%2", "#SBATCH --time=60"):
         assert f"  {line}" in said.lines
     assert said.lines[-1] == "Nothing was started."

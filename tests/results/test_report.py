@@ -320,7 +320,7 @@ def test_what_failed_alike_is_one_line(tmp_path: Path) -> None:
     groups = failures.failed(read_tree(tmp_path).experiments)
     assert [(each["class"], len(each["of"])) for each in groups] == [("error", 5), ("killed", 1)]
     assert list(groups[0]["tails"].values()) == [[f"epoch {n}", "ends"] for n in range(3)]
-    assert groups[1]["words"] == "it left no words"
+    assert groups[1]["words"] == "it printed nothing"
 
 
 def test_provenance_tells_what_there_are_several_of(

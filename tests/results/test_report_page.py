@@ -286,7 +286,7 @@ def test_without_scripts_it_is_a_table(reader: Reader, search: Path) -> None:
     best = read_tree(search).best()
     assert best is not None
     assert best.name in text
-    assert "Of 60 experiments the first 20." in text
+    assert "These are the first 20 of 60 experiments." in text
 
 
 # -- Repeats, several metrics ----------------------------------------------------------------------

@@ -367,7 +367,7 @@ def test_a_folder_of_somebody_else_is_refused(default: Path) -> None:
 
 def test_a_link_in_the_folders_place_is_refused(default: Path, tmp_path: Path) -> None:
     default.symlink_to(tmp_path)
-    assert refusal({}).endswith("it is no folder")
+    assert refusal({}).endswith("it is not a folder")
 
 
 def test_a_file_in_the_folders_place_is_refused(default: Path) -> None:

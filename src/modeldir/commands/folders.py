@@ -161,7 +161,7 @@ def check_writable(folder: Path, what: str) -> None:
     if trouble != disks.READ_ONLY:
         if os.access(there, os.W_OK | os.X_OK):
             return
-        trouble = "you may not write there"
+        trouble = "you have no permission to write there"
     raise cannot_record(folder, what, trouble)
 
 

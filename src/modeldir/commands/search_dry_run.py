@@ -97,7 +97,7 @@ def _table(trials: Sequence[PlannedTrial], varied: Sequence[str]) -> Table:
 
 def _trials(count: int | None) -> str:
     if count is None:
-        return "trials without an end that is known"
+        return "an unknown number of trials"
     return "1 trial" if count == 1 else f"{count} trials"
 
 

@@ -51,7 +51,7 @@ def preview(search: Search, arguments: argparse.Namespace) -> list[str]:
     what = "a job for each trial" if per_trial else _workers(count)
     lines = lines_of(_worker_words(name, search, arguments), tokens)
     return [
-        f"{what} on {name}, less those that are there, by:",
+        f"{what} on {name}, minus those already there, submitted by:",
         *(f"  {line}".rstrip() for line in lines),
         "",
     ]
@@ -321,7 +321,7 @@ def started_text(
     yield f"{_workers(len(jobs), called)} submitted: {ids}{more}"
     printed = launchers.jobs_folder(search) / f"{jobs[0].token}.submit.out"
     if printed.exists():
-        yield f"  by what was printed: {printed}"
+        yield f"  the output of --submit: {printed}"
 
 
 def _shortened(names: Sequence[str]) -> str:

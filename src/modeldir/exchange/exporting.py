@@ -75,7 +75,7 @@ def export(
     if not data.experiments:
         nothing = f"no experiment in {data.folder}: nothing to export."
         if data.left_out:
-            nothing = f"{data.folder}: none has ended yet: {_listed(data.left_out)}."
+            nothing = f"{data.folder}: no experiment has ended yet: {_listed(data.left_out)}."
         raise ModeldirError(nothing, state=_STATE)
     _check_metrics(data, objectives)
     source = files.absolute(folder)

@@ -84,7 +84,7 @@ def _attr(path: Path, problems: Problems) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError):
-        problems.append(f"{path}: is no YAML")
+        problems.append(f"{path}: is not YAML")
         return parse_value(text)
 
 

@@ -177,4 +177,6 @@ def _logged_values(folder: Path, problems: Problems) -> Iterator[LoggedValue]:
                 step = float(words[2]) if words[2:] else float(count)
                 yield name, step, int(words[0]) / 1000, float(words[1])
             except (ValueError, IndexError):
-                problems.append(f"{folder / name}: line {count + 1} is no value: {line[:60]!r}")
+                problems.append(
+                    f"{folder / name}: line {count + 1} is not a metric's value: {line[:60]!r}"
+                )

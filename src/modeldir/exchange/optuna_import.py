@@ -69,7 +69,7 @@ def read(source: Path, problems: Problems) -> Iterator[ForeignRun | ForeignStudy
                 for trial in trials:
                     if not trial.params and not trial.state.is_finished():
                         name = f"trial {trial.number} of {study.study_name}"
-                        problems.append(f"{path}: {name} was never told its parameters: left out")
+                        problems.append(f"{path}: {name} has no parameters, so it is left out")
                         continue
                     yield _run(path, study.study_name, group, trial, objectives)
     except Exception as error:  # SQLAlchemy and Optuna raise many types

@@ -82,7 +82,7 @@ def _copy(path: Path, copy: Path) -> None:
         if [*map(stamp, parts)] == before:
             return
         time.sleep(_PAUSE)
-    raise OSError(errno.EBUSY, "it is written all the time", os.fspath(path))
+    raise OSError(errno.EBUSY, "another program keeps writing to it", os.fspath(path))
 
 
 def _copy_file(source: str, target: str) -> None:

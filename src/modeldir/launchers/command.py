@@ -268,19 +268,26 @@ def _problems(options: Mapping[str, Any]) -> list[Problem]:
         problems += _wrong_line(key, options[key]) if options.get(key) is not None else []
     cancel = options.get("cancel")
     if cancel is not None and "{job}" not in cancel and "{token}" not in cancel:
-        problems.append(Problem(f"--cancel {cancel!r} names no job", "--cancel 'COMMAND {job}'"))
+        problems.append(
+            Problem(f"--cancel {cancel!r} does not say which job", "--cancel 'COMMAND {job}'")
+        )
     return [*problems, *_wrong_pattern(options.get("job_id"))]
 
 
 def _wrong_submit(template: str | None) -> list[Problem]:
     if not template:
-        return [Problem("it needs the command that submits a job", _EXAMPLE)]
+        return [Problem("name the command that submits a job", _EXAMPLE)]
     problems = _wrong_line("submit", template)
     if PLACE not in template:
         problem = f"--submit {template!r} has no place for the worker's command"
         problems.append(Problem(problem, f"write {PLACE} there: {_EXAMPLE}"))
     if "{job}" in template:
-        problems.append(Problem(f"--submit {template!r}: {{job}} is not known yet", "{token} is"))
+        problems.append(
+            Problem(
+                f"--submit {template!r}: {{job}} is known only after this command",
+                "use {token} instead",
+            )
+        )
     return problems
 
 
@@ -288,7 +295,7 @@ def _wrong_line(key: str, template: str) -> list[Problem]:
     try:
         words = shlex.split(template)
     except ValueError as error:
-        return [Problem(f"--{key} {template!r}: {error}", "close the quotation")]
+        return [Problem(f"--{key} {template!r}: {error}", "add the closing quotation mark")]
     if not words:
         return [Problem(f"--{key} is empty")]
     needs_shell = [word for word in words if word in _SHELL_WORDS]

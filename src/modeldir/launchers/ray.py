@@ -40,7 +40,7 @@ _WHY = {
     "JOB_SUPERVISOR_ACTOR_START_TIMEOUT": (
         "Ray stopped waiting for its CPUs and GPUs: RAY_JOB_START_TIMEOUT_SECONDS of the head"
     ),
-    "JOB_SUPERVISOR_ACTOR_DIED": "Ray lost it: its node died, or its supervisor there",
+    "JOB_SUPERVISOR_ACTOR_DIED": "Ray lost the job: its node or its supervisor died",
     "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE": "Ray has no node for it",
 }
 

@@ -162,8 +162,8 @@ class RayJobs:
         if status == http.client.FORBIDDEN:
             words = (
                 f"Ray at {self.address} does not accept this token\n"
-                "  the cluster's belongs into ~/.ray/auth_token, unless RAY_AUTH_TOKEN or "
-                "RAY_AUTH_TOKEN_PATH say another"
+                "  put the cluster's token into ~/.ray/auth_token; RAY_AUTH_TOKEN and "
+                "RAY_AUTH_TOKEN_PATH, if set, are used instead"
             )
             return Refused(words, status)
         kind = Busy if _LATER in said else Refused

@@ -100,7 +100,7 @@ class SlurmLauncher:
             problems.append(Problem(f"{str(self._search)!r}: {problem}"))
         for place in dict.fromkeys([str(self._search), folder or os.getcwd()]):
             if "\n" in place:  # the rest of the name would be a line of the script, and would run
-                problem = "a batch script cannot name a folder of two lines: rename it"
+                problem = "its name has a line break: rename it"
                 problems.append(Problem(f"{place!r}: {problem}"))
         refuse(self.name, problems)
         self._limit = limit

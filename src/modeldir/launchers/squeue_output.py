@@ -62,7 +62,7 @@ class Queue:
         if line is not None:
             return line.state
         if owner != os.geteuid():
-            return JobState(None, "not in the queue that is shown to you")
+            return JobState(None, "not in the queue that you can see")
         return JobState(alive=False)
 
     def number_of(self, job: JobRef) -> str | None:

@@ -213,7 +213,9 @@ def answer(found: Confirmation) -> list[str]:
     lines += [_comparison(found, each, lead) for each, lead in shown]
     missing = [each.finalist.title for each in ranked if found.lead(each) is None]
     if missing:
-        lines.append(f"Not compared, for want of two seeds with a value: {', '.join(missing)}.")
+        lines.append(
+            f"Not compared, because fewer than two seeds have a value: {', '.join(missing)}."
+        )
     lines += _better(found, shown)
     tested = [lead.count for _, lead in shown if lead.deviation]
     if tested:

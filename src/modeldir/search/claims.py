@@ -94,7 +94,7 @@ class Claims:
         if number not in self.problems and os.path.exists(path):
             is_object = reading.problem(path) is None
             self._leave_out(
-                number, "it lacks parts" if is_object else "it is not JSON that can be read"
+                number, "keys are missing in it" if is_object else "it is not valid JSON"
             )
 
     def _leave_out(self, number: int, why: str) -> None:

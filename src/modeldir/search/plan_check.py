@@ -193,7 +193,9 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[Problem]:
             try:
                 shlex.split(raw[key])
             except ValueError as error:
-                problems.append(Problem(f"{key}: {raw[key]!r}: {error}", "close the quotation"))
+                problems.append(
+                    Problem(f"{key}: {raw[key]!r}: {error}", "add the closing quotation mark")
+                )
     return problems
 
 

@@ -43,7 +43,12 @@ def chosen(
         problems += _refused(name, parsed, found, options, to_run=to_run)
         return Choice(name, options)
     if options:
-        problems.append(Problem("sampler: auto takes no options", "name the sampler that has them"))
+        problems.append(
+            Problem(
+                "sampler: auto takes no options",
+                "options belong to one sampler: name it instead of auto",
+            )
+        )
     before = raw.get("auto")
     if isinstance(before, dict) and isinstance(before.get("sampler"), str):
         name, why = before["sampler"], str(before.get("why", ""))

@@ -102,7 +102,7 @@ def _point_in_json(text: str) -> dict[str, Any]:
 
 
 def _no_point(text: str, problem: str) -> SpaceError:
-    hint = "--try learning_rate=0.01,batch_size=32   (again for another point)"
+    hint = "--try learning_rate=0.01,batch_size=32   (repeat --try for another configuration)"
     return SpaceError(f"--try {text}: cannot be read:", [(problem, hint)])
 
 

@@ -96,7 +96,7 @@ def _misspelled(text: str, error: Exception) -> Problem:
     if strange := [word for word in taken if word not in _WORDS]:
         return (
             f"{strange[0]} is a reserved word of Python",
-            f'of a hyperparameter: params["{strange[0]}"]',
+            f'if it is a hyperparameter, write params["{strange[0]}"]',
         )
     place = getattr(error, "offset", None)
     if isinstance(place, int) and 0 < place <= len(text.strip()):
@@ -188,7 +188,7 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
         return node.value
     if (name := _name_of(node)) is not None:
         if name not in values and name not in _PLAIN:
-            raise ConstraintError(f"{name[:60]} is not there")
+            raise ConstraintError(f"{name[:60]} is not known")
         return values[name] if name in values else _PLAIN[name]
     if isinstance(node, ast.Compare):
         return _compared(node, values)

@@ -349,10 +349,10 @@ class _Parsing:
             hint = did_you_mean(name, list(domains)) or did_you_mean(name, list(self.known))
             return f"{name} is not in params.json", hint or _there(self.known)
         if name not in domains:
-            return f"{name} does not vary", f"give it a domain too; {_joined(list(domains))} vary"
+            return f"{name} does not vary", f"search it too; {_joined(list(domains))} vary"
         if name not in parsed or parsed[name].contains(value):
             return None
-        return f"{name} is {shown(value)}, outside its domain", shown(parsed[name].to_json())
+        return f"{name} is {shown(value)}, outside its search space", shown(parsed[name].to_json())
 
     def _check_points(self, space: Space, points: Mapping[int, Mapping[str, Any]]) -> None:
         for number, point in points.items():
@@ -371,7 +371,11 @@ class _Parsing:
     ) -> Iterator[Problem]:
         if fill(_bare(space), point, _chance()) is None:
             together = [names for names in space.zips if {*names} & point.keys()]
-            told = f"zip {_joined(together[0])} has no such values" if together else "cannot be"
+            told = (
+                f"zip {_joined(together[0])} has no such values"
+                if together
+                else "this space has no such configuration"
+            )
             yield f"{head}: {told}", None
         elif fill(space, point, _chance()) is None:
             broken = [
@@ -380,7 +384,7 @@ class _Parsing:
                 if {*each.names} <= point.keys() | (space.given.keys() - space.domains.keys())
                 and not space.keeps(each, point)
             ]
-            yield f"{head}: it breaks {broken[0] if broken else 'the constraints'}", None
+            yield f"{head}: it does not satisfy {broken[0] if broken else 'the constraints'}", None
 
 
 def _excluded(space: Space, name: str, point: Mapping[str, Any]) -> str | None:

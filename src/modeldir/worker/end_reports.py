@@ -100,7 +100,7 @@ class EndReports:
         if self._rules.reason is not None:
             return self._rules.reason
         if self._rules.has_started_all:
-            return "it has started its share"
+            return "it has started as many trials as it may"
         return "nothing was left to start"
 
     def _report(

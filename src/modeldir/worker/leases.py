@@ -210,7 +210,7 @@ class Leases:
             found = os.lstat(self.folder)
             if self._is_private:
                 if not stat.S_ISDIR(found.st_mode):
-                    raise _unusable(self.folder, "it is no folder")
+                    raise _unusable(self.folder, "it is not a folder")
                 if found.st_uid != os.geteuid():
                     raise _unusable(self.folder, f"it belongs to user {found.st_uid}")
                 if stat.S_IMODE(found.st_mode) & 0o077:
@@ -386,6 +386,6 @@ def safe_name(words: str) -> str:
 def _unusable(folder: str, why: str) -> SearchError:
     return SearchError(
         f"{folder}: leases of GPUs and ports cannot be kept here: {why}\n"
-        f"  {FOLDER_VARIABLE}=/another/folder names another one, of this machine alone",
+        f"  {FOLDER_VARIABLE}=/another/folder names another one, which no other machine uses",
         state="Nothing was started.",
     )

@@ -37,7 +37,7 @@ def failed(found: Sequence[ExperimentRow]) -> list[Json]:
         tails = {str(index): tail for index in shown if (tail := last_lines(found[index].path))}
         logs_left -= len(tails)
         first = found[indices[0]].status
-        words = first.last_line or first.reason or "it left no words"
+        words = first.last_line or first.reason or "it printed nothing"
         encoded.append(
             {"class": kind, "words": encoding.short(words), "of": indices, "tails": tails}
         )

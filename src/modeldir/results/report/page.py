@@ -88,7 +88,9 @@ def _table(data: Mapping[str, Json]) -> str:
         for index in _best(data)
     ]
     count = data["n"]
-    more = f" Of {count:,} experiments the first {len(rows)}." if len(rows) < count else ""
+    more = (
+        f" These are the first {len(rows)} of {count:,} experiments." if len(rows) < count else ""
+    )
     lines = "".join(_row("td", row) for row in rows)
     return (
         f"<p>{html.escape(data['title'])}, {html.escape(data['made'])}: without scripts this "

@@ -152,7 +152,7 @@ class _DeferredFinder:
         library read no variables.
         """
         if hidden := self._hidden(batch):
-            return f"another {hidden} lay on the path"
+            return f"another module {hidden} was on the path"
         if batch.draws and {**_random_states(), **self._random} != _random_states():
             return "random numbers were seeded"
         if batch.under is None:

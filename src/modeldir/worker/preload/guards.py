@@ -34,7 +34,7 @@ def command_objection(command: Sequence[str], learned: ImportList | None = None)
     if invocation is None:
         return f"{command[0] if command else 'nothing'!r} is not a plain `python script.py`"
     if not sys.platform.startswith("linux"):
-        return "only Linux tells what a process has begun"
+        return "it works only on Linux"
     if learned is None:
         return None
     for name in learned.names:
