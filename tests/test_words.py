@@ -120,3 +120,13 @@ def test_help_has_no_pattern_of_words(command: str) -> None:
     """No rule matches in what `modeldir COMMAND --help` prints."""
     text = parser_of(command).format_help()
     assert [rule for rule, pattern in RULES.items() if re.search(pattern, text, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("pages", ["README.md", "docs/how-to/*.md", "docs/tutorial/*.md"])
+def test_guides_speak_to_their_reader(pages: str) -> None:
+    """Of 1,000 words in the guides at least 20 are 'you' or 'your'."""
+    text = "\n".join(map(prose, ROOT.glob(pages)))
+    words = re.findall(r"[a-z][\w'-]*", re.sub(r"\]\([^)]*\)", "]", text).lower())
+    you = sum(word in {"you", "your", "yours", "yourself"} for word in words)
+    print(f"{pages}: {you * 1000 / len(words):.1f} of 1,000 words")
+    assert you * 1000 >= 20 * len(words)
