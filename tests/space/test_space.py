@@ -90,7 +90,7 @@ def test_arrays_of_numpy_are_lists_of_values() -> None:
     """A call may say numpy.logspace(...); what is kept can be written as JSON."""
     domain = parsed(np.array([1, 2]))
     assert json.dumps(domain.to_json()) == "[1, 2]"
-    assert json.dumps(parsed([np.int64(3), np.float32(0.5)]).to_json()) == "[3, 0.5]"
+    assert json.dumps(parsed([np.int64(3), np.float32(0.5)]).to_json()) == "[3.0, 0.5]"
 
 
 @given(st.tuples(finite, finite).map(sorted), seeds)

@@ -35,6 +35,9 @@ from modeldir.search import (
 from modeldir.search.base_config import with_values
 from modeldir.search.trials import Trials
 
+_EXACT = 2**53
+"""Integers below it are the same as floats."""
+
 
 class PlanFile:
     """The plan of the search in a folder, and the base config that it varies.
@@ -224,8 +227,18 @@ class PlanFile:
         )
 
     def hyperparameters(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all hyperparameters of a trial: the base config with a configuration's values."""
-        return with_values(self.base, configuration)
+        """Return all hyperparameters of a trial: the base config with a configuration's values.
+
+        An integer takes the type of a float there: a script may refuse 0 beside 0.2.
+        """
+        floats = {
+            name: float(value)
+            for name, value in configuration.items()
+            if type(value) is int
+            and abs(value) < _EXACT
+            and isinstance(self.flat_base.get(name), float)
+        }
+        return with_values(self.base, {**configuration, **floats})
 
     def configuration_of(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the configuration of a trial folder that names none; None if it lacks a value."""

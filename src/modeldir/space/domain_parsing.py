@@ -41,6 +41,27 @@ def check_kind(domain: Domain, base: object) -> None:
             )
 
 
+def of_one_type(domain: Domain, base: object) -> Domain:
+    """Return a list's numbers in one type: 1000 for 1e3 beside integers, 0.0 for 0 beside 0.2.
+
+    Where the base config has a float, they stay as they are typed, for the names of trials:
+    `PlanFile.hyperparameters` converts them.
+    """
+    if not isinstance(domain, Choice) or isinstance(base, float):
+        return domain
+    numbers = [each for each in domain.options if is_number(each)]
+    if not any(isinstance(each, int) for each in (*numbers, base) if is_number(each)):
+        return domain
+    are_whole = all(isinstance(each, int) or each.is_integer() for each in numbers)
+    kind: type[int | float] = int if are_whole else float
+    return Choice(tuple(_as(kind, each) if is_number(each) else each for each in domain.options))
+
+
+def _as(kind: type[int | float], number: Any) -> Any:
+    """Convert a number, unless it is too large to stay the same."""
+    return converted if abs(number) < 2**53 and (converted := kind(number)) == number else number
+
+
 def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
     """Return the domain for a list, an object or a single value; zipped lists may repeat one."""
     if hasattr(raw, "tolist"):  # numpy.logspace(-5, -1, 5)

@@ -15,7 +15,7 @@ from modeldir.errors import SpaceError, did_you_mean, first_of
 from modeldir.params.equality import all_same, key, same
 from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint
-from modeldir.space.domain_parsing import check_kind, read_domain
+from modeldir.space.domain_parsing import check_kind, of_one_type, read_domain
 from modeldir.space.domains import Choice, Domain, LogUniform, Uniform
 from modeldir.space.grids import MANY_TRIES, fill, is_exhaustive
 from modeldir.space.problems import ConstraintError, DomainError, Problem, shown
@@ -90,6 +90,7 @@ class _Parsing:
             try:
                 found[name] = read_domain(domain, may_repeat=name in zipped)
                 check_kind(found[name], self.known.get(name))
+                found[name] = of_one_type(found[name], self.known.get(name))
             except DomainError as refused:
                 self._refuse(name, refused)
         return found
