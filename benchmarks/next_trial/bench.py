@@ -122,8 +122,8 @@ def make(folder: Path, domains: dict, count: int) -> None:
         if kind == "grid":  # a grid needs its position
             from modeldir.samplers import Observation
 
-            proposes.tell(Observation(number, proposal.point, "completed"))
-        point = proposal.point
+            proposes.tell(Observation(number, proposal.configuration, "completed"))
+        point = proposal.configuration
         told = {"sampler": kind, "seed": 1}
         record = search.trials.claim(point, {**BASE, **point}, told=told, numbered=True)
         value = loss(point) if kind == "random" else chance.random()
@@ -189,7 +189,7 @@ def optuna_asks(name: str, count: int, folder: Path) -> dict[str, float]:
     study = optuna.create_study(sampler=make_tpe(1, 10))
     search.trials.refresh()
     for record in search.trials:
-        values = {name: axes[name].to_model(record.point[name]) for name in axes}
+        values = {name: axes[name].to_model(record.configuration[name]) for name in axes}
         written = json.loads((folder / record.name / "metrics_eval_best_weights.json").read_text())
         study.add_trial(
             optuna.trial.create_trial(

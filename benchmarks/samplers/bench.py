@@ -82,7 +82,7 @@ def in_process(name: str, count: int) -> list[float]:
     draws = make("random", space, 1)
     told = []
     for number in range(1, count + 1):
-        point = draws.ask(number).point
+        point = draws.ask(number).configuration
         before = [*range(max(1, number - 20), number)]
         notes = {"generation": number // 20, "from": before, "parents": before}
         told.append(Observation(number, point, "completed", {"loss": loss(point)}, notes))
@@ -94,7 +94,7 @@ def in_process(name: str, count: int) -> list[float]:
     first = time.process_time() - began
     began = time.process_time()
     for number in range(count + 1, count + 6):
-        point = proposal.point
+        point = proposal.configuration
         sampler.tell(Observation(number, point, "completed", {"loss": loss(point)}, proposal.notes))
         proposal = sampler.ask(number + 1)
     return [first, (time.process_time() - began) / 5]
@@ -115,7 +115,7 @@ def through_folders(name: str, count: int) -> list[float]:
         maker.prepare()
         for number in range(1, count + 1):
             record = maker.next_trial(frozenset(range(1, number))).record
-            finished(folder / record.name, loss(record.point))
+            finished(folder / record.name, loss(record.configuration))
         search = Search(folder, sampler=name, trials=count + 20)
         began = time.process_time()
         search.prepare()
@@ -123,7 +123,7 @@ def through_folders(name: str, count: int) -> list[float]:
         first = time.process_time() - began
         began = time.process_time()
         for _ in range(5):
-            finished(folder / turn.record.name, loss(turn.record.point))
+            finished(folder / turn.record.name, loss(turn.record.configuration))
             turn = search.scheduler.next_trial()
         return [first, (time.process_time() - began) / 5]
 

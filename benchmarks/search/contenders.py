@@ -71,7 +71,7 @@ class Modeldir:
             raise RuntimeError(f"nothing left to propose for trial {number}")
         self._asked[number] = proposal
         self._told(number, "running", {}, {})
-        return dict(proposal.point)
+        return dict(proposal.configuration)
 
     def stop(self, number: int, step: int, value: float) -> bool:
         return self._stopping is not None and self._stopping.stop(number, step, value)
@@ -84,7 +84,7 @@ class Modeldir:
 
         proposal = self._asked[number]
         notes = {**proposal.notes, **notes}
-        self._sampler.tell(Observation(number + 1, proposal.point, status, values, notes))
+        self._sampler.tell(Observation(number + 1, proposal.configuration, status, values, notes))
 
 
 def _first(domain: Any) -> Any:

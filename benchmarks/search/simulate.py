@@ -34,7 +34,7 @@ class Found:
 @dataclass
 class _Trial:
     number: int
-    point: dict[str, Any]
+    configuration: dict[str, Any]
     values: list[float]
     step: int = 0
 
@@ -58,7 +58,9 @@ def run(task: Task, contender: Contender, seed: int, *, budget: int, workers: in
         value = trial.values[trial.step - 1]
         if value < best:
             best = value
-            found.curve.append([spent, float(f"{task.worth(trial.point, trial.step, seed):.6g}")])
+            found.curve.append(
+                [spent, float(f"{task.worth(trial.configuration, trial.step, seed):.6g}")]
+            )
         last = trial.step == len(trial.values)
         stops = not last and _timed(found, contender.stop, trial.number, trial.step, value)
         if not last and not stops:

@@ -68,7 +68,7 @@ _SEARCH_SPACE = """\
   lr=log_uniform:1e-5,1e-1  sample on a log scale
   dropout=uniform:0,0.5  sample evenly; with ,step=0.1 only 0, 0.1, 0.2, ...
   layers=int:1,8  sample integers; log_int: on a log scale
-  @points.csv  try the configurations in the rows of a file
+  @configurations.csv  try the configurations in the rows of a file
 """
 
 _KEPT = "* is saved in search.json. The value none removes it, e.g. --pruner none."

@@ -49,7 +49,7 @@ class Search:
             Without it the existing plan continues; values that are given again are joined with it.
         zip: names whose lists are zipped: `[["batch_size", "learning_rate"]]`.
         try_: configurations to try first, `[{"learning_rate": 0.01}]`; names that they leave out
-            are sampled. Or a CSV file of them, `"@points.csv"`.
+            are sampled. Or a CSV file of them, `"@configurations.csv"`.
         constraints: what must hold for each trial: `["batch_size * accumulate <= 512"]`.
             It, `zip` and `try_` are added to the plan's; "none" removes those of the plan.
         condition: conditions, as `space` may have them too: `{"momentum": {"optimizer": ["sgd"]}}`.

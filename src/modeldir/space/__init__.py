@@ -1,8 +1,7 @@
 """The search space: what each hyperparameter may be, and the configurations that follow from it.
 
 Start at `parse_space`, which returns a `Space` or one error with everything that is wrong. A
-configuration (in the code: a point) is a dict of hyperparameters by dotted name. `samplers` decide
-which configuration comes next.
+configuration is a dict of hyperparameters by dotted name. `samplers` decide which comes next.
 """
 
 from modeldir.space.builders import choice, int, log_int, log_uniform, uniform  # noqa: A004 - the word

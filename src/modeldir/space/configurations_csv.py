@@ -1,4 +1,4 @@
-"""A CSV file of configurations: a header of names, then a row for each, typed as `@points.csv`.
+"""A CSV file of configurations: a header of names, then a row for each, typed as `@FILE.csv`.
 
 `search` calls `read_points`. It accepts what spreadsheets write: quotes, a byte order mark, blank
 cells (not given) and blank lines.
