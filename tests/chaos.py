@@ -549,7 +549,9 @@ def table(done: Round) -> str:
 
 
 def kill_starts(where: Path, seed: str, kills: int) -> Round:
-    """Kill at the start of trials, cold and forked, each combination of processes equally often."""
+    """Kill at the start of trials, without preload and forked, each combination of processes
+    equally often.
+    """
     done = Round(Counter(), Counter(), Findings())
     for kind in chaos_starts.KINDS:
         found = chaos_starts.kill_starts(where / kind, kind, kills // len(chaos_starts.KINDS), seed)

@@ -34,7 +34,7 @@ ROLES = ("supervisor", "spawner", "worker")
 COMBINATIONS = tuple(
     chosen for count in (1, 2, 3) for chosen in itertools.combinations(ROLES, count)
 )
-KINDS = ("cold", "forked")
+KINDS = ("plain", "forked")
 WINDOW = 0.020
 """Seconds around a start within which the kill falls."""
 TRIALS = 3
@@ -110,7 +110,7 @@ class Round:
         self.place = place / f"{kind}-{seed}"
         self.search = self.place / "search"
         self.journal = self.place / "journal.jsonl"
-        options = ["--no-preload"] if kind == "cold" else []
+        options = ["--no-preload"] if kind == "plain" else []
         values = ",".join(map(str, range(1, TRIALS + 1)))
         train = [str(place / "env" / "bin" / "python"), str(place / "train.py")]
         modeldir = [sys.executable, "-m", "modeldir"]
@@ -235,7 +235,7 @@ def kill_starts(
 
     Args:
         place: an empty folder.
-        kind: cold or forked.
+        kind: without preload or forked.
         kills: how many rounds.
         seed: repeats what is chosen, not the microsecond of it.
         side_by_side: how many rounds run at once.

@@ -34,12 +34,12 @@ learned = imports.ImportList.from_json(given["learned"])
 os.close(0)
 os.open(os.devnull, os.O_RDONLY)
 ahead.add(learned)
-into_cold = child._execute
+into_plain = child._execute
 
 def told(trial):
-    with open(given["cold"], "a") as file:
+    with open(given["plain"], "a") as file:
         file.write("1")
-    into_cold(trial)
+    into_plain(trial)
 
 child._execute = told
 reply = {"objection": guards.process_objection(ahead), "left_out": ahead.left_out, "codes": []}
@@ -76,7 +76,7 @@ class Reply:
     objection: str | None
     left_out: Mapping[str, str]
     runs: Sequence[Run]
-    cold: int
+    plain: int
     """How many of the runs were executed from their beginning, not preloaded."""
 
 
@@ -107,7 +107,7 @@ class Bench:
         inherited = {n: value for n, value in os.environ.items() if not n.endswith("_NUM_THREADS")}
         return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", **self.variables}
 
-    def cold(self, *arguments: str) -> Run:
+    def plain(self, *arguments: str) -> Run:
         return self._run(self.command(*arguments))
 
     def learn(self, *arguments: str) -> tuple[Run, imports.ImportList]:
@@ -126,15 +126,17 @@ class Bench:
         assert invocation is not None
         return self._run(invocation.through_recorder(str(self._outside("report"))))
 
-    def warm(self, learned: imports.ImportList, *trials: Sequence[str], **variables: str) -> Reply:
+    def preloaded(
+        self, learned: imports.ImportList, *trials: Sequence[str], **variables: str
+    ) -> Reply:
         """Run trials as children of one import process, one after the other."""
-        cold = self._outside("cold")
-        cold.write_text("")
+        plain = self._outside("plain")
+        plain.write_text("")
         outputs = [self._outside("output") for _ in trials]
         given = {
             "path": [path for path in sys.path if path.endswith("src")] or [_source()],
             "learned": learned.to_json(),
-            "cold": str(cold),
+            "plain": str(plain),
             "trials": [
                 {
                     "words": self.command(*arguments),
@@ -163,23 +165,23 @@ class Bench:
                 zip(reply["codes"], outputs, strict=False), start=1
             )
         ]
-        return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
+        return Reply(reply["objection"], reply["left_out"], runs, len(plain.read_text()))
 
     def thrice(self, *arguments: str) -> tuple[Run, Run, Run]:
         """Run plainly, through the recorder, and preloaded."""
-        cold = self.cold(*arguments)
-        pilot, learned = self.learn(*arguments)
-        reply = self.warm(learned, arguments)
-        assert (reply.objection, reply.cold) == (None, 0)
-        return cold, pilot, reply.runs[0]
+        plain = self.plain(*arguments)
+        first, learned = self.learn(*arguments)
+        reply = self.preloaded(learned, arguments)
+        assert (reply.objection, reply.plain) == (None, 0)
+        return plain, first, reply.runs[0]
 
     def same(self, script: str, *arguments: str) -> str:
         """Return output and exit code, which must be the same in all three runs, as must files."""
         self.write(script)
-        cold, pilot, warm = self.thrice(*arguments)
-        assert_same(cold, pilot, "through learning")
-        assert_same(cold, warm, "warm")
-        return f"{cold.printed}exit {cold.code}"
+        plain, first, preloaded = self.thrice(*arguments)
+        assert_same(plain, first, "through learning")
+        assert_same(plain, preloaded, "preloaded")
+        return f"{plain.printed}exit {plain.code}"
 
     def _run(self, command: Sequence[str]) -> Run:
         output = self._outside("output")
@@ -220,15 +222,15 @@ def _comparable(run: Run) -> list[str]:
     return _ADDRESS.sub("0x", _TRACKER.sub("", run.printed)).splitlines()
 
 
-def assert_same(cold: Run, other: Run, how: str) -> None:
+def assert_same(plain: Run, other: Run, how: str) -> None:
     """Check that output, files and exit code are equal.
 
     Addresses of objects and what Python's resource tracker prints at the end are left out.
     """
-    was, came = _comparable(cold), _comparable(other)
-    lines = list(difflib.unified_diff(was, came, "cold", how, lineterm=""))
+    was, came = _comparable(plain), _comparable(other)
+    lines = list(difflib.unified_diff(was, came, "plain", how, lineterm=""))
     assert not lines, "\n".join(lines)
-    assert (how, other.code, other.files) == (how, cold.code, cold.files)
+    assert (how, other.code, other.files) == (how, plain.code, plain.files)
 
 
 def _source() -> str:

@@ -63,7 +63,7 @@ class Cluster:
     """A head and one more node, `cpus` each. What runs there finds its node's name in NODE."""
 
     cpus: int = 4
-    heart: str = "0.2"
+    heartbeat: str = "0.2"
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     _folder: Path = field(init=False)
     _nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class Cluster:
                     **environment(),
                     **self.access,
                     **_LOST_SOON,
-                    "MODELDIR_HEARTBEAT": self.heart,
+                    "MODELDIR_HEARTBEAT": self.heartbeat,
                     "NODE": name,
                 },
                 stdin=subprocess.PIPE,

@@ -102,6 +102,23 @@ SPELLED = sorted(
 )
 
 
+OLD_NAMES = (
+    r"(?<![-_])(?<!by )\b(?:[Ww]arm|[Cc]old|[Pp]ilot|[Hh]earts?)\b"
+    r"(?![-_]| start\b| disk\b|.* cache)"
+)
+
+
+def test_names_that_were_given_up_do_not_come_back() -> None:
+    """Preload, first-trial check, heartbeat. *Warm start* is the field's, and caches are cold."""
+    pages = [path for path in SPELLED if "CHANGELOG" not in path.name and path != Path(__file__)]
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]!r}"
+        for path in pages
+        for match in re.finditer(OLD_NAMES, path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 def test_spelling_is_american() -> None:
     """In all words and names. Those in capitals are Slurm's, such as CANCELLED."""
     found = [

@@ -54,7 +54,7 @@ AT = (10, 1_000, 10_000)
 LONG = 3
 """Rounds at most of what takes a minute a round."""
 ENOUGH = 16
-"""Trials from which on a search of this script is warm."""
+"""Trials from which on a search of this script is preloaded."""
 MORE = 100
 """Trials over which the cost of one is measured, where others have ended before."""
 
@@ -76,7 +76,7 @@ def main() -> None:
             at = AT[:2] if arguments.quick else AT
             as_it_grows(root, at, min(arguments.rounds, LONG))
         if arguments.peers:
-            ours = (by_xargs, by_modeldir_cold, by_modeldir)
+            ours = (by_xargs, by_modeldir_without_preload, by_modeldir)
             peer_runners.beside(root, ours, 64, min(arguments.rounds, LONG))
 
 
@@ -95,7 +95,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def beside_the_floor(root: Path, trials: int, jobs: int, rounds: int) -> None:
-    ours = (by_xargs, by_modeldir_cold, by_modeldir)
+    ours = (by_xargs, by_modeldir_without_preload, by_modeldir)
     contenders = [make(root, trials, jobs) for make in ours]
     if jobs == 1:
         contenders.append(by_loop(root, trials))
@@ -125,7 +125,7 @@ def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
     )
 
 
-def by_modeldir_cold(root: Path, trials: int, jobs: int) -> Contender:
+def by_modeldir_without_preload(root: Path, trials: int, jobs: int) -> Contender:
     return by_modeldir(root, trials, jobs, "--no-preload")
 
 
@@ -147,7 +147,7 @@ def by_modeldir(root: Path, trials: int, jobs: int, *options: str) -> Contender:
         whole(folder, trials)
         were = sum('"preloaded": {' in path.read_text() for path in folder.glob("*/run.json"))
         if bool(were) is (bool(options) or trials < ENOUGH):
-            raise SystemExit(f"{folder}: {were} of {trials} trials were warm")
+            raise SystemExit(f"{folder}: {were} of {trials} trials were preloaded")
 
     name = " ".join(("modeldir search -j", str(jobs), *options))
     return Contender(name, command, str(root), prepare, check, units=trials)

@@ -146,12 +146,14 @@ class Searches:
                 shutil.rmtree(cache, ignore_errors=True)
 
         values = ",".join(f"0.{number:03}" for number in range(1, trials + 1))
-        options = [*self.job.options, *(["--no-preload"] if way == "cold" else [])]
+        options = [*self.job.options, *(["--no-preload"] if way == "plain" else [])]
         words = [sys.executable, "-m", "modeldir", "search", folder.name, f"learning_rate={values}"]
         command = [*words, *options, "--", sys.executable, "train.py"]
         command = ["env", f"XDG_CACHE_HOME={cache}", *self.job.variables, *command]
-        warm = trials if way == "later" else 0
-        return Contender(way, command, str(self.root), prepare, lambda: check(folder, trials, warm))
+        preloaded = trials if way == "later" else 0
+        return Contender(
+            way, command, str(self.root), prepare, lambda: check(folder, trials, preloaded)
+        )
 
     def equal(self) -> bool:
         """Return whether all trials wrote the same."""
@@ -161,15 +163,15 @@ class Searches:
         return bool(found) and all(len(each) == 1 for each in found.values())
 
 
-def check(folder: Path, trials: int, warm: int) -> None:
+def check(folder: Path, trials: int, preloaded: int) -> None:
     """Check that every trial has its metrics, and how many were preloaded."""
     found = len(list(folder.glob(f"*/{METRICS}")))
     if found != trials:
         raise SystemExit(f"{folder}: {found} of {trials} trials have metrics")
     records = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
     were = sum(bool(record.get("preloaded")) for record in records)
-    if were < warm:
-        raise SystemExit(f"{folder}: {were} of {warm} trials were warm")
+    if were < preloaded:
+        raise SystemExit(f"{folder}: {were} of {preloaded} trials were preloaded")
 
 
 def made(root: Path, number: int, job: Job) -> Searches:
@@ -194,32 +196,38 @@ def ratio(one: Sequence[float], other: Sequence[float]) -> str:
 def row(name: str, searches: Searches, trials: int, rounds: int) -> dict[str, str]:
     """Return a line of each table."""
     less, long = max(1, trials // 3), (1 + LONGER) * trials
-    sizes = (("cold", less), ("cold", trials), ("first", trials), ("later", trials))
-    few, cold, first, later, many = contenders = [
+    sizes = (("plain", less), ("plain", trials), ("first", trials), ("later", trials))
+    few, plain, first, later, many = contenders = [
         searches.contender(*each) for each in (*sizes, ("later", long))
     ]
     race(contenders, rounds)
     if not searches.equal():
-        raise SystemExit(f"{name}: the warm trials' metrics are others than the cold ones'")
+        raise SystemExit(f"{name}: the preloaded trials' metrics differ from those without preload")
     lines = {}
     for kind in ("wall", "cpu"):
-        whole = [getattr(each, kind) for each in (cold, first, later)]
-        cold_one = per_trial(few, cold, kind, trials - less)
-        warm_one = per_trial(later, many, kind, LONGER * trials)
+        whole = [getattr(each, kind) for each in (plain, first, later)]
+        plain_one = per_trial(few, plain, kind, trials - less)
+        preloaded_one = per_trial(later, many, kind, LONGER * trials)
         cells = [
             name,
             *(f"{statistics.median(each):.2f}" for each in whole),
             *(ratio(each, whole[0]) for each in whole[1:]),
-            *(f"{1000 * statistics.median(each):.0f}" for each in (cold_one, warm_one)),
-            ratio(warm_one, cold_one),
+            *(f"{1000 * statistics.median(each):.0f}" for each in (plain_one, preloaded_one)),
+            ratio(preloaded_one, plain_one),
         ]
         lines[kind] = f"| {' | '.join(cells)} |"
     return lines
 
 
 def one_at_a_time(root: Path, trials: int, rounds: int, only: str) -> None:
-    heads = ("cold, s", "first, s", "later, s", "first / cold", "later / cold")
-    more = ("a further one cold, ms", "warm, ms", "warm / cold")
+    heads = (
+        "no preload, s",
+        "first, s",
+        "later, s",
+        "first / no preload",
+        "later / no preload",
+    )
+    more = ("a further one without preload, ms", "preloaded, ms", "preloaded / no preload")
     table: dict[str, list[str]] = {"wall": [], "cpu": []}
     for number, job in enumerate(job for job in jobs_here() if only in job.name):
         for kind, line in row(job.name, made(root, number, job), trials, rounds).items():
@@ -235,10 +243,10 @@ def two_at_a_time(root: Path, trials: int, rounds: int) -> None:
     if not jobs:
         return
     print(f"searches of {trials}, two trials at a time, ten epochs of PyTorch\n")
-    heads = ("cold, s", "later, s", "cold, s CPU", "later, s CPU")
+    heads = ("no preload, s", "later, s", "no preload, s CPU", "later, s CPU")
     print(f"| how their threads wait | {' | '.join(heads)} |\n|---|{'---:|' * 4}")
     kinds = [made(root, 100 + number, job) for number, job in enumerate(jobs)]
-    ways = [(each.contender("cold", trials), each.contender("later", trials)) for each in kinds]
+    ways = [(each.contender("plain", trials), each.contender("later", trials)) for each in kinds]
     for each in kinds:
         race([each.contender("first", trials)], 1)  # what it learns the later one needs
     race([way for pair in ways for way in pair], rounds)
@@ -247,7 +255,7 @@ def two_at_a_time(root: Path, trials: int, rounds: int) -> None:
         cells = [f"{statistics.median(each):.2f}" for each in spent]
         print(f"| {' | '.join((job.name, *cells))} |", flush=True)
     if not all(each.equal() for each in kinds):
-        raise SystemExit("the warm trials' metrics are others than the cold ones'")
+        raise SystemExit("the preloaded trials' metrics differ from those without preload")
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""Hearts: who cannot be seen is dead only when his heart stood still for long, under one's eyes.
+"""Heartbeats: who cannot be seen is dead only when his heartbeat stood still for long, under
+one's eyes.
 
 Other hosts are real here: pid namespaces with names of their own, whose processes nobody outside
 sees, and which can be cut off as a whole.
@@ -69,7 +70,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def owned(tmp_path: Path) -> Path:
-    """A file with a heart that beats every 15 s."""
+    """A file with a heartbeat that moves every 15 s."""
     path = tmp_path / "run.json"
     path.write_text(json.dumps({heartbeat.KEY: 15.0}))
     return path
@@ -158,18 +159,18 @@ def test_what_has_no_heart_is_never_dead(tmp_path: Path, data: str) -> None:
 def test_an_owner_that_cannot_beat_gives_up_before_others_give_it_up(owned: Path) -> None:
     """After 6 beats of 8; what can be touched again is not lost."""
     clock = Clock()
-    heart = heartbeat.Heartbeat(owned, clock)
-    assert heart.wait() == 15.0
+    owner = heartbeat.Heartbeat(owned, clock)
+    assert owner.wait() == 15.0
     clock.passes(15)
-    assert (heart.wait(), heart.beat(), heart.wait()) == (0.0, True, 15.0)
+    assert (owner.wait(), owner.beat(), owner.wait()) == (0.0, True, 15.0)
     data = owned.read_bytes()
     owned.unlink()
     clock.passes(89)
-    assert (heart.beat(), heart.is_lost) == (False, False)
+    assert (owner.beat(), owner.is_lost) == (False, False)
     clock.passes(1)
-    assert (heart.beat(), heart.is_lost) == (False, True)
+    assert (owner.beat(), owner.is_lost) == (False, True)
     owned.write_bytes(data)
-    assert (heart.beat(), heart.is_lost) == (True, False)
+    assert (owner.beat(), owner.is_lost) == (True, False)
     assert heartbeat.BEATS_TO_GIVE_UP < heartbeat.BEATS_TO_DEATH
 
 
@@ -242,7 +243,7 @@ def test_a_host_that_dies_loses_its_trial_to_another_which_goes_on_from_its_weig
 def test_a_trial_that_runs_on_another_host_is_left_alone_and_takes_no_slot(
     project: Project,
 ) -> None:
-    """The worker here runs the others, sees that one's heart move, and leaves it be."""
+    """The worker here runs the others, sees that one's heartbeat move, and leaves it be."""
     project.hold()
     folder = project.search / "learning_rate_0.1"
     with project.started_as(*ONE, host="n1") as far:
@@ -544,7 +545,7 @@ def test_a_later_attempt_ends_the_command_of_an_earlier_one(spawner: Spawner, fo
 
 
 def test_a_trial_shorter_than_a_beat_is_not_touched(folder: Path) -> None:
-    """Its heart costs nothing but the word in the run file."""
+    """Its heartbeat costs nothing but the word in the run file."""
     with Spawner() as own:
         start = Start(str(folder), 1, ("true",), str(folder.parent))
         assert reports_of(own, start, lambda: None) == ["started", "ended", "free"]

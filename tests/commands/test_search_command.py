@@ -573,10 +573,10 @@ def test_weights_of_a_failed_attempt_are_not_gone_on_from(project: Project) -> N
     assert (folder / "attempts/1/last.pth.tar").exists()
 
 
-# -- The pilot -------------------------------------------------------------------------------------
+# -- The first-trial check -------------------------------------------------------------------------
 
 
-def test_the_pilot_stops_a_search_over_a_name_that_is_never_read(
+def test_the_first_trial_check_stops_a_search_over_a_name_that_is_never_read(
     tmp_path: Path, snapshot: SnapshotAssertion
 ) -> None:
     """The first trial goes alone, and what it never read cannot be worth varying."""
@@ -670,7 +670,7 @@ def test_trials_that_have_the_metric_that_is_named_now_are_pointed_out(project: 
     ) in done.lines
 
 
-def test_without_the_pilot_such_a_search_runs(tmp_path: Path) -> None:
+def test_without_the_first_trial_check_such_a_search_runs(tmp_path: Path) -> None:
     """--no-check is for scripts that read a name only for some values."""
     project = Project(tmp_path, WITH_PARAMS)
     done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "--no-check", "-j", "2")
@@ -690,7 +690,7 @@ def test_a_name_that_is_a_placeholder_needs_no_reading(tmp_path: Path) -> None:
     assert len(project.started) == 4
 
 
-def test_a_pilot_that_fails_is_heard_as_a_failure(tmp_path: Path) -> None:
+def test_a_first_trial_that_fails_is_heard_as_a_failure(tmp_path: Path) -> None:
     """It broke before it could read: its own error is the news, not that it read nothing."""
     project = Project(
         tmp_path, WITH_PARAMS.replace("accuracy = 1", "raise ValueError('no data')\naccuracy = 1")

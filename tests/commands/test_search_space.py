@@ -224,7 +224,7 @@ def test_a_space_that_grows_says_so_and_how_to_take_it_back(
     assert project.plan().keys().isdisjoint({"try", "constraints", "condition"})
 
 
-def test_the_pilot_need_not_read_what_does_not_count(project: Project) -> None:
+def test_the_first_trial_check_need_not_read_what_does_not_count(project: Project) -> None:
     """The first trial is one with adam, at which the script never looks at the momentum."""
     done = project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--condition",
                             "momentum:optimizer=sgd", "-j", "2")  # fmt: skip
@@ -233,7 +233,7 @@ def test_the_pilot_need_not_read_what_does_not_count(project: Project) -> None:
     assert project.started[0] == "optimizer_adam"
 
 
-def test_the_pilot_has_to_read_what_counts(project: Project) -> None:
+def test_the_first_trial_check_has_to_read_what_counts(project: Project) -> None:
     """A knob that nobody reads is found though it counts only where another one has a value."""
     project.write("train.py", SCRIPT.replace("score += params.momentum", "pass"))
     done = project.searches("momentum=0.5,0.9", "optimizer=sgd,adam", "--condition",

@@ -201,7 +201,9 @@ def test_a_dead_owner_behind_another_mount_is_watched(folder: Path) -> None:
 
 
 def test_a_mount_that_numbers_folders_anew_shows_no_copy(folder: Path) -> None:
-    """Neither device nor inode are the same there: only a heart that stands still shows a copy."""
+    """Neither device nor inode are the same there: only a heartbeat that stands still shows a
+    copy.
+    """
     attempt = through_another_mount(supervised(folder), inode=8)
     assert is_alive(attempt) is None
     assert lives(attempt, beats=True) is True
@@ -209,7 +211,7 @@ def test_a_mount_that_numbers_folders_anew_shows_no_copy(folder: Path) -> None:
 
 
 def test_another_host_may_number_folders_otherwise(folder: Path) -> None:
-    """Not every network file system has one inode for all hosts: the heart decides."""
+    """Not every network file system has one inode for all hosts: the heartbeat decides."""
     attempt = through_another_mount(supervised(folder, **ELSEWHERE), inode=8)
     assert lives(attempt, beats=True) is True
     assert lives(attempt, beats=False) is False
@@ -304,7 +306,7 @@ def test_what_cannot_be_seen_is_never_taken_for_dead(folder: Path) -> None:
 
 def test_a_heart_that_beat_after_this_machine_started_is_another_machines(folder: Path) -> None:
     """Containers of one image on two machines may have one name, and no id: the boot that is not
-    ours is no reboot then. A heart from before the start is that of a boot before.
+    ours is no reboot then. A heartbeat from before the start is that of a boot before.
     """
     attempt = started(
         folder, 1, identity(**DEAD_SINCE_A_REBOOT), supervisor=identity(**DEAD_SINCE_A_REBOOT)

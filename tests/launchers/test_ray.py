@@ -81,7 +81,7 @@ def cluster(_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     _cluster.start()
     for name, value in _cluster.access.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MODELDIR_HEARTBEAT", _cluster.heart)
+    monkeypatch.setenv("MODELDIR_HEARTBEAT", _cluster.heartbeat)
     return _cluster
 
 
@@ -89,7 +89,7 @@ def cluster(_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 def project(cluster: Cluster, tmp_path: Path) -> Project:
     """A project whose folder has an odd name, in a terminal that may use the cluster."""
     project = Project(tmp_path / 'Al\'s "digits" $HOME', TRAIN)
-    project.environment.update(cluster.access, MODELDIR_HEARTBEAT=cluster.heart)
+    project.environment.update(cluster.access, MODELDIR_HEARTBEAT=cluster.heartbeat)
     return project
 
 
@@ -338,7 +338,7 @@ def digits(folder: Path, cluster: Cluster) -> Project:
     begin while they are held.
     """
     project = Project(folder)
-    project.environment.update(cluster.access, MODELDIR_HEARTBEAT=cluster.heart)
+    project.environment.update(cluster.access, MODELDIR_HEARTBEAT=cluster.heartbeat)
     made = project.modeldir("init", "made")
     assert made.code == 0, made.err
     shutil.copytree(folder / "made", folder, dirs_exist_ok=True)

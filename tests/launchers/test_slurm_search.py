@@ -36,7 +36,7 @@ class Search:
         self._observer = heartbeat.Observer()
 
     def states(self) -> list[str]:
-        """How the trials are, by their hearts where they run on another host than this."""
+        """How the trials are, by their heartbeats where they run on another host than this."""
         folders = [path.parent for path in sorted(self.path.glob("*/trial.json"))]
         return [experiment.status(each, observer=self._observer).state for each in folders]
 
@@ -263,7 +263,7 @@ def test_slurm_starts_a_job_twice(search: Search) -> None:
 
 def test_a_node_dies(search: Search) -> None:
     """All that ran there is gone without a word. Slurm starts the job again on the other node, and
-    once the trial's heart has stood still for long enough it goes on there from its last step.
+    once the trial's heartbeat has stood still for long enough it goes on there from its last step.
     """
     slurm = search.slurm
     if not slurm.nodes_are_hosts:

@@ -36,16 +36,16 @@ DEFECTS = {
 
 QUICK = {
     "one worker, forked, two kills": Setting(harms=2),
-    "one worker, cold, two kills": Setting(harms=2, forked=False),
+    "one worker, without preload, two kills": Setting(harms=2, forked=False),
     "two workers": ONE_HOST._replace(harms=0),
     "two mounts with caches": TWO_MOUNTS,
 }
 LARGE = {
     **QUICK,
     "one worker, forked, three kills": Setting(harms=3, most=4),
-    "one worker, cold, three kills": Setting(harms=3, most=4, forked=False),
+    "one worker, without preload, three kills": Setting(harms=3, most=4, forked=False),
     "two workers, forked, one kill": ONE_HOST,
-    "two workers, cold, one kill": ONE_HOST._replace(forked=False),
+    "two workers, without preload, one kill": ONE_HOST._replace(forked=False),
     "two hosts": TWO_HOSTS,
     "two hosts with caches": CACHED,
     "two hosts, a supervisor killed": TWO_HOSTS._replace(harms=1, kills=("supervisor",)),

@@ -131,12 +131,13 @@ def _without_spawner(world: World, index: int, watched: bool) -> World:  # noqa:
     return world
 
 
-# -- Time: caches expire, hearts beat, `_give_up` --------------------------------------------------
+# -- Time: caches expire, heartbeats, `_give_up` ---------------------------------------------------
 
 
 def _time(world: World) -> Steps:
     """Let time pass, enough for all caches to forget. Supervisors that wait for their command beat
-    their hearts, if they see the folder. Others are late: a slow disk holds them up, or they are
+    their heartbeats, if they see the folder. Others are late: a slow disk holds them up, or they
+    are
     dead.
     """
     after = world
@@ -157,7 +158,7 @@ WAITS = {"waits 2": "waits 1", "waits 1": "waits 0"}
 
 
 def _beat(world: World, run: Run) -> World:
-    """Let a supervisor beat its heart, and look; or give up when it could not for too long."""
+    """Let a supervisor beat its heartbeat, and look; or give up when it could not for too long."""
     is_waiting = run.step == "watches" or run.step in WAITS
     file = world.files[run.number - 1]
     if is_waiting and not (world.cut_off and run.host == 0):

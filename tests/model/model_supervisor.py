@@ -50,11 +50,11 @@ def steps(rules: Rules, setting: Setting, world: World, run: Run) -> Steps:
 
 
 def _beats(setting: Setting, world: World, run: Run, who: str) -> Steps:
-    """Beat the heart, which is late; only then look for a later attempt."""
+    """Beat the heartbeat, which is late; only then look for a later attempt."""
     own = world.files[run.number - 1]
     beaten = put(world, run.number, own._replace(silent=0, older=own.older | {own.now}))
     after = change(beaten, run, step=LOOKS + run.step, late=False)
-    yield Step(f"{who} beats its heart, which is late", after)
+    yield Step(f"{who} beats its heartbeat, which is late", after)
 
 
 def _looks(_rules: Rules, setting: Setting, world: World, run: Run, who: str) -> Steps:

@@ -51,7 +51,7 @@ class File(NamedTuple):
 
 
 GIVEN_UP_AT, DEAD_AT = 2, 3
-"""When an owner that cannot beat its heart ends its command (90 s), and when others take it for
+"""When an owner that cannot beat its heartbeat ends its command (90 s), and when others take it for
 dead (120 s): `heartbeat.BEATS_TO_GIVE_UP`, `BEATS_TO_DEATH`.
 """
 
@@ -67,7 +67,7 @@ class Run(NamedTuple):
         watched: its worker waits for its end.
         command: `waits` (at the gate), `runs` (the user's code), `left` (it ended by itself),
             `killed`, `given up` (killed by its supervisor), or nothing yet.
-        late: its heart was due to beat, and it could not or did not.
+        late: its heartbeat was due to beat, and it could not or did not.
         tethered: the kernel kills the command when the supervisor ends.
         marked: the attempt's token is in its environment, where the next command finds it.
     """
@@ -134,7 +134,8 @@ class Rules(NamedTuple):
         has_gate: a forked command waits until its supervisor has tethered it.
         in_session: the command is in its supervisor's session, so the run file names it from the
             beginning.
-        looks_before_start: a supervisor whose heart is late looks for a later attempt just before
+        looks_before_start: a supervisor whose heartbeat is late looks for a later attempt just
+        before
             it starts its command.
         doubts_torn: a run file that reads torn is read again, and is dead only by its heartbeat.
         doubts_mounts: a run file that was written through another mount may be read late, so its

@@ -312,7 +312,9 @@ def test_a_worker_on_another_host_may_live(made: Made) -> None:
 def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While their hearts beat it is not, though trials are left; nor is it before that is known."""
+    """While their heartbeats move it is not, though trials are left; nor is it before that is
+    known.
+    """
     monkeypatch.setenv(heartbeat.VARIABLE, "0.1")
     one, two = made.trial(0.1), made.trial(0.01)
     made.begin(one)
@@ -336,7 +338,7 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
         return overview.update().states.get("interrupted") == 1
 
     wait_until(is_interrupted, "the trial's death to be seen")
-    wait_until(lambda: beats(entry), "the worker's heart to be seen")
+    wait_until(lambda: beats(entry), "the worker's heartbeat to be seen")
     assert not overview.update().is_over
     wait_until(lambda: overview.update().is_over, "the worker's death to be seen")
 

@@ -98,7 +98,9 @@ def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cach
     assert import_cache.find(search(tmp_path, "other"), script) is None
 
 
-def test_why_it_runs_cold_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
+def test_why_it_runs_without_preload_is_kept_with_the_search_alone(
+    tmp_path: Path, cache: Path
+) -> None:
     """It may lie in arguments that another search does not give."""
     kept = SavedImports(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
     import_cache.save(search(tmp_path), SCRIPT, kept)

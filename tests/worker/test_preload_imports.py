@@ -120,7 +120,9 @@ def test_libraries_are_loaded_under_the_variables_that_the_script_had_set(bench:
 
 
 def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
-    """One set to an argument is refused; one from a file starts that trial again, cold."""
+    """One set to an argument is refused; one from a file starts that trial again, without
+    preload.
+    """
     bench.write("import os, sys\nos.environ['RUN'] = sys.argv[1] + '.log'\nimport busy\n")
     _, learned = bench.learn("experiments/a")
     told = guards.command_objection(bench.command("experiments/b"), learned)
@@ -134,11 +136,11 @@ def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
     bench.write("1", "one.txt")
     bench.write("2", "two.txt")
     _, learned = bench.learn("one.txt")
-    reply = bench.warm(learned, ("one.txt",), ("two.txt",))
-    assert reply.cold == 1
+    reply = bench.preloaded(learned, ("one.txt",), ("two.txt",))
+    assert reply.plain == 1
     one, two = reply.runs
-    assert_same(bench.cold("one.txt"), one, "as learned")
-    assert_same(bench.cold("two.txt"), two, "begun again")
+    assert_same(bench.plain("one.txt"), one, "as learned")
+    assert_same(bench.plain("two.txt"), two, "begun again")
 
 
 @pytest.mark.parametrize("folder", [".", "elsewhere"])
@@ -154,15 +156,17 @@ def test_a_module_of_the_scripts_that_came_since_is_found(bench: Bench, folder: 
     )
     (bench.folder / "elsewhere").mkdir()
     _, learned = bench.learn()
-    assert bench.warm(learned, ()).cold == 0
+    assert bench.preloaded(learned, ()).plain == 0
     bench.write("part = 'of our own'\n", f"{folder}/plain_part.py")
-    (run,) = bench.warm(learned, ()).runs
+    (run,) = bench.preloaded(learned, ()).runs
     assert "of our own" in run.printed
-    assert_same(bench.cold(), run, "as it lies there now")
+    assert_same(bench.plain(), run, "as it lies there now")
 
 
 def test_a_log_that_begins_before_an_import_is_no_variable_of_the_trial(bench: Bench) -> None:
-    """It tells the trial's children where the log is; what is imported after it is warm anyway."""
+    """It tells the trial's children where the log is; what is imported after it is preloaded
+    anyway.
+    """
     bench.variables["PYTHONPATH"] = str(Path(modeldir.__file__).parents[1])
     bench.write(
         "import os, sys\nimport modeldir\n"
@@ -171,12 +175,12 @@ def test_a_log_that_begins_before_an_import_is_no_variable_of_the_trial(bench: B
     )
     for name in ("first", "second"):
         (bench.folder / "experiments" / name).mkdir(parents=True)
-    cold, learned = bench.learn("experiments/first")
-    assert "True" in cold.printed
+    plain, learned = bench.learn("experiments/first")
+    assert "True" in plain.printed
     told = guards.command_objection(bench.command("experiments/second"), learned)
     assert told is None or "imports only" in told
-    reply = bench.warm(learned, ("experiments/second",))
-    assert reply.cold == 0
+    reply = bench.preloaded(learned, ("experiments/second",))
+    assert reply.plain == 0
     assert "True" in reply.runs[0].printed
 
 
@@ -191,7 +195,7 @@ def test_a_variable_by_trial_is_told_where_it_is_too_late(bench: Bench) -> None:
     bench.write("1", "threads.txt")
     _, learned = bench.learn()
     bench.write("2", "threads.txt")
-    (run,) = bench.warm(learned, ()).runs
+    (run,) = bench.preloaded(learned, ()).runs
     assert run.printed.count("begun") == 1
     assert "modeldir: OMP_NUM_THREADS was changed before busy was imported" in run.printed
 
@@ -204,10 +208,10 @@ def test_a_question_whether_a_module_exists_is_no_import(bench: Bench) -> None:
         "os.environ['PROJECT_ROOT'] = os.getcwd()\n"
         "import busy\n"
     )
-    cold, learned = bench.learn()
-    reply = bench.warm(learned, ())
-    assert reply.cold == 0
-    assert_same(cold, reply.runs[0], "forked")
+    plain, learned = bench.learn()
+    reply = bench.preloaded(learned, ())
+    assert reply.plain == 0
+    assert_same(plain, reply.runs[0], "forked")
 
 
 def test_a_process_that_the_script_forks_does_not_begin_the_script_again(bench: Bench) -> None:
@@ -223,23 +227,25 @@ def test_a_process_that_the_script_forks_does_not_begin_the_script_again(bench: 
         "import busy\n"
     )
     _, learned = bench.learn()
-    reply = bench.warm(learned, ())
-    assert reply.cold == 0
+    reply = bench.preloaded(learned, ())
+    assert reply.plain == 0
     assert reply.runs[0].printed.count("modeldir: OMP_NUM_THREADS was changed") == 1
     assert "\n3\n" in reply.runs[0].printed
 
 
-def test_a_trial_with_other_threads_than_were_loaded_for_is_cold(bench: Bench) -> None:
+def test_a_trial_with_other_threads_than_were_loaded_for_is_not_preloaded(bench: Bench) -> None:
     """Pools are made when a library is loaded: for this trial it is loaded anew."""
     bench.write("import busy\nprint(busy.THREADS)\n")
     _, learned = bench.learn()
-    reply = bench.warm(learned, (), OMP_NUM_THREADS="7")
-    assert reply.cold == 1
+    reply = bench.preloaded(learned, (), OMP_NUM_THREADS="7")
+    assert reply.plain == 1
     assert "\n7\n" in reply.runs[0].printed
 
 
 def test_numbers_that_an_import_draws_are_drawn(bench: Bench) -> None:
-    """A script that seeds before such an import begins again, cold; after it nobody can tell."""
+    """A script that seeds before such an import begins again, without preload; after it nobody
+    can tell.
+    """
     end = "import random\nrandom.seed(3)\nprint(random.random())\n"
     bench.same("import drawing\n" + end)
     bench.write(
@@ -248,9 +254,9 @@ def test_numbers_that_an_import_draws_are_drawn(bench: Bench) -> None:
         )
     )
     _, learned = bench.learn()
-    reply = bench.warm(learned, ())
-    assert reply.cold == 1
-    assert_same(bench.cold(), reply.runs[0], "begun again")
+    reply = bench.preloaded(learned, ())
+    assert reply.plain == 1
+    assert_same(bench.plain(), reply.runs[0], "begun again")
 
 
 def test_an_import_that_fails_fails_again(bench: Bench) -> None:
@@ -290,7 +296,7 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
     for library in ("threaded", "signaling", "taken"):
         bench.write(f"import {library}\n")
         _, learned = bench.learn()
-        told[library] = bench.warm(learned, ()).objection
+        told[library] = bench.preloaded(learned, ()).objection
     bench.write("import jax\n")
     _, learned = bench.learn()
     told["jax"] = guards.command_objection(bench.command(), learned)
@@ -312,7 +318,7 @@ def test_a_report_without_its_beginning_is_none(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
     """On a full disk the script runs as ever, and nothing is learned."""
     bench.write("import busy\nprint('well')\n")
-    cold = bench.cold()
+    plain = bench.plain()
     invocation = command_line.parse(bench.command())
     assert invocation is not None
     for report in ("/dev/full", "/nowhere/report"):
@@ -325,7 +331,7 @@ def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
             text=True,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (cold.code, cold.printed)
+        assert (done.returncode, done.stdout) == (plain.code, plain.printed)
 
 
 def test_an_upgraded_library_makes_the_list_old(bench: Bench, python: Path) -> None:

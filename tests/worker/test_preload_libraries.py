@@ -1,4 +1,4 @@
-"""Trainings with real libraries: cold and warm are equal to the last bit."""
+"""Trainings with real libraries: without preload and with it are equal to the last bit."""
 
 from __future__ import annotations
 
@@ -119,19 +119,19 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(folder)
 
 
-def warm_ones_equal_cold_ones(bench: Bench, script: str, *trials: tuple[str, ...]) -> None:
-    """The first trial is learned from; all of them are run cold and warm."""
+def preloaded_trials_equal_others(bench: Bench, script: str, *trials: tuple[str, ...]) -> None:
+    """The first trial is learned from; all of them are run without preload and preloaded."""
     bench.write(script)
-    pilot, learned = bench.learn(*trials[0])
-    reply = bench.warm(learned, *trials)
-    assert (reply.objection, reply.cold) == (None, 0)
+    first, learned = bench.learn(*trials[0])
+    reply = bench.preloaded(learned, *trials)
+    assert (reply.objection, reply.plain) == (None, 0)
     assert len(reply.runs) == len(trials)
     for number, (arguments, run) in enumerate(zip(trials, reply.runs, strict=True)):
-        cold = bench.cold(*arguments)
-        assert cold.code == 0, cold.printed
-        assert_same(cold, run, f"warm {arguments}")
+        plain = bench.plain(*arguments)
+        assert plain.code == 0, plain.printed
+        assert_same(plain, run, f"preloaded {arguments}")
         if number == 0:
-            assert_same(cold, pilot, "through learning")
+            assert_same(plain, first, "through learning")
 
 
 @pytest.mark.parametrize("threads", [None, "1", "2"])
@@ -139,12 +139,12 @@ def test_numpy_is_equal_to_the_last_bit(bench: Bench, threads: str | None) -> No
     """Decompositions and both kinds of random numbers, whatever the threads."""
     if threads is not None:
         bench.variables |= {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-    warm_ones_equal_cold_ones(bench, NUMPY, ("--seed", "1"), ("--seed", "2"))
+    preloaded_trials_equal_others(bench, NUMPY, ("--seed", "1"), ("--seed", "2"))
 
 
 def test_scikit_learn_is_equal_to_the_last_bit(bench: Bench) -> None:
     """Linear models, forests on two cores, perceptrons, and joblib's own processes."""
-    warm_ones_equal_cold_ones(bench, SKLEARN, ("1",), ("2",))
+    preloaded_trials_equal_others(bench, SKLEARN, ("1",), ("2",))
 
 
 @needs_torch
@@ -153,14 +153,14 @@ def test_pytorch_is_equal_to_the_last_bit(bench: Bench, threads: str | None) -> 
     """A training without workers: losses, weights, the saved file."""
     if threads is not None:
         bench.variables["OMP_NUM_THREADS"] = threads
-    warm_ones_equal_cold_ones(bench, TORCH, ("--seed", "1"), ("--seed", "2"))
+    preloaded_trials_equal_others(bench, TORCH, ("--seed", "1"), ("--seed", "2"))
 
 
 @needs_torch
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_pytorch_is_equal_with_workers_of_each_kind(bench: Bench, method: str) -> None:
     """A training with two workers, which find the script's classes whatever they were made by."""
-    warm_ones_equal_cold_ones(bench, TORCH, ("--workers", "2", "--method", method))
+    preloaded_trials_equal_others(bench, TORCH, ("--workers", "2", "--method", method))
 
 
 PLOTTING = """\
@@ -185,4 +185,4 @@ print(matplotlib.get_backend(), pd.read_csv(io.StringIO("a,b\\n1,2")).to_dict())
 def test_tables_and_pictures_are_equal_to_the_last_byte(bench: Bench) -> None:
     """Those of pandas and matplotlib, with caches and backends of their own."""
     bench.variables["MPLBACKEND"] = "svg"
-    warm_ones_equal_cold_ones(bench, PLOTTING, ("first",), ("second, größer",))
+    preloaded_trials_equal_others(bench, PLOTTING, ("first",), ("second, größer",))

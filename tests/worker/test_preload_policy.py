@@ -1,4 +1,4 @@
-"""When trials begin warm: what is decided without any process."""
+"""When trials begin preloaded: what is decided without any process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
         policy.recorded_again_text("differs from the recorded one"),
         policy.not_preloaded_text("jax must not be forked"),
         policy.not_preloaded_text(
-            "width_64 died by SIGSEGV as the first that was forked: it runs again, cold"
+            "width_64 died by SIGSEGV as the first that was forked: it runs again, without preload"
         ),
         policy.preview(tmp_path, train, "/", None, 2),
     ] == snapshot
@@ -74,25 +74,25 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
 def test_what_is_no_python_script_is_left_alone(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Nothing is learned of it, and nothing is said."""
     told: list[str] = []
-    warm = policy.Preloading(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
-    warm.begin(command, "/")
+    preloading = policy.Preloading(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    preloading.begin(command, "/")
     start = Start(str(tmp_path), 1, command, "/")
-    assert warm.choose(start) == (None, start)
-    assert not warm.must_wait()
+    assert preloading.choose(start) == (None, start)
+    assert not preloading.must_wait()
     assert told == []
 
 
 def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
     """The first, through what notes them; its command stays what is recorded."""
     (tmp_path / ".modeldir").mkdir()
-    warm = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    preloading = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
     command = ("python", "-u", "train.py", "--model_dir", "d")
-    warm.begin(("python", "-u", "train.py"), "/")
+    preloading.begin(("python", "-u", "train.py"), "/")
     first, second = (Start(str(tmp_path / name), 1, command, "/") for name in "ab")
-    _, way = warm.choose(first)
+    _, way = preloading.choose(first)
     assert way.command == command
     assert [*way.by[:2], *way.by[4:]] == [*command[:2], *command[2:]]
-    assert warm.choose(second) == (None, second)
+    assert preloading.choose(second) == (None, second)
 
 
 def test_what_was_noted_without_its_head_tells_nothing(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
         path.touch()
     days = time.time() - 3 * 86400
     os.utime(old, (days, days))
-    warm = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
-    warm.begin(("python", "train.py"), str(tmp_path))
+    preloading = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    preloading.begin(("python", "train.py"), str(tmp_path))
     assert fresh.exists()
     assert not old.exists()
 
@@ -129,12 +129,12 @@ def test_that_known_imports_are_waited_for_is_told_before(
     kept = SavedImports(script.words, script.state, known, (1.5, 2.0))
     import_cache.save(tmp_path, script, kept)
     told: list[str] = []
-    warm = policy.Preloading(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
-    warm.begin(script.words, str(tmp_path))
+    preloading = policy.Preloading(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    preloading.begin(script.words, str(tmp_path))
     assert told == []
-    assert warm.must_wait()
+    assert preloading.must_wait()
     assert told == [policy.preloaded_text(policy.WORTH)]
-    warm.close()
+    preloading.close()
 
 
 def brief(folder: Path, left: int | None, told: list[str] | None = None) -> policy.Preloading:
@@ -142,22 +142,24 @@ def brief(folder: Path, left: int | None, told: list[str] | None = None) -> poli
     (folder / ".modeldir").mkdir(exist_ok=True)
     (folder / "train.py").write_text("import argparse, json\n")
     tell = print if told is None else told.append
-    warm = policy.Preloading(folder, tell, left=lambda: left, code=lambda: "c0de")
-    warm.begin((sys.executable, "train.py"), str(folder))
-    return warm
+    preloading = policy.Preloading(folder, tell, left=lambda: left, code=lambda: "c0de")
+    preloading.begin((sys.executable, "train.py"), str(folder))
+    return preloading
 
 
-def begins_warm(warm: policy.Preloading, folder: Path, *took: float) -> bool:
+def begins_preloaded(preloading: policy.Preloading, folder: Path, *took: float) -> bool:
     """Whether a further trial begins as a fork, after trials that took so long by their records."""
     start = Start(str(folder / "trial"), 1, (sys.executable, "train.py"), str(folder))
     for seconds in took:
-        way = warm.choose(start)[1]
+        way = preloading.choose(start)[1]
         subprocess.run(way.by or way.command, cwd=folder, check=True)
-        warm.trial_ended(folder / "trial", Status(attempts.COMPLETED, duration=seconds))
-    assert not warm.must_wait()  # it has ended sooner
-    if not warm.descriptors:
+        preloading.trial_ended(folder / "trial", Status(attempts.COMPLETED, duration=seconds))
+    assert not preloading.must_wait()  # it has ended sooner
+    if not preloading.descriptors:
         return False
-    wait_until(lambda: not warm.check(0) and warm.choose(start)[0] is not None, "the imports")
+    wait_until(
+        lambda: not preloading.check(0) and preloading.choose(start)[0] is not None, "the imports"
+    )
     return True
 
 
@@ -165,7 +167,7 @@ def test_words_of_a_script_do_not_end_preloading(tmp_path: Path) -> None:
     """Only the record's `fork_failed` does, whatever the reason of an interruption says."""
     told: list[str] = []
     preload = brief(tmp_path, 9, told)
-    reason = "stopped as the first that was forked: it runs again, cold"
+    reason = "stopped as the first that was forked: it runs again, without preload"
     for number, facts in ((1, {}), (2, {"fork_failed": True})):
         told.clear()
         record = {"status": "interrupted", "reason": reason, **facts}
@@ -178,42 +180,42 @@ SHORT, LONG = policy.BRIEF, policy.BRIEF + 0.1
 
 
 @pytest.mark.parametrize(
-    ("took", "left", "is_warm"),
+    ("took", "left", "is_preloaded"),
     [((SHORT,), policy.MANY, True), ((SHORT,), None, True), ((SHORT,), policy.MANY - 1, False),
      ((LONG,), 1000, False), ((LONG, LONG, SHORT), 1000, True)],
 )  # fmt: skip
 def test_many_brief_trials_are_worth_it_whatever_they_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took: tuple[float, ...], left: int | None, *,
-    is_warm: bool,
+    is_preloaded: bool,
 ) -> None:  # fmt: skip
     """To start Python is a part of them. That the first takes long may be the machine's fault; none
     of them waits, and what begins so is told.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
     told: list[str] = []
-    warm = brief(tmp_path, left, told)
-    assert begins_warm(warm, tmp_path, *took) is is_warm
-    assert [text.split()[0] for text in told] == ["preloaded"] * is_warm
-    warm.close()
+    preloading = brief(tmp_path, left, told)
+    assert begins_preloaded(preloading, tmp_path, *took) is is_preloaded
+    assert [text.split()[0] for text in told] == ["preloaded"] * is_preloaded
+    preloading.close()
 
 
-@pytest.mark.parametrize(("left", "is_warm"), [(policy.MANY, True), (3, False)])
+@pytest.mark.parametrize(("left", "is_preloaded"), [(policy.MANY, True), (3, False)])
 def test_a_later_search_of_brief_trials_begins_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, *, is_warm: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, *, is_preloaded: bool
 ) -> None:
     """It knows what they import, and does not wait for it; of few trials nothing is imported."""
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
     first = brief(tmp_path, None)
-    assert begins_warm(first, tmp_path, SHORT)
+    assert begins_preloaded(first, tmp_path, SHORT)
     first.close()
     told: list[str] = []
     later = brief(tmp_path, left, told)
     train = (sys.executable, "train.py")
     ahead = policy.preview(tmp_path, train, str(tmp_path), "c0de", left)
-    assert (ahead is not None and "later trials start without importing" in ahead) is is_warm
+    assert (ahead is not None and "later trials start without importing" in ahead) is is_preloaded
     assert not later.must_wait()
     assert told == []
-    assert begins_warm(later, tmp_path) is is_warm
+    assert begins_preloaded(later, tmp_path) is is_preloaded
     later.close()
 
 
@@ -222,13 +224,13 @@ def test_what_is_kept_is_of_the_code_that_was_learned_from(
 ) -> None:
     """The script was edited before a trial was short, or before its imports were there."""
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
-    warm = brief(tmp_path, None)
+    preloading = brief(tmp_path, None)
     train = (sys.executable, "train.py")
-    assert not begins_warm(warm, tmp_path, LONG)
+    assert not begins_preloaded(preloading, tmp_path, LONG)
     before = Script(train, str(tmp_path), "c0de").state
     (tmp_path / "train.py").write_text("import csv\n")
-    assert begins_warm(warm, tmp_path, SHORT)
-    warm.close()
+    assert begins_preloaded(preloading, tmp_path, SHORT)
+    preloading.close()
     kept = import_cache.read(tmp_path)
     assert kept is not None
     assert kept.state == before
@@ -236,10 +238,10 @@ def test_what_is_kept_is_of_the_code_that_was_learned_from(
 
 
 @pytest.mark.parametrize("left", [policy.MANY, policy.MANY - 1])
-def test_why_trials_are_cold_is_told_where_they_would_be_warm(
+def test_why_trials_are_not_preloaded_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
-    """Of few short ones nothing is said: they begin cold anyway."""
+    """Of few short ones nothing is said: they begin without preload anyway."""
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
     (tmp_path / ".modeldir").mkdir()
     (tmp_path / "train.py").touch()
@@ -249,15 +251,15 @@ def test_why_trials_are_cold_is_told_where_they_would_be_warm(
         tmp_path, script, SavedImports(script.words, script.state, known, (0, 0), "jax")
     )
     told: list[str] = []
-    warm = policy.Preloading(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
-    warm.begin(script.words, str(tmp_path))
+    preloading = policy.Preloading(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
+    preloading.begin(script.words, str(tmp_path))
     expected = [policy.not_preloaded_text("jax")] if left >= policy.MANY else []
     assert told == expected
     ahead = policy.preview(tmp_path, script.words, script.cwd, "c0de", left)
     assert ahead == (expected[0] if expected else None)
     start = Start(str(tmp_path / "trial"), 1, script.words, str(tmp_path))
-    assert warm.choose(start) == (None, start)
-    assert not warm.must_wait()
+    assert preloading.choose(start) == (None, start)
+    assert not preloading.must_wait()
 
 
 def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
@@ -265,21 +267,21 @@ def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
     now = [0.0]
     told: list[str] = []
     (tmp_path / ".modeldir").mkdir()
-    warm = policy.Preloading(
+    preloading = policy.Preloading(
         tmp_path, told.append, left=lambda: 9, code=lambda: "c0de", clock=lambda: now[0]
     )
-    warm.begin(("python", "train.py"), "/")
+    preloading.begin(("python", "train.py"), "/")
     with subprocess.Popen(["sleep", "1000"]) as trial:
         start = Start(str(tmp_path), 1, ("python", "train.py"), "/", forked=True)
-        warm.started(trial.pid, start)
+        preloading.started(trial.pid, start)
         for seconds in (1, 2, 3602, 3603, 3612, 3621, 3630):
             now[0] = seconds
-            warm.check(1)
+            preloading.check(1)
             assert trial.poll() is None
         assert told == []
         for seconds in range(3631, 3640):
             now[0] = seconds
-            warm.check(1)
+            preloading.check(1)
         assert trial.wait(60) < 0
     assert "did nothing for 30 s" in told[0]
 
@@ -287,7 +289,7 @@ def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
 def test_an_import_ahead_that_does_not_listen_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long list fills the socket; who never reads it is ended, and trials run cold."""
+    """A long list fills the socket; who never reads it is ended, and trials run without preload."""
     monkeypatch.setattr(spawner, "_SEND_TIMEOUT", 0.2)
     deaf = spawner.PreloadSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
     it = processes.process(deaf.pid)

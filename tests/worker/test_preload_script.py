@@ -1,4 +1,6 @@
-"""A script as the main program of a fork: cold, through learning and warm nobody can tell."""
+"""A script as the main program of a fork: without preload, through learning and preloaded nobody
+can tell.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(folder)
 
 
-def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> None:
+def test_a_script_finds_its_surroundings_as_after_a_plain_start(bench: Bench) -> None:
     """Words, files, folders, descriptors, signals, group and streams are what they would be."""
     printed = bench.same(
         "import fcntl, os, signal, sys\n"
@@ -78,7 +80,7 @@ def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> 
         "sys.stdout.detach()",
     ],
 )
-def test_however_a_script_ends_it_ends_so_warm(bench: Bench, ending: str) -> None:
+def test_however_a_script_ends_it_ends_so_preloaded(bench: Bench, ending: str) -> None:
     """Exit codes, messages, signals and the text of what nobody caught are the same."""
     if "ExceptionGroup" in ending and sys.version_info < (3, 11):
         pytest.skip("Python 3.11 has these")
@@ -138,7 +140,7 @@ def test_a_daemon_thread_that_is_about_to_end_may_do_so(bench: Bench) -> None:
         "over.set()\n"
     )
     _, learned = bench.learn()
-    (run,) = bench.warm(learned, ()).runs
+    (run,) = bench.preloaded(learned, ()).runs
     assert (run.printed, run.code) == ("it has ended", 0)
 
 
@@ -153,7 +155,7 @@ def test_a_daemon_thread_that_is_about_to_begin_is_not_waited_for(bench: Bench) 
 
 
 def test_a_command_that_is_no_plain_script_is_refused() -> None:
-    """Wrappers, code on the command line, folders and interactive runs stay cold."""
+    """Wrappers, code on the command line, folders and interactive runs stay without preload."""
     for command in (
         [],
         ["torchrun", "train.py"],
@@ -276,11 +278,11 @@ def test_a_script_that_is_not_there(bench: Bench) -> None:
     bench.write("print(1)\0", "binary.py")
     for script, code in (("missing.py", 2), ("binary.py", 1)):
         bench.script = script
-        reply = bench.warm(learned, ())
-        cold = bench.cold()
-        assert_same(cold, reply.runs[0], "warm")
-        assert_same(cold, bench.run_through_learning(), "through learning")
-        assert (cold.code, reply.cold) == (code, 1)
+        reply = bench.preloaded(learned, ())
+        plain = bench.plain()
+        assert_same(plain, reply.runs[0], "preloaded")
+        assert_same(plain, bench.run_through_learning(), "through learning")
+        assert (plain.code, reply.plain) == (code, 1)
 
 
 def test_a_module_is_run_as_python_m_runs_it(bench: Bench) -> None:
@@ -295,9 +297,9 @@ def test_a_module_is_run_as_python_m_runs_it(bench: Bench) -> None:
     bench.write(text, "pack/main.py")
     for module in ("pack.main", "pack.fails", "pack.missing", "pack"):
         bench.is_module, bench.script = True, module
-        cold, pilot, warm = bench.thrice("--word")
-        assert_same(cold, pilot, f"{module} through learning")
-        assert_same(cold, warm, f"{module} warm")
+        plain, first, preloaded = bench.thrice("--word")
+        assert_same(plain, first, f"{module} through learning")
+        assert_same(plain, preloaded, f"{module} preloaded")
 
 
 @pytest.mark.slow
@@ -360,7 +362,7 @@ def test_random_numbers_that_nobody_seeded_are_new_in_each_trial(bench: Bench) -
         "      tempfile.mktemp(), sep='\\n')\n"
     )
     _, learned = bench.learn()
-    one, two = bench.warm(learned, (), ()).runs
+    one, two = bench.preloaded(learned, (), ()).runs
     assert one.code == two.code == 0
     assert not set(one.printed.splitlines()).intersection(two.printed.splitlines())
 

@@ -1,4 +1,6 @@
-"""Searches whose trials begin warm: by real processes, beside the same searches cold."""
+"""Searches whose trials begin preloaded: by real processes, beside the same searches without
+preload.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ def project(tmp_path: Path, python: str) -> Project:
     return Project(tmp_path / "project", HEAVY, python)
 
 
-def warm(project: Project, search: str = "search") -> list[str]:
-    """The trials whose last attempt began warm."""
+def preloaded(project: Project, search: str = "search") -> list[str]:
+    """The trials whose last attempt began preloaded."""
     folder = f"experiments/{search}"
     last = (attempts.latest(project.path / folder / name) for name in project.trials(folder))
     return [each.folder.name for each in last if each is not None and each.record.get("preloaded")]
@@ -54,8 +56,8 @@ def plain(text: str) -> str:
     return re.sub(r"\d+\.\ds|(?<=experiments/)\w+(?=/|$)", "_", text, flags=re.MULTILINE)
 
 
-def in_a_warm_trial(project: Project) -> Path:
-    """The folder of the warm trial that is held, once its script has begun."""
+def in_a_preloaded_trial(project: Project) -> Path:
+    """The folder of the preloaded trial that is held, once its script has begun."""
     wait_until(lambda: len(project.started) > 1, "the second trial, which is held")
     return project.search / project.started[-1]
 
@@ -76,27 +78,28 @@ def hold_after_the_first(project: Project, script: str = HOLDING) -> None:
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, jobs: str) -> None:
-    """Parameters, metrics, output and record are those of a cold search; with --verbose the
+def test_preloaded_trials_leave_what_others_leave(project: Project, python: str, jobs: str) -> None:
+    """Parameters, metrics, output and record are those of a search without preload; with
+    --verbose the
     screen says what was preloaded.
     """
-    cold = Project(project.path.parent / "cold", PRINTING, python)
+    other = Project(project.path.parent / "plain", PRINTING, python)
     project.write("train.py", PRINTING)
     whole = [each.modeldir(*SEARCH, "-j", jobs, *more, *TRAIN)
-             for each, more in ((project, ()), (cold, ("--no-preload",)))]  # fmt: skip
+             for each, more in ((project, ()), (other, ("--no-preload",)))]  # fmt: skip
     assert [each.code for each in whole] == [0, 0], whole
-    assert names(0.2, 0.3, 0.4) == warm(project)
-    assert warm(cold) == []
+    assert names(0.2, 0.3, 0.4) == preloaded(project)
+    assert preloaded(other) == []
     for name in names(0.1, 0.2, 0.3, 0.4):
         for file in ("params.json", "metrics_eval_best_weights.json", "console.log"):
-            here, there = (each.search / name / file for each in (project, cold))
+            here, there = (each.search / name / file for each in (project, other))
             assert here.read_bytes() == there.read_bytes()
-        ours, theirs = (read(each.search / name / "run.json") for each in (project, cold))
+        ours, theirs = (read(each.search / name / "run.json") for each in (project, other))
         assert {*ours, "preloaded"} == {*theirs, "preloaded"}
         alike = ("command", "script", "status", "exit_code", "resumes", "found", "intent")
         assert [ours.get(key) for key in alike] == [theirs.get(key) for key in alike]
-    told, told_cold = (sorted(plain(each.out).splitlines()) for each in whole)
-    assert [line for line in told if not line.startswith(("preload", "no preload"))] == told_cold
+    told, told_other = (sorted(plain(each.out).splitlines()) for each in whole)
+    assert [line for line in told if not line.startswith(("preload", "no preload"))] == told_other
     assert any(line.startswith("preloaded ") for line in told)
 
 
@@ -132,24 +135,26 @@ def test_trials_run_in_their_own_folders(project: Project, script: list[str]) ->
         assert (project.search / name / "model.pt").read_text() == name.rpartition("_")[2]
     assert len({*project.lines("data/cwd.txt")}) == 4
     assert "wrote model.pt" not in done.out
-    assert warm(project) == names(0.2, 0.3, 0.4)
+    assert preloaded(project) == names(0.2, 0.3, 0.4)
     assert read(project.search / "search.json")["run_in_trial"] is True
 
 
-def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Project) -> None:
+def test_the_same_search_said_again_is_preloaded_from_its_first_trial(project: Project) -> None:
     """What was learned is kept with the search; --no-preload turns it off."""
     assert project.modeldir(*SEARCH, *TRAIN).code == 0
     more = project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6")
     assert more.code == 0, more.out
-    assert warm(project) == names(0.2, 0.3, 0.4, 0.5, 0.6)
+    assert preloaded(project) == names(0.2, 0.3, 0.4, 0.5, 0.6)
     assert (
         project.modeldir("search", "experiments/search", "learning_rate=0.7", "--no-preload").code
         == 0
     )
-    assert names(0.7)[0] not in warm(project)
+    assert names(0.7)[0] not in preloaded(project)
 
 
-def test_another_search_of_the_same_script_is_warm_from_its_first_trial(project: Project) -> None:
+def test_another_search_of_the_same_script_is_preloaded_from_its_first_trial(
+    project: Project,
+) -> None:
     """What was learned is kept for this user, too, until the code is another; --dry-run knows it,
     and that it cannot be kept is no reason for anything.
     """
@@ -161,13 +166,13 @@ def test_another_search_of_the_same_script_is_warm_from_its_first_trial(project:
     known = project.modeldir(*other, "--dry-run", *TRAIN)
     assert "later trials start without importing" in known.out
     assert project.modeldir(*other, *TRAIN, XDG_CACHE_HOME="/dev/null").code == 0
-    assert warm(project, "other") == names(0.2, 0.3)
+    assert preloaded(project, "other") == names(0.2, 0.3)
     project.params("experiments/third", learning_rate=0.5)
     assert project.modeldir("search", "experiments/third", *other[2:], *TRAIN).code == 0
-    assert warm(project, "third") == names(0.1, 0.2, 0.3)
+    assert preloaded(project, "third") == names(0.1, 0.2, 0.3)
     project.write("train.py", HEAVY + "\n")
     done = project.modeldir("search", "experiments/third", "learning_rate=0.4,0.5,0.6,0.7")
-    assert warm(project, "third") == names(0.1, 0.2, 0.3, 0.5, 0.6, 0.7), done.out
+    assert preloaded(project, "third") == names(0.1, 0.2, 0.3, 0.5, 0.6, 0.7), done.out
 
 
 def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
@@ -176,7 +181,7 @@ def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
     project.write("train.py", script)
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 0, done.out
-    assert warm(project) == names(0.2, 0.3, 0.4)
+    assert preloaded(project) == names(0.2, 0.3, 0.4)
 
 
 @pytest.mark.parametrize("way", ["", "--no-preload"])
@@ -186,7 +191,8 @@ def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
 def test_slots_do_not_fight(
     project: Project, way: str, jobs: str, policy: str | None, threads: int | None
 ) -> None:
-    """Libraries are loaded under what their trials are given, warm as cold: threads that wait
+    """Libraries are loaded under what their trials are given, preloaded as without preload:
+    threads that wait
     asleep where there are several slots, as many as were asked for; that is recorded.
     """
     project.write("train.py", "import reading\nprint(reading.LOADED_UNDER)\n" + HEAVY)
@@ -198,7 +204,7 @@ def test_slots_do_not_fight(
     ]
     done = project.modeldir(*SEARCH, *options, *TRAIN)
     assert done.code == 0, done.out
-    found, expected = warm(project), [] if way else names(0.2, 0.3, 0.4)
+    found, expected = preloaded(project), [] if way else names(0.2, 0.3, 0.4)
     # The second slot is free once the first trial has a metric: its list may not be there yet.
     assert found == expected or (jobs == "2" and found == expected[1:]), done.out
     under = [policy, None if threads is None else str(threads)]
@@ -208,8 +214,9 @@ def test_slots_do_not_fight(
         assert read(project.search / name / "run.json").get("threads") == threads
 
 
-def test_many_trials_that_take_a_moment_are_warm_too(project: Project) -> None:
-    """Whatever they import. They leave what they leave cold, and those that began before it was
+def test_many_trials_that_take_a_moment_are_preloaded_too(project: Project) -> None:
+    """Whatever they import. They leave what they leave without preload, and those that began
+    before it was
     imported did not wait.
     """
     project.write("train.py", PLAIN)
@@ -219,50 +226,56 @@ def test_many_trials_that_take_a_moment_are_warm_too(project: Project) -> None:
     assert done.code == 0, done.out
     assert len(project.ended) == 40
     assert (project.search / "search.log").read_text().count("start without importing") == 1
-    assert len(warm(project)) > 10
+    assert len(preloaded(project)) > 10
     for name in project.trials():
         folder = project.search / name
         rate = read(folder / "params.json")["learning_rate"]
         assert read(folder / "metrics_eval_best_weights.json")["loss"] == rate
 
 
-def test_a_small_script_stays_cold_and_nothing_is_said(project: Project) -> None:
+def test_a_small_script_stays_without_preload_and_nothing_is_said(project: Project) -> None:
     """What imports little gains nothing by it in four trials: there is no further process, no file,
     no word.
     """
     project.write("train.py", PLAIN)
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 0
-    assert "warm" not in done.out
-    assert warm(project) == []
+    assert "preloaded" not in done.out
+    assert preloaded(project) == []
     assert not [*(project.search / ".modeldir").glob("[wi]*.*")]
 
 
 def test_code_that_has_changed_is_learned_again(project: Project) -> None:
-    """It may import something else by now: the first trial of the next command runs cold."""
+    """It may import something else by now: the first trial of the next command runs without
+    preload.
+    """
     assert project.modeldir(*SEARCH, *TRAIN).code == 0
     project.write("train.py", HEAVY + "\n")
     assert project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6,0.7").code == 0
-    assert warm(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
+    assert preloaded(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
 
 
 def test_an_environment_that_has_changed_is_learned_again(project: Project, python: str) -> None:
-    """Something was installed while a search ran: the next trial runs cold, those after it warm."""
+    """Something was installed while a search ran: the next trial runs without preload, those
+    after it preloaded.
+    """
     hold_after_the_first(project)
     with project.started_as(*SEARCH[:-1], f"{FOUR},0.5", *TRAIN) as worker:
-        in_a_warm_trial(project)
+        in_a_preloaded_trial(project)
         (site_of(Path(python).parents[1]) / "installed_meanwhile.py").touch()
         project.release()
         assert worker.wait(60) == 0
         assert worker.stdout is not None
         assert "the environment has changed" in worker.stdout.read()
-    assert warm(project) == names(0.2, 0.4, 0.5)
+    assert preloaded(project) == names(0.2, 0.4, 0.5)
 
 
 def test_a_library_that_was_edited_is_imported_anew(
     project: Project, python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In its place, while a search runs: the next trial has it, cold, and those after it, warm."""
+    """In its place, while a search runs: the next trial has it, without preload, and those after
+    it, preloaded.
+    """
     monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(process, "_LOOK_EVERY", 0.0)
     monkeypatch.setattr(process, "_LOOK_PART", 0)
@@ -279,13 +292,15 @@ if __import__("sys").argv[2].endswith("0.2"):
     assert Worker(search, 1, PlainProgress(None)).run("python train.py").problem is None
     told = [(project.search / name / "console.log").read_text() for name in project.trials()]
     assert [text.splitlines()[-1] for text in told] == ["part7"] * 2 + ["edited"] * 3
-    assert warm(project) == names(0.2, 0.4, 0.5)
+    assert preloaded(project) == names(0.2, 0.4, 0.5)
 
 
 def test_what_is_installed_while_the_first_trial_runs_is_what_the_others_import(
     project: Project, python: str
 ) -> None:
-    """The list is older than the library by then: one more trial runs cold, and shows it anew."""
+    """The list is older than the library by then: one more trial runs without preload, and shows
+    it anew.
+    """
     site = site_of(Path(python).parents[1])
     project.write("train.py", "import slowly_installed\n" + HEAVY)
     (site / "slowly_installed.py").write_text("version = 1\n")
@@ -297,7 +312,7 @@ def test_what_is_installed_while_the_first_trial_runs_is_what_the_others_import(
         assert worker.wait(60) == 0
         assert worker.stdout is not None
         assert worker.stdout.read().count("the environment ") == 1
-    assert warm(project) == names(0.3, 0.4)
+    assert preloaded(project) == names(0.3, 0.4)
 
 
 def test_another_environment_is_not_taken_for_the_first(project: Project, tmp_path: Path) -> None:
@@ -327,7 +342,7 @@ def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
     file.write_text(json.dumps(kept))
     more = project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6,0.7")
     assert more.code == 0, more.out
-    assert warm(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
+    assert preloaded(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
     assert ["this"] not in [each[:1] for each in read(file)["learned"]["modules"]]
 
 
@@ -335,21 +350,21 @@ def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
 
 
 @pytest.mark.parametrize("library", ["jax", "threaded"])
-def test_what_must_not_be_forked_runs_cold_and_why_is_told_once(
+def test_what_must_not_be_forked_runs_without_preload_and_why_is_told_once(
     project: Project, library: str, snapshot: SnapshotAssertion
 ) -> None:
     """A library known for it, one that starts a thread; the next command knows it at once."""
     project.write("train.py", f"import {library}\n{HEAVY}")
     done = project.modeldir(*SEARCH, "--verbose", *TRAIN)
     assert done.code == 0, done.out
-    assert warm(project) == []
+    assert preloaded(project) == []
     assert [line for line in done.lines if "preload" in line] == snapshot
     again = project.modeldir("search", "experiments/search", "learning_rate=0.5", "--verbose")
     assert [line for line in again.lines if "preload" in line] == snapshot
-    assert warm(project) == []
+    assert preloaded(project) == []
 
 
-def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
+def test_a_preloaded_trial_that_hangs_is_ended_and_runs_again(
     project: Project, python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that does nothing at all, as on a lock that was held at the fork, costs only the wait."""
@@ -361,7 +376,7 @@ def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
     outcome = Worker(search, 1, PlainProgress(None)).run("python train.py")
     assert outcome.problem is None
     assert list(project.trials().values()) == ["completed"] * 3
-    assert warm(project) == []
+    assert preloaded(project) == []
     assert "did nothing for" in (project.search / "search.log").read_text()
 
 
@@ -370,30 +385,30 @@ CUDA = "raise RuntimeError('Cannot re-initialize CUDA in forked subprocess')"
 
 @pytest.mark.parametrize("death", ["os.abort()", "os.kill(os.getpid(), 11)", CUDA])
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_the_first_warm_trial_may_die_of_the_fork(
+def test_the_first_preloaded_trial_may_die_of_the_fork(
     project: Project, death: str, jobs: str, snapshot: SnapshotAssertion
 ) -> None:
-    """Then it has not failed: it runs again, cold as all others, and why is told."""
+    """Then it has not failed: it runs again, without preload as all others, and why is told."""
     dying = f"import crashing, os\nif crashing.IS_FORKED:\n    {death}\n"
     project.write("train.py", f"import heavy\n{dying}{PLAIN}")
     done = project.modeldir(*SEARCH, "-j", jobs, "--verbose", *TRAIN)
     assert done.code == 0, done.out
     assert list(project.trials().values()) == ["completed"] * 4
-    assert warm(project) == []
+    assert preloaded(project) == []
     if jobs == "1":
         told = [line for line in done.lines if "preload" in line or "forked" in line]
         assert [plain(line) for line in told] == snapshot
 
 
 def test_a_crash_of_its_own_counts(project: Project) -> None:
-    """Of a trial after one that went well warm, and of one that dies cold, too."""
+    """Of a trial after one that went well preloaded, and of one that dies without preload, too."""
     dying = 'if name.endswith("0.3"):\n    os.abort()\nwhile os.path'
     project.write("train.py", HEAVY.replace("while os.path", dying, 1))
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 1, done.out
     states = dict(zip(names(0.1, 0.2, 0.3, 0.4), project.trials().values(), strict=True))
     assert [name for name, state in states.items() if state == "failed"] == names(0.3)
-    assert warm(project) == names(0.2, 0.3, 0.4)
+    assert preloaded(project) == names(0.2, 0.3, 0.4)
     again = Project(
         project.path.parent / "again",
         HEAVY.replace("while os.path", "os.abort()\nwhile os.path", 1),
@@ -403,7 +418,7 @@ def test_a_crash_of_its_own_counts(project: Project) -> None:
     assert set(again.trials().values()) == {"failed"}, done.out
 
 
-def test_a_trial_that_began_again_cold_is_not_recorded_as_warm(project: Project) -> None:
+def test_a_trial_that_began_again_is_not_recorded_as_preloaded(project: Project) -> None:
     """Whose variable is another than that under which the libraries were loaded."""
     early = """\
 import json, os, sys
@@ -413,7 +428,7 @@ os.environ["MKL_NUM_THREADS"] = "1" if rate != 0.3 else "2"
     project.write("train.py", early + HEAVY)
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 0, done.out
-    assert warm(project) == names(0.2, 0.4)
+    assert preloaded(project) == names(0.2, 0.4)
     line = "modules were imported beforehand)"
     assert line in project.modeldir("show", str(project.search / names(0.2)[0])).out
     assert line not in project.modeldir("show", str(project.search / names(0.3)[0])).out
@@ -437,12 +452,13 @@ def spawner_of(folder: Path) -> int:
 def test_a_killed_spawner_or_supervisor_loses_nothing(
     project: Project, victim: Callable[[Path], int]
 ) -> None:
-    """With the spawner the others run cold, and that is told; the trial of a killed supervisor runs
+    """With the spawner the others run without preload, and that is told; the trial of a killed
+    supervisor runs
     again.
     """
     hold_after_the_first(project)
     with project.started_as(*SEARCH, *TRAIN) as worker:
-        folder = in_a_warm_trial(project)
+        folder = in_a_preloaded_trial(project)
         child = processes.process(child_of(folder))
         assert child is not None
         killed = victim(folder)
@@ -458,14 +474,14 @@ def test_a_killed_spawner_or_supervisor_loses_nothing(
     assert sorted(project.ended) == names(0.1, 0.2, 0.3, 0.4)
     fell_back = victim is spawner_of
     assert ("\nno preload: " in told) is fell_back
-    assert warm(project) == (names(0.2) if fell_back else names(0.2, 0.3, 0.4))
+    assert preloaded(project) == (names(0.2) if fell_back else names(0.2, 0.3, 0.4))
 
 
-def test_a_killed_warm_trial_is_recorded_as_any_other(project: Project) -> None:
-    """It failed, killed by a signal; the others go on warm."""
+def test_a_killed_preloaded_trial_is_recorded_as_any_other(project: Project) -> None:
+    """It failed, killed by a signal; the others go on preloaded."""
     hold_after_the_first(project)
     with project.started_as(*SEARCH, *TRAIN) as worker:
-        folder = in_a_warm_trial(project)
+        folder = in_a_preloaded_trial(project)
         kill(child_of(folder))
         project.release()
         assert worker.wait(60) == 1
@@ -473,11 +489,11 @@ def test_a_killed_warm_trial_is_recorded_as_any_other(project: Project) -> None:
     assert sorted(project.trials().values()) == ["completed"] * 3 + ["failed"]
 
 
-def test_a_killed_worker_leaves_its_warm_trial_running(project: Project) -> None:
+def test_a_killed_worker_leaves_its_preloaded_trial_running(project: Project) -> None:
     """The trial goes on, the processes that imported leave with it, the same command finishes."""
     hold_after_the_first(project)
     with project.started_as(*SEARCH, *TRAIN) as worker:
-        folder = in_a_warm_trial(project)
+        folder = in_a_preloaded_trial(project)
         spawner = processes.process(spawner_of(folder))
         assert spawner is not None
         kill(worker.pid)
@@ -516,7 +532,7 @@ def test_a_daemon_of_a_preloaded_script_is_found(project: Project) -> None:
     """
     hold_after_the_first(project, HOLDING.replace("import heavy\n", f"import heavy\n{DAEMON}", 1))
     with project.started_as(*SEARCH, *TRAIN) as worker:
-        folder = in_a_warm_trial(project)
+        folder = in_a_preloaded_trial(project)
         daemon = processes.process(int(project.lines(".daemon")[0]))
         assert daemon is not None
         victims = spawner_of(folder), supervisor_of(folder)
@@ -538,12 +554,12 @@ KILLS = 3
 
 
 @pytest.mark.parametrize("times", [1, 2, KILLS])
-def test_ctrl_c_reaches_warm_trials_as_cold_ones(project: Project, times: int) -> None:
+def test_ctrl_c_reaches_preloaded_trials_as_others(project: Project, times: int) -> None:
     """Once waits for the trial, twice interrupts it, three times kills it: then it runs again."""
     stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     hold_after_the_first(project, (stubborn if times == KILLS else "") + HOLDING)
     with project.started_as(*SEARCH, *TRAIN) as worker:
-        folder = in_a_warm_trial(project)
+        folder = in_a_preloaded_trial(project)
         log = project.search / "search.log"
         for words in ("Stopping", "Interrupting", "Killing")[:times]:
             worker.send_signal(signal.SIGINT)
@@ -570,19 +586,19 @@ while os.path""",
 """A training of which 0.3 never ends, and 0.2 fails when it is started first."""
 
 
-def test_time_limits_and_retries_hold_for_warm_trials(project: Project) -> None:
-    """One that takes longer than it may is ended; one that fails runs again, both warm."""
+def test_time_limits_and_retries_hold_for_preloaded_trials(project: Project) -> None:
+    """One that takes longer than it may is ended; one that fails runs again, both preloaded."""
     project.write("train.py", TROUBLED)
     options = ("--trial-time-limit", "5s", "--max-retries", "1")
     done = project.modeldir(*SEARCH, *options, *TRAIN, limit=90)
     assert done.code == 1, done.out
     assert [*project.trials().values()] == ["completed", "completed", "failed", "completed"]
-    assert warm(project) == names(0.2, 0.3, 0.4)
+    assert preloaded(project) == names(0.2, 0.3, 0.4)
     assert read(project.search / "learning_rate_0.2" / "run.2.json")["preloaded"]
     assert read(project.search / "learning_rate_0.3" / "run.json")["failure"] == "time-limit"
 
 
-def test_an_interrupted_trial_goes_on_warm_from_its_weights(project: Project) -> None:
+def test_an_interrupted_trial_goes_on_preloaded_from_its_weights(project: Project) -> None:
     """Killed with its supervisor after two epochs: the next attempt begins there, in a fork too."""
     script = SAVING.replace('os.path.exists("hold")', 'os.path.exists("hold") and held')
     project.write("train.py", f"import heavy, os\nheld = os.path.exists('.ended.txt')\n{script}")
@@ -603,7 +619,7 @@ def test_an_interrupted_trial_goes_on_warm_from_its_weights(project: Project) ->
     assert record["preloaded"]
 
 
-def test_a_pruner_ends_a_warm_trial(project: Project) -> None:
+def test_a_pruner_ends_a_preloaded_trial(project: Project) -> None:
     """The supervisor judges the metrics of a script that knows nothing of us."""
     steps = """\
 import heavy, json, os, sys, time
@@ -626,4 +642,4 @@ with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
     )  # fmt: skip
     assert done.code == 0, done.out
     assert [*project.trials().values()] == ["completed", "pruned", "pruned"]
-    assert warm(project) == names(0.2, 0.3)
+    assert preloaded(project) == names(0.2, 0.3)

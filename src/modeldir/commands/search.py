@@ -407,12 +407,12 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     from modeldir.monitor.progress import shown_on  # noqa: PLC0415
     from modeldir.worker.worker import Worker  # noqa: PLC0415
 
-    pilot, limits = not arguments.no_check, limits_of(arguments)
+    check, limits = not arguments.no_check, limits_of(arguments)
     worker = Worker(
         search,
         slots_of(arguments),
         shown_on(sys.stdout),
-        check_first=pilot,
+        check_first=check,
         limits=limits,
         preload=has_preload(arguments),
         verbose=arguments.verbose,
