@@ -86,8 +86,8 @@ def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
     """The first, through what notes them; its command stays what is recorded."""
     (tmp_path / ".modeldir").mkdir()
     preloading = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
-    command = ("python", "-u", "train.py", "--model_dir", "d")
-    preloading.begin(("python", "-u", "train.py"), "/")
+    command = (sys.executable, "-u", "train.py", "--model_dir", "d")
+    preloading.begin(command[:3], "/")
     first, second = (Start(str(tmp_path / name), 1, command, "/") for name in "ab")
     _, way = preloading.choose(first)
     assert way.command == command

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_until
+from laboratory import LIMIT, PLAIN, SAVING, Project, kill, read, supervisor_of, wait_until
 from libraries import environment_with_libraries, site_of
 from modeldir._system import processes
 from modeldir.experiment import attempts
@@ -137,6 +137,94 @@ def test_trials_run_in_their_own_folders(project: Project, script: list[str]) ->
     assert "wrote model.pt" not in done.out
     assert preloaded(project) == names(0.2, 0.3, 0.4)
     assert read(project.search / "search.json")["run_in_trial"] is True
+
+
+SHOWS = (
+    HEAVY
+    + """
+hidden = ("MODELDIR_", "PYTHONUNBUFFERED", "_", "SHLVL", "CONSOLE")
+print(sys.executable, sys.argv[0], os.getcwd(), __file__)
+print([each for each in sorted(os.environ.items()) if not each[0].startswith(hidden)])
+"""
+)
+
+
+def launches(project: Project, name: str, text: str) -> None:
+    """Put a launcher on the PATH of a project, before all others."""
+    path = project.path / "bin" / name
+    project.write(f"bin/{name}", f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    project.environment["PATH"] = f"{path.parent}:{project.environment['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "command"),
+    [
+        ("python3", 'SHIM=yes PATH="/shim:$PATH" exec {python} "$@"', "python3 train.py"),
+        ("python3", 'SHIM=yes exec {python} "$@"', "env A=b=c python3 -u train.py"),
+        (
+            "uv",
+            'shift; test $1 = python && shift; VIRTUAL_ENV=/v exec {python} "$@"',
+            "uv run train.py",
+        ),
+        ("uv", 'shift 2; UV=1; export UV; shift; exec {python} "$@"', "uv run -q python train.py"),
+        ("conda", 'shift 3; shift; {python} "$@"', "conda run -n me python train.py"),
+    ],
+)
+def test_launchers_are_seen_through(
+    project: Project, python: str, name: str, text: str, command: str
+) -> None:
+    """A forked trial has the interpreter, the folder and the environment of a cold one."""
+    project.write("train.py", SHOWS)
+    launches(project, name, text.format(python=python))
+    done = project.modeldir(*SEARCH, "--", *command.split())
+    assert done.code == 0, done.out
+    assert preloaded(project) == names(0.2, 0.3, 0.4), done.out
+    cold = ("search", "experiments/search", "learning_rate=0.5", "--no-preload")
+    assert project.modeldir(*cold).code == 0
+    printed = [
+        (project.search / each / "console.log").read_text().splitlines()[1:]
+        for each in names(0.1, 0.2, 0.4, 0.5)
+    ]
+    assert printed == [printed[0]] * 4
+    assert read(project.search / "learning_rate_0.2/run.json")["command"][:-2] == command.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('unset LANG_OF_TEST; exec {python} "$@"', "removes the variable LANG_OF_TEST"),
+        ('cd /; exec {python} "$@"', "runs the script in another folder"),
+        ('test "$1" = -c && exit 3; exec {python} "$@"', "did not say which interpreter"),
+    ],
+)
+def test_a_launcher_that_does_more_is_not_seen_through(
+    project: Project, python: str, text: str, why: str
+) -> None:
+    """A fork would not be what it starts: each trial is started by it, which is said."""
+    launches(project, "python3", text.format(python=python))
+    project.environment["LANG_OF_TEST"] = "C"
+    script = project.path / "train.py"
+    folder = f"import os\nos.chdir({str(project.path)!r})\n"
+    script.write_text(folder + script.read_text())
+    done = project.modeldir(*SEARCH, "--", "python3", str(script), "--model_dir", "{model_dir}")
+    assert f"no preload: each trial imports its modules itself: python3 {why}" in done.out
+    assert preloaded(project) == []
+    assert len(project.ended) == 4
+
+
+def test_an_environment_that_was_chosen_anew_ends_preloading(project: Project, python: str) -> None:
+    """After a change of pyproject.toml the launcher may start another interpreter."""
+    launches(project, "uv", f'shift; test $1 = python && shift; exec {python} "$@"')
+    hold_after_the_first(project)
+    command = ("--", "uv", "run", "train.py")
+    with project.started_as(*SEARCH, *command) as worker:
+        in_a_preloaded_trial(project)
+        project.write("pyproject.toml", "")
+        project.release()
+        worker.wait(LIMIT)
+    assert preloaded(project) == names(0.2)
+    assert len(project.ended) == 4
 
 
 def test_the_same_search_said_again_is_preloaded_from_its_first_trial(project: Project) -> None:

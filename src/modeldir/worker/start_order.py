@@ -43,7 +43,9 @@ class Start:
     bound: bool = False  # end the attempt when the worker is gone
     grace: float = 10.0  # seconds between TERM and KILL, to save weights
     doubt: bool = False  # only a heartbeat tells that the attempt before is dead
-    by: tuple[str, ...] = ()  # executed in its place: the same, through the import recorder
+    by: tuple[
+        str, ...
+    ] = ()  # in its place: through the import recorder, or without a launcher (`uv run`)
     forked: bool = False  # as a fork of its supervisor, which has its imports (`preload`)
     is_unproven: bool = False  # no such fork of this search has ended well yet
     is_shown: bool = False  # its output is shown as it comes: report the beginning at once

@@ -797,7 +797,8 @@ def _started(attempt: _Attempt, output: int, tether: processes.Tether) -> int:
         os.set_inheritable(descriptor, True)
     try:
         if start.forked and preloaded is not None:
-            words, fasten, kept = start.command, tether.fasten, (*leases, tether.descriptor)
+            words, fasten = start.by or start.command, tether.fasten
+            kept = (*leases, tether.descriptor)
             return preloaded.fork(words, start.cwd, variables, output, kept, fasten=fasten)
         # A fork in Python would copy pages: see docs/contributing/decisions/running.md.
         child = start_program(start.by or start.command, start.cwd, variables, output)

@@ -1,7 +1,7 @@
 """Recognize the commands that are a Python script, and take them apart.
 
-`policy.py`, `guards.py` and `child.py` call `parse`. A wrapper (torchrun, uv run, a shell) is no
-such command: what it starts is not ours to fork.
+`policy.py`, `guards.py` and `child.py` call `parse`. A wrapper (torchrun, a shell) is no such
+command: what it starts is not ours to fork. Launchers such as `uv run`: `launched.py`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from modeldir._system import cpus
 from modeldir.experiment import attempts, failure_classes, trial_labels
 from modeldir.experiment.attempts import HOME
-from modeldir.worker.preload import guards, import_cache
-from modeldir.worker.preload.command_line import interpreter_of, parse, script_of
+from modeldir.worker.preload import guards, import_cache, launched
+from modeldir.worker.preload.command_line import interpreter_of, script_of
 from modeldir.worker.preload.import_cache import SavedImports, Script
 from modeldir.worker.preload.probation import Probation
 from modeldir.worker.preload.process import ImportProcess
@@ -135,6 +135,8 @@ class Preloading:
         self._warn = warn or message
         self._variables, self._wanted, self._clock = variables or {}, wanted, clock
         self._is_off = not wanted
+        self._launcher: launched.Launcher | None = None  # `uv run`, a shim
+        self._before: tuple[str, ...] = ()  # its words in the command
         self._words: tuple[str, ...] = ()  # the command up to its script's name
         self._cwd = ""
         self._imports: ImportList | None = None  # worth preloading
@@ -168,10 +170,20 @@ class Preloading:
         if self._is_off:
             return
         self._variables = {**self._variables, **(variables or {})}
-        if parse(command) is None or guards.command_objection(command) is not None:
+        launcher = launched.find(command, cwd)
+        if launcher is None or not sys.platform.startswith("linux"):
             self._is_off = True
             return
-        self._words, self._cwd = script_of(command), cwd
+        if not launched.is_plain(launcher, command):
+            if self._left() == 1:
+                self._is_off = True  # one alone is never preloaded
+                return
+            found = launched.see_through(launcher, command, cwd, self._environment())
+            if isinstance(found, str):
+                self._give_up(found)
+                return
+            self._launcher, self._before = found, command[: found.count]
+        self._words, self._cwd = script_of(self._core(command)), cwd
         remove_old(self._folder / HOME)
         saved = import_cache.find(self._folder, self._script())
         if saved is None:
@@ -190,8 +202,15 @@ class Preloading:
 
         Without a process it is a plain command, perhaps the one that records its imports.
         """
-        if self._is_off or script_of(start.command) != self._words:
+        core = self._core(start.command)
+        if self._is_off or script_of(core) != self._words:
             return None, start
+        variables = start.variables
+        if self._launcher is not None:
+            if self._launcher.has_changed:
+                self._give_up("the files by which its launcher chooses an environment have changed")
+                return None, start
+            variables = {**self._launcher.variables, **variables}
         if self._process.is_ready:
             if self._imports is not None and self._process.is_stale(self._imports):
                 self._recordings = 0
@@ -200,11 +219,16 @@ class Preloading:
                 self._announce(self._process.modules)  # only now: while a script imports, it grows
                 facts = {**start.facts, "preloaded": {"modules": self._process.modules}}
                 return self._process.spawner, replace(
-                    start, forked=True, is_unproven=not self._probation.is_over, facts=facts
+                    start,
+                    forked=True,
+                    by=core if self._launcher is not None else (),
+                    variables=variables,
+                    is_unproven=not self._probation.is_over,
+                    facts=facts,
                 )
         is_known = self._imports is not None or self._candidate is not None
         if self._recording is None and not is_known and self._recordings < _RECORDINGS:
-            return None, self._record(start)
+            return None, self._record(replace(start, variables=variables), core)
         return None, start
 
     def started(self, supervisor: int, start: Start) -> None:
@@ -290,13 +314,20 @@ class Preloading:
 
     # -- Recording ---------------------------------------------------------------------------------
 
-    def _record(self, start: Start) -> Start:
+    def _record(self, start: Start, core: tuple[str, ...]) -> Start:
         """Return the start of the trial that records its imports."""
         self._recording = Recording(self._folder, start, self._clock)
         self._recordings += 1
         script = self._script()
         self._recorded = (script, script.state)  # it may be another when the list is saved
-        return self._recording.of(start)
+        return self._recording.of(start, core)
+
+    def _core(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a command without its launcher; empty if it has another one."""
+        if self._launcher is None:
+            return command
+        is_same = command[: len(self._before)] == self._before
+        return self._launcher.core(command) if is_same else ()
 
     def _read(self, recording: Recording) -> None:
         if recording.is_void:
@@ -392,8 +423,13 @@ class Preloading:
     def _make_spawner(self) -> PreloadSpawner:
         from modeldir.worker.preload.spawner import PreloadSpawner  # noqa: PLC0415 - seldom needed
 
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self._variables}
+        added = {} if self._launcher is None else self._launcher.variables
+        environment = {**self._environment(), **added}
         return PreloadSpawner(interpreter_of(self._words), environment, self._cwd)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment that the commands of all trials start with."""
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **self._variables}
 
     def _hear(self) -> None:
         try:

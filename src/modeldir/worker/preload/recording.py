@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +47,9 @@ class Recording:
         self.imports: ImportList | None = None
         self.is_void = False
 
-    def of(self, start: Start) -> Start:
-        """Return the start of the trial, through the recorder."""
-        invocation = parse(start.command)
+    def of(self, start: Start, core: Sequence[str]) -> Start:
+        """Return the start of the trial, whose command is `core`, through the recorder."""
+        invocation = parse(core)
         assert invocation is not None  # its script is the one of the search
         return replace(start, by=invocation.through_recorder(self._path))
 
