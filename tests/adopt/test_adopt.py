@@ -54,7 +54,12 @@ LIBRARIES = ("click", "typer", "absl", "ml_collections", "hydra", "tyro", "simpl
 
 def _marked(name: str) -> Any:
     library = name.partition(" ")[0]
-    return pytest.param(name, marks=[pytest.mark.frameworks] if library in LIBRARIES else [])
+    marks = [pytest.mark.frameworks, pytest.mark.timeout(600)] if library in LIBRARIES else []
+    return pytest.param(name, marks=marks)
+
+
+_LONG = 10 * LIMIT
+"""Some of these libraries take long to import on a machine that others use, too."""
 
 
 class Adopting(Project):
@@ -69,7 +74,7 @@ class Adopting(Project):
         """Type any other command."""
         done = subprocess.run(
             words, cwd=cwd or self.path, env=self.environment, capture_output=True, text=True,
-            timeout=LIMIT, check=False, stdin=subprocess.DEVNULL,
+            timeout=_LONG, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return Said(done.stdout, done.stderr, done.returncode)
 
@@ -119,12 +124,12 @@ def test_the_printed_lines_run_unedited(name: str, project: Adopting) -> None:
     command = ("python", *WRITTEN[name].split())
     assert project.types(*command, cwd=folder).code == 0
     [by_itself] = map(flat, project.trained(folder))
-    said = project.adopts(*command, cwd=folder)
+    said = project.modeldir("adopt", "--", *command, cwd=folder, limit=_LONG)
     assert said.code == 0, said.err
     assert len(project.trained(folder)) == 1, "it was trained"
     lines = next_lines(said)
     for line in lines:
-        done = project.modeldir(*line, cwd=folder)
+        done = project.modeldir(*line, cwd=folder, limit=_LONG)
         assert done.code == 0, done.out + done.err
     _, *trials = map(flat, project.trained(folder))
     assert len(trials) == 3
@@ -204,6 +209,13 @@ def test_the_script_is_found_behind_what_starts_it(command: str, project: Adopti
     assert {trial["lr"] for trial in trials} == {1.0, 0.1, 0.01}
     assert {trial["data"] for trial in trials} == {"data"}
     assert {trial["batch_size"] for trial in trials} == {3}
+
+
+def test_a_wrapper_that_forgets_its_arguments_is_named(project: Adopting) -> None:
+    """Its trials would all be the same."""
+    project.write("run.sh", "#!/bin/sh\npython imagenet.py data\n").chmod(0o755)
+    said = project.adopts("./run.sh")
+    assert "note: ./run.sh does not pass its arguments on" in said.out
 
 
 def test_a_sitecustomize_of_the_user_is_loaded_too(project: Adopting) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,9 +195,19 @@ def _text(
         yield "note: no option for an output folder was found; if there is one, name it yourself:"
         line = f"{quoted(folder)} --force -- {quoted_line(command)} --NAME {{model_dir}}"
         yield f"  modeldir adopt {line}"
+    if _forgets_arguments(command[0]):
+        yield f"note: {command[0]} does not pass its arguments on, so each trial would be the same"
+        yield f'  in {command[0]}, put "$@" after the command that trains'
     if proposal.left_out:
         yield f"left to the script's own default: {_names(proposal.left_out)}"
     yield from _next_lines(folder, values, "", "next:")
+
+
+def _forgets_arguments(program: str) -> bool:
+    """Whether a command is a shell script that ignores its arguments."""
+    text = reading.read_bytes(program) if os.path.dirname(program) else None
+    is_shell = text is not None and re.match(rb"#!\s*\S*\b(env\s+)?(ba|da|z)?sh\b", text)
+    return bool(text and is_shell) and not re.search(rb"\$[@*1{]|\bshift\b", text or b"")
 
 
 def _next_lines(folder: Path, values: Mapping[str, Any], command: str, begin: str) -> Iterator[str]:
