@@ -373,6 +373,15 @@ def test_the_words_say_metric_value_and_step(tmp_path: Path) -> None:
     )
 
 
+def test_lines_of_the_training_set_choose_no_metric(tmp_path: Path) -> None:
+    """Lightning writes several before its first validation, which decides what is compared."""
+    for trial, value in ((1, 0.9), (2, 0.1)):
+        one = judge(tmp_path, trial, metric=None)
+        assert one.hear(1, {"train_loss_step": 2.3}) is None
+        why = one.hear(2, {"val_acc": value, "val_loss": 1.0})
+    assert why == "val_acc 0.1 at step 2: its best so far, 0.1, is worse than the median of 1"
+
+
 def test_one_that_is_only_recorded_sets_the_bar_for_others(tmp_path: Path) -> None:
     """A trial that is continued after it was pruned: it may be bad, and is not stopped."""
     judge(tmp_path, 1).hear(1, {"accuracy": 0.9})

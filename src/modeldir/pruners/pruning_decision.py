@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import MetricsError
-from modeldir.metrics import metric_files, objective
+from modeldir.metrics import metric_files, metric_names, objective
 from modeldir.pruners import Pruner, Setting, make
 from modeldir.pruners.rungs import RungFiles
 
@@ -118,8 +118,8 @@ class Judge:
                 self.hear(*found)
 
     def _chosen(self, development: Mapping[str, float]) -> tuple[str, objective.Direction] | None:
-        if not development:
-            return None
+        if all(map(metric_names.is_of_training, development)):
+            return None  # Lightning writes lines of the training set before it first validates
         chosen = objective.choose(list(development))
         if chosen is None:
             names = ", ".join(sorted(development))
