@@ -174,14 +174,14 @@ def launches(project: Project, name: str, text: str) -> None:
 def test_launchers_are_seen_through(
     project: Project, python: str, name: str, text: str, command: str
 ) -> None:
-    """A forked trial has the interpreter, the folder and the environment of a cold one."""
+    """A forked trial has the interpreter, the folder and the environment of any other."""
     project.write("train.py", SHOWS)
     launches(project, name, text.format(python=python))
     done = project.modeldir(*SEARCH, "--", *command.split())
     assert done.code == 0, done.out
     assert preloaded(project) == names(0.2, 0.3, 0.4), done.out
-    cold = ("search", "experiments/search", "learning_rate=0.5", "--no-preload")
-    assert project.modeldir(*cold).code == 0
+    plain = ("search", "experiments/search", "learning_rate=0.5", "--no-preload")
+    assert project.modeldir(*plain).code == 0
     printed = [
         (project.search / each / "console.log").read_text().splitlines()[1:]
         for each in names(0.1, 0.2, 0.4, 0.5)
