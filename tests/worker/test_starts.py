@@ -158,7 +158,7 @@ def test_modeldir_stop_ends_an_orphan(project: Project) -> None:
     """With `--now`, as it ends the trials of a killed worker; no supervisor is left to ask."""
     with orphans(project, command_lives=True) as (folder, left):
         done = project.modeldir("stop", "experiments/search", "--now")
-        assert f"stopped: {folder.name}" in done.out
+        assert f"stopped: trial 1 ({folder.name})" in done.out
         assert not any(map(processes.process, left))
         assert experiment.status(folder).state == "interrupted"
 
