@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files, reading
 from modeldir._system.shell import quoted, quoted_line
-from modeldir.errors import CommandError, FolderError
+from modeldir.errors import CommandError, FolderError, first_of
 from modeldir.experiment import project_settings
 from modeldir.experiment.experiment import params_file
 from modeldir.params import plain_values
@@ -187,7 +187,7 @@ def _text(
 ) -> Iterator[str]:
     values, script = proposal.hyperparameters, os.path.basename(proposal.script)
     yield f"{script}: {_count(len(values), 'option')} ({proposal.library}); nothing was trained"
-    yield f"wrote {folder / 'params.json'}: {_names(list(values))}"
+    yield f"wrote {folder / 'params.json'}: {first_of(list(values), _SHOWN)}"
     yield f"wrote {_shown(settings)}: command = {json.dumps(proposal.command, ensure_ascii=False)}"
     if proposal.outputs:
         yield f"output: {', '.join(proposal.outputs)}"
@@ -199,7 +199,7 @@ def _text(
         yield f"note: {command[0]} does not pass its arguments on, so each trial would be the same"
         yield f'  in {command[0]}, put "$@" after the command that trains'
     if proposal.left_out:
-        yield f"left to the script's own default: {_names(proposal.left_out)}"
+        yield f"left to the script's own default: {first_of(proposal.left_out, _SHOWN)}"
     yield from _next_lines(folder, values, "", "next:")
 
 
@@ -234,8 +234,3 @@ def _free(parent: Path, name: str) -> Path:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
