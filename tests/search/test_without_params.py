@@ -130,6 +130,8 @@ def test_a_command_without_placeholders_still_needs_a_base(tmp_path: Path) -> No
     """Its script can only read params.json; the way without it is one of the hints."""
     with pytest.raises(SearchError, match=r"(?s)needs a base config.* python go\.py \{flags\}"):
         Search(tmp_path / "a", {"lr": [1, 2]}, command="python go.py")
+    with pytest.raises(SearchError, match=r"p does not vary, and no .*\n +give it values: p=VALUE"):
+        Search(tmp_path / "a", {"lr": [1]}, constraints=["lr < p"], command="python go.py {flags}")
     with pytest.raises(SearchError, match=r"o\.p is a key in it"):
         Search(tmp_path / "a", {"o": [1, 2], "o.p": [3]}, command="python go.py {flags}")
 

@@ -51,8 +51,12 @@ def load_base(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_if_needed(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the base config; None without `params.json`, where any name may be searched."""
-    is_free = params_file(folder) is None and is_optional(plan)
-    return None if is_free else load_base(folder, plan)
+    return None if is_free(folder, plan) else load_base(folder, plan)
+
+
+def is_free(folder: Path, plan: Mapping[str, Any]) -> bool:
+    """Whether there is no `params.json`, and none is needed."""
+    return params_file(folder) is None and is_optional(plan)
 
 
 def without_default(folder: Path, plan: Mapping[str, Any]) -> frozenset[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from modeldir.errors import (
 )
 from modeldir.metrics import objective, printed_lines
 from modeldir.params import plain_values
-from modeldir.search import sampler_check
+from modeldir.search import base_config, sampler_check
 from modeldir.search.plan import FOLDERS, ITSELF, KEYS, PARTS, Plan
 from modeldir.search.sampler_check import DEFAULT_TRIALS
 
@@ -75,7 +76,8 @@ def check(  # noqa: PLR0913 - what a message has to name
                 constraints=parts["constraints"],
             )
         except SpaceError as error:
-            problems += error.causes
+            is_free = base_config.is_free(Path(where).parent, whole)
+            problems += map(_without_params, error.causes) if is_free else error.causes
     if not domains:
         folder = quoted(Path(where).parent)
         hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
@@ -113,6 +115,15 @@ def check(  # noqa: PLR0913 - what a message has to name
         note=whole.get("note"),
         written=_written(raw, parsed, choice),
     )
+
+
+def _without_params(problem: Problem) -> Problem:
+    """Say of an unknown name what there is to do where no `params.json` could have it."""
+    found = re.search(r"(\S+)(?:: | is )not in params\.json$", problem.what)
+    if found is None:
+        return problem
+    what = f"{problem.what[: found.end(1)]} does not vary, and no params.json has its value"
+    return Problem(what, f"give it values: {found[1]}=VALUE,VALUE")
 
 
 def _written(
