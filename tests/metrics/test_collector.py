@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modeldir._system import reading
-from modeldir.metrics.collector import Collector
+from modeldir.metrics.collector import collector_for
 from modeldir.metrics.metric_files import read_metrics
 from modeldir.metrics.recorder import Recorder
 
@@ -22,7 +22,7 @@ class Output:
     def __init__(self, folder: Path, *patterns: str, resumes: bool = False) -> None:
         self.folder, self.console = folder, folder / "console.log"
         since = self.console.stat().st_size if self.console.exists() else 0
-        self.collector = Collector(folder, self.console, since, patterns, None, resumes=resumes)
+        self.collector = collector_for(folder, self.console, since, patterns, None, resumes=resumes)
 
     def prints(self, text: str | bytes) -> list[dict[str, object]]:
         """Print, look, and return all lines that are in `metrics.jsonl` now."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modeldir.experiment import attempts
-from modeldir.metrics.collector import Collector
+from modeldir.metrics.collector import collector_for
 from modeldir.worker.end_status import Evidence, determine, metric_file_stamps
 
 BEST = "metrics_eval_best_weights.json"
@@ -28,7 +28,7 @@ def evidence(folder: Path, code: int = 0, printed: bytes = b"", **more: Any) -> 
     console = folder / "console.log"
     console.write_bytes(printed)
     if "patterns" in more:
-        more["collector"] = Collector(folder, console, 0, more.pop("patterns"), None)
+        more["collector"] = collector_for(folder, console, 0, more.pop("patterns"), None)
     number, token = more.pop("number", 1), more.pop("token", TOKEN)
     return Evidence(folder, number, token, console, code, **more)
 
@@ -340,8 +340,8 @@ def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) ->
         "import resource, sys; from pathlib import Path; from modeldir.worker.end_status import *\n"
         "limit = 64 << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
         "log = Path(sys.argv[1])\n"
-        "from modeldir.metrics.collector import Collector\n"
-        "lines = Collector(log.parent, log, 0, ['val acc: {accuracy}'], None)\n"
+        "from modeldir.metrics.collector import collector_for\n"
+        "lines = collector_for(log.parent, log, 0, ['val acc: {accuracy}'], None)\n"
         "found = Evidence(log.parent, 1, '', log, code=0, collector=lines)\n"
         "print(determine(found)['status'])"
     )

@@ -7,6 +7,7 @@ change, read twice, because two changes may have the same time. Times as text: `
 from __future__ import annotations
 
 import os
+import stat
 from typing import TypeAlias
 
 Stamp: TypeAlias = "tuple[int, int, int] | None"
@@ -19,6 +20,15 @@ def stamp(path: str | os.PathLike[str]) -> Stamp:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def size_of(path: str | os.PathLike[str]) -> int:
+    """Return the size of a regular file; 0 for anything else."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 class Seen:

@@ -27,7 +27,7 @@ from modeldir.commands.messages import print_stderr
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, liveness, project_settings, provenance
 from modeldir.experiment.attempts import console_file
-from modeldir.metrics import objective, printed_lines
+from modeldir.metrics import file_patterns, objective
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import placeholders, trial_command
 from modeldir.worker import worker_messages
@@ -129,12 +129,12 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
 
 
 def _patterns(folder: Path, here: Path) -> tuple[str, ...]:
-    """Return the printed lines that have metrics: those of the search, else of the project."""
+    """Return the printed lines and files with metrics: those of the search, else the project's."""
     plan = reading.read_object(files.absolute(folder).parent / "search.json")
     patterns = objective.names(plan.get("metrics"))
     patterns = patterns or objective.names(project_settings.settings(here).get("metrics"))
     if patterns:
-        printed_lines.compile_patterns(patterns)  # raises what is wrong with them
+        file_patterns.check(patterns)  # raises what is wrong with them
     return patterns
 
 
@@ -317,6 +317,8 @@ def _result(start: Start) -> int:
     if record.get("intent"):
         print_stderr(f"interrupted: {record.get('reason')}")
         return 130
+    if (origin := record.get("metrics_from")) and origin != console_file():
+        print_stderr(f"metrics: {origin}")
     if record.get("signal"):
         print_stderr(f"failed: the command was ended by {record['signal']} (see {attempt.path})")
         name = record["signal"]

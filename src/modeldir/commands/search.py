@@ -172,9 +172,9 @@ def _add_metrics(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--metrics",
         action="append",
-        metavar="LINE",
-        help="take metrics from printed lines like this, e.g. 'epoch {step}: acc={accuracy}'; "
-        "repeat for several (default: from the metric files in the trial's folder)",
+        metavar="FROM",
+        help="take metrics from printed lines like 'epoch {step}: acc={accuracy}', or from "
+        "FILE[:COLUMN]; repeat for several (default: from the files in the trial's folder)",
     )
 
 

@@ -112,7 +112,8 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     typed = (f"{k} {as_typed(v) if isinstance(v, dict) else v}" for k, v in limits.items())
     yield "limits", ", ".join(typed)
     yield "note", plan.get("note")
-    yield "metrics", " ".join(map(quoted, objective.names(plan.get("metrics"))))
+    given = objective.names(plan.get("metrics")) or objective.names(plan.get("metrics_from"))
+    yield "metrics", " ".join(map(quoted, given))
     yield "command", plan.get("command")
 
 

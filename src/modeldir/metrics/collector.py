@@ -1,107 +1,49 @@
-"""Collect the metrics that a script only prints, while it runs, into the files of `run.log`.
+"""Collect the metrics of a script that does not log them itself, while it runs.
 
-The supervisor calls `Collector.look` from its loop and `finish` at the end. A script that logs its
-metrics itself is left alone. The rule: a look reads a limited number of bytes, and an error of the
-disk loses nothing: what could not be written is written at the next look.
+The supervisor calls `Collector.look` from its loop and `finish` at the end. The steps come from
+sources: printed lines (here) and files (`left_files`); they go into the files of `run.log`
+(`step_writer`). The rule: a look reads a limited number of bytes, and an error of the disk loses
+nothing: what could not be written is written at the next look.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from modeldir._system import files, reading, timestamps
+from modeldir._system import files, reading
 from modeldir.errors import MetricsError
-from modeldir.metrics import metric_files, objective, printed_lines
+from modeldir.metrics import left_files, metric_files, printed_lines
+from modeldir.metrics.file_patterns import FilePattern, is_printed
 from modeldir.metrics.objective import Ranked
+from modeldir.metrics.step_writer import StepWriter, last_step
 
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 0.5
 _AT_ONCE = 4 << 20
 """Bytes that one look reads. A supervisor must not miss its heartbeat."""
 
 
-class StepWriter:
-    """Writes steps as `Recorder` does, but many at once and without a thread.
+class Source(Protocol):
+    """A place that has metrics."""
 
-    It writes nothing more once another process has written `metrics.jsonl`: see `is_alone`.
-    """
+    @property
+    def origin(self) -> str:
+        """Return where metrics were found, as text; empty as long as there are none."""
 
-    def __init__(self, folder: Path, ranked: Ranked | None, *, resumes: bool = False) -> None:
-        self._lines = folder / metric_files.METRICS_LINES
-        self._size = _size(self._lines)
-        self.is_alone = True
-        self._files = (folder / metric_files.EVAL_LAST, folder / metric_files.EVAL_BEST)
-        self._ranked = ranked
-        self._due: list[dict[str, Any]] = []
-        self._summaries_due = False
-        self._step: float | None = None
-        self._now: dict[str, float] = {}  # the metrics of the latest step
-        self._last: dict[str, float] = {}
-        self._best: dict[str, float] = {}
-        self._best_step: float | None = None
-        if resumes:
-            with contextlib.suppress(MetricsError):
-                self._last, self._best = map(metric_files.read_metrics, self._files)
+    @property
+    def missing(self) -> str:
+        """Return what was not found, for a message: "printed no line like ..."."""
 
-    def add(self, step: float, values: Mapping[str, float], now: float | None) -> None:
-        """Note the values of a step, which `write` writes."""
-        number = int(step) if step == int(step) else step
-        stamp = {} if now is None else {"time": timestamps.utc_text(now)}
-        self._due.append({"step": number, **stamp, **metric_files.as_json(values)})
-        if step != self._step:
-            self._step, self._now = step, {}
-        self._now.update(values)
-        validation = metric_files.validation_metrics(self._now)
-        self._last.update(validation)
-        if validation and self._is_best(step, validation):
-            self._best, self._best_step = validation, step
-        self._summaries_due = True
-
-    def write(self) -> None:
-        """Write what was noted.
+    def read(self, writer: StepWriter, *, is_over: bool) -> bool:
+        """Add new steps to the writer; return whether there was anything new.
 
         Raises:
-            OSError: the disk failed. The next call writes what is missing.
+            OSError: the disk failed. It can be called again.
         """
-        self.is_alone = self.is_alone and _size(self._lines) <= self._size
-        if self._due and self.is_alone:
-            text = "".join(f"{json.dumps(line)}\n" for line in self._due).encode()
-            files.append_whole(self._lines, text)
-            self._size = _size(self._lines)
-            self._due = []
-        if self._summaries_due and self.is_alone:
-            for values, path in zip((self._last, self._best), self._files, strict=True):
-                if values:
-                    _save(values, path)
-            self._summaries_due = False
-
-    def _is_best(self, step: float, validation: Mapping[str, float]) -> bool:
-        if self._ranked is None:
-            self._ranked = objective.choose(list(validation))
-        if self._ranked is None:
-            return True  # no metric has a direction, so the last weights count as the best
-        name, direction = metric_files.without_split(self._ranked[0]), self._ranked[1]
-        value = validation.get(name)
-        if value is None:
-            return False
-        if step == self._best_step and self._best.get(name) == value:
-            return True  # another metric of the same step
-        return objective.better(value, self._best.get(name), direction)
-
-
-def _save(values: Mapping[str, float], path: Path) -> None:
-    try:
-        metric_files.save_metrics(values, path)
-    except MetricsError as error:
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from None
-        raise
 
 
 class PrintedSteps:
@@ -142,75 +84,32 @@ class PrintedSteps:
         return values
 
 
-class Collector:
-    """Collects the metrics of one attempt from what it prints.
+class PrintedOutput:
+    """The lines of an output file, of which the first `since` bytes are of earlier attempts.
 
     Args:
-        folder: the experiment's folder.
-        console: the file with its output, of which the first `since` bytes are of earlier attempts.
-        patterns: those of `--metrics`.
-        ranked: the metric that decides what is best; by default the first ones do.
-        resumes: whether the attempt continues the earlier ones.
+        step: the last step of those earlier attempts.
+        is_live: whether the time of a step is the time at which it is read.
     """
 
-    def __init__(  # noqa: PLR0913 - an attempt's facts
+    def __init__(
         self,
-        folder: Path,
         console: str | os.PathLike[str],
         since: int,
         patterns: Sequence[str],
-        ranked: Ranked | None,
+        step: float = 0,
         *,
-        resumes: bool = False,
+        is_live: bool = True,
     ) -> None:
         self._console, self._offset, self._size = console, since, since
-        self.patterns = " or ".join(map(repr, patterns))
-        self._steps = PrintedSteps(patterns, _last_step(folder) if resumes else 0)
-        self._writer = StepWriter(folder, ranked, resumes=resumes)
+        self._steps = PrintedSteps(patterns, step)
         self._is_long = False  # whether the line at the offset has lost its beginning
-        self._wait = _SHORTEST_WAIT
-        self._has_found = False
+        self._is_live = is_live
+        self.origin = ""
+        self.missing = f"printed no line like {' or '.join(map(repr, patterns))}"
 
-    @property
-    def has_found(self) -> bool:
-        """Whether there was any metric: printed, or logged by the script itself."""
-        return self._has_found or not self._writer.is_alone
-
-    def look(self) -> float:
-        """Write the metrics that were printed since the last look; return the seconds until next.
-
-        No error ends the attempt. At the end, `finish` tries again and raises the error.
-        """
-        is_more = False
-        with contextlib.suppress(OSError, MetricsError):
-            is_more = self._read(is_over=False)
-            self._write()
-        self._wait = _SHORTEST_WAIT if is_more else min(_LONGEST_WAIT, self._wait * 1.5)
-        return self._wait
-
-    def finish(self) -> bool:
-        """Write the rest, also of a line without an end. Return whether there was any metric.
-
-        Raises:
-            OSError: the disk failed. It can be called again.
-        """
-        while self._read(is_over=True):
-            pass
-        self._write()
-        return self.has_found
-
-    def _write(self) -> None:
-        was_alone = self._writer.is_alone
-        self._writer.write()
-        if was_alone and not self._writer.is_alone:
-            line = b"modeldir: the script logs its metrics itself, so --metrics is not used\n"
-            with contextlib.suppress(OSError):
-                files.append_whole(self._console, line)
-
-    def _read(self, *, is_over: bool) -> bool:
-        """Read some new lines. Return whether there was anything new."""
-        if not self._writer.is_alone:
-            return False
+    def read(self, writer: StepWriter, *, is_over: bool) -> bool:
+        """Read some new lines; see `Source`."""
         try:
             size = os.stat(self._console).st_size
             if size <= self._offset or (size == self._size and not is_over):
@@ -234,26 +133,128 @@ class Collector:
             first, line_end, rest = lines.partition(b"\n")
             kept = first[first.find(b"\r") + 1 :] if b"\r" in first else b""
             lines, self._is_long = kept + line_end + rest, False
-        now = time.time()
+        now = time.time() if self._is_live else None
         for step, metrics in self._steps.read(lines):
-            self._has_found = True
-            self._writer.add(step, metrics, now)
+            self.origin = os.path.basename(self._console)
+            writer.add(step, metrics, now)
         self._offset += end
         return end > 0
 
 
-def _size(path: Path) -> int:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+class Collector:
+    """Collects the metrics of one attempt into the files of `run.log`.
+
+    Args:
+        console: the attempt's output, for a note that the script logs its metrics itself.
+    """
+
+    def __init__(
+        self, writer: StepWriter, sources: Sequence[Source], console: str | os.PathLike[str]
+    ) -> None:
+        self._writer, self._sources, self._console = writer, sources, console
+        self._wait = _SHORTEST_WAIT
+
+    @property
+    def has_found(self) -> bool:
+        """Whether there was any metric: in a source, or logged by the script itself."""
+        return bool(self.origin) or not self._writer.is_alone
+
+    @property
+    def missing(self) -> str:
+        return " and ".join(each.missing for each in self._sources)
+
+    @property
+    def origin(self) -> str:
+        """The places in which metrics were found, as text; empty if there were none."""
+        if not self._writer.is_alone:
+            return ""
+        return ", ".join(each.origin for each in self._sources if each.origin)
+
+    @property
+    def pattern(self) -> str:
+        """The pattern that finds the files in which metrics were found; empty if in none."""
+        found = [each for each in self._sources if isinstance(each, left_files.LeftFiles)]
+        return found[0].pattern if found and self._writer.is_alone else ""
+
+    @property
+    def steps(self) -> int:
+        """How many steps were found."""
+        return self._writer.steps
+
+    def look(self) -> float:
+        """Write the metrics that are new since the last look; return the seconds until the next.
+
+        No error ends the attempt. At the end, `finish` tries again and raises the error.
+        """
+        is_more = False
+        with contextlib.suppress(OSError, MetricsError):
+            is_more = self._read(is_over=False)
+            self._write()
+        self._wait = _SHORTEST_WAIT if is_more else min(_LONGEST_WAIT, self._wait * 1.5)
+        return self._wait
+
+    def catch_up(self) -> bool:
+        """Read a part of what is left at the end; return whether there may be more."""
+        with contextlib.suppress(OSError, MetricsError):
+            return self._read(is_over=True)
+        return False
+
+    def finish(self) -> bool:
+        """Write the rest, also of a line without an end. Return whether there was any metric.
+
+        Raises:
+            OSError: the disk failed. It can be called again.
+        """
+        while self._read(is_over=True):
+            pass
+        self._write()
+        return self.has_found
+
+    def _read(self, *, is_over: bool) -> bool:
+        if not self._writer.is_alone:
+            return False
+        is_more = False
+        for each in self._sources:
+            is_more = each.read(self._writer, is_over=is_over) or is_more
+        return is_more
+
+    def _write(self) -> None:
+        was_alone = self._writer.is_alone
+        self._writer.write()
+        has_found = any(each.origin for each in self._sources)
+        if was_alone and not self._writer.is_alone and has_found:
+            line = b"modeldir: the script logs its metrics itself, so no others are collected\n"
+            with contextlib.suppress(OSError):
+                files.append_whole(self._console, line)
 
 
-def _last_step(folder: Path) -> float:
-    """Return the last step in `metrics.jsonl`, 0 if there is none."""
-    for line in reversed(reading.objects(reading.tail(folder / metric_files.METRICS_LINES, 8192))):
-        step = line.get("step")
-        if isinstance(step, (int, float)) and not isinstance(step, bool):
-            return step
-    return 0
+def collector_for(  # noqa: PLR0913 - an attempt's facts
+    folder: Path,
+    console: str | os.PathLike[str],
+    since: int,
+    patterns: Sequence[str],
+    ranked: Ranked | None,
+    *,
+    resumes: bool = False,
+    is_live: bool = True,
+    into: Path | None = None,
+) -> Collector:
+    """Return the collector for the patterns of `--metrics`, of lines and of files.
+
+    If the attempt has ended (not `is_live`), steps have no time. `into` is the folder to write to,
+    if that is another one.
+    """
+    lines = [each for each in patterns if is_printed(each)]
+    sources: list[Source] = []
+    if lines:
+        step = last_step(folder) if resumes else 0
+        sources.append(PrintedOutput(console, since, lines, step, is_live=is_live))
+    found = [FilePattern(each) for each in patterns if not is_printed(each)]
+    sources += [left_files.LeftFiles(folder, ranked, only=each, is_live=is_live) for each in found]
+    is_chosen = bool(lines) or any(each.column for each in found)
+    writer = StepWriter(into or folder, ranked, resumes=resumes, chosen=is_chosen)
+    if is_live:
+        for source in sources:
+            if isinstance(source, left_files.LeftFiles):
+                source.skip_existing()
+    return Collector(writer, sources, console)

@@ -85,13 +85,33 @@ def records(data: bytes) -> Iterator[bytes]:
     Only the checksum of the length is verified: that of the data would take longer than all else.
     """
     start = 0
-    while start + _HEAD <= len(data):
-        length, check = struct.unpack_from("<QI", data, start)
-        end = start + _HEAD + length
-        if end + _FOOT > len(data) or check != _checksum(data[start : start + 8]):
-            return
-        yield data[start + _HEAD : end]
-        start = end + _FOOT
+    while (end := _end_of_record(data, start)) is not None and end <= len(data):
+        yield data[start + _HEAD : end - _FOOT]
+        start = end
+
+
+def complete_records(data: bytes, *, largest: int) -> tuple[list[bytes], int]:
+    """Return the messages in a part of a file that is being written, and where the rest begins.
+
+    Messages above the `largest` size are left out. The rest may begin after the end of the data.
+    """
+    found, start = [], 0
+    while (end := _end_of_record(data, start)) is not None:
+        is_large = end - start > largest
+        if end > len(data) and not is_large:
+            break
+        if not is_large:
+            found.append(data[start + _HEAD : end - _FOOT])
+        start = end
+    return found, start
+
+
+def _end_of_record(data: bytes, start: int) -> int | None:
+    """Return where the record ends that starts here; None if its length is not there, or wrong."""
+    if start + _HEAD > len(data):
+        return None
+    length, check = struct.unpack_from("<QI", data, start)
+    return start + _HEAD + length + _FOOT if check == _checksum(data[start : start + 8]) else None
 
 
 # -- Protocol buffers ------------------------------------------------------------------------------
@@ -196,17 +216,22 @@ def plugin(time: float, tag: str, content: bytes) -> bytes:
 
 def events(data: bytes) -> Iterator[ScalarEvent]:
     """Yield the events of a file that hold scalars or messages of plugins."""
-    for message in records(data):
-        fields = _fields(message)
-        scalars: dict[str, float] = {}
-        plugins: dict[str, bytes] = {}
-        for summary in _messages(fields, 5):
-            for value in _messages(_fields(summary), 1):
-                _read_summary_value(_fields(value), scalars, plugins)
-        if scalars or plugins:
-            step = _last(fields, 2, 0)
-            step -= (1 << 64) if step >> 63 else 0  # varints have no sign
-            yield ScalarEvent(float(_last(fields, 1, 0.0)), step, scalars, plugins)
+    return filter(None, map(event, records(data)))
+
+
+def event(message: bytes) -> ScalarEvent | None:
+    """Return the event in a record; None if it holds neither scalars nor messages of plugins."""
+    fields = _fields(message)
+    scalars: dict[str, float] = {}
+    plugins: dict[str, bytes] = {}
+    for summary in _messages(fields, 5):
+        for value in _messages(_fields(summary), 1):
+            _read_summary_value(_fields(value), scalars, plugins)
+    if not scalars and not plugins:
+        return None
+    step = _last(fields, 2, 0)
+    step -= (1 << 64) if step >> 63 else 0  # varints have no sign
+    return ScalarEvent(float(_last(fields, 1, 0.0)), step, scalars, plugins)
 
 
 def _messages(fields: Fields, number: int) -> Iterable[bytes]:

@@ -42,7 +42,8 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
     "run_in_trial": (bool, "true or false"),
-    "metrics": ((str, list), 'a printed line: "epoch {step}: val acc {accuracy}", or a list'),
+    "metrics": ((str, list), 'a printed line "val acc {accuracy}", a file "log.csv", or a list'),
+    "metrics_from": (str, "the file with metrics that was found, which modeldir writes"),
     "resume": (str, 'arguments: "--restore_file last"; or "itself"'),
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
     "max_retries": (int, "an integer, 0 or more"),
@@ -94,6 +95,7 @@ class Plan:
     cwd: str | None
     run_in_trial: bool
     metrics: tuple[str, ...]
+    metrics_from: str
     resume: tuple[str, ...]
     resumes_itself: bool
     pruner: pruners.Setting | None

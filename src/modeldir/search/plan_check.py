@@ -23,7 +23,7 @@ from modeldir.errors import (
     SpaceError,
     did_you_mean,
 )
-from modeldir.metrics import objective, printed_lines
+from modeldir.metrics import file_patterns, objective
 from modeldir.params import plain_values
 from modeldir.search import base_config, sampler_check
 from modeldir.search.plan import FOLDERS, ITSELF, KEYS, PARTS, Plan
@@ -106,6 +106,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         cwd=whole.get("cwd"),
         run_in_trial=bool(whole.get("run_in_trial")),
         metrics=objective.names(whole.get("metrics")),
+        metrics_from=whole.get("metrics_from") or "",
         resume=() if itself else tuple(shlex.split(whole.get("resume") or "")),
         resumes_itself=itself,
         pruner=pruner,
@@ -196,7 +197,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem(f"metrics: got {lines!r}", f"expected {KEYS['metrics'][1]}"))
     elif lines is not None:
         try:
-            printed_lines.compile_patterns(objective.names(lines))
+            file_patterns.check(objective.names(lines))
         except MetricsError as error:
             problems += [Problem(f"metrics: {words}", hint) for words, hint in error.causes]
     for key in ("command", "resume"):

@@ -19,7 +19,7 @@ from modeldir._system.file_stamps import stamp
 from modeldir.errors import SearchError, SpaceError
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
-from modeldir.metrics import objective
+from modeldir.metrics import file_patterns, objective
 from modeldir.params.plain_values import SEED
 from modeldir.search import inherited_weights, plan, proposals, pruner_orders, warm_start
 from modeldir.search.observations import Observations
@@ -282,6 +282,17 @@ class Scheduler:
                     return chosen
                 self._reload()
         return None
+
+    def settle_source(self, origin: str) -> bool:
+        """Keep in the plan which file trials leave their metrics in. False if that is known."""
+        with self._lock.held():
+            self.reload_if_changed()
+            while not (self._plan.metrics or self._plan.metrics_from):
+                self._plan_file.amend({"metrics_from": file_patterns.generalized(origin)})
+                if self._plan_file.write():
+                    return True
+                self._reload()
+        return False
 
     def _has_metric(self) -> bool:
         return self._plan.metric is not None

@@ -16,7 +16,7 @@ from modeldir._system import files, reading
 from modeldir._system.file_stamps import Seen, Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
-from modeldir.metrics import metric_files, printed_lines
+from modeldir.metrics import file_patterns, metric_files
 from modeldir.pruners.pruning_decision import Judge, Orders, Step, step_of
 from modeldir.worker.start_order import Start, console_path
 
@@ -42,14 +42,16 @@ class EarlyStopping:
         )
         # A step that was only counted may be the result of the whole training run. It is judged
         # when another one follows.
-        self._waits_for_second = bool(start.metrics) and not printed_lines.have_step(start.metrics)
+        self._waits_for_second = bool(start.metrics) and not file_patterns.have_step(start.metrics)
         self._held: list[Step] = []
         self._judge: Judge | None = None
         self._heard = 0
+        self.steps = 0  # how many it has seen
 
     def look(self, now: float) -> tuple[float | None, str | None]:
         """Return the seconds until the next look (None: never), and why the command should end."""
         steps, wait = self._steps.look(now)
+        self.steps += len(steps)
         if not steps:
             return wait, None
         if self._script_judges():

@@ -20,6 +20,7 @@ from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.worker import running_trials, worker_messages
 from modeldir.worker.cluster_job import JobSession
+from modeldir.worker.metric_reports import MetricReports
 from modeldir.worker.shared_outputs import SharedOutputs
 from modeldir.worker.worker_limits import StopRules
 from modeldir.worker.worker_log import WorkerLog, noted_ends
@@ -40,6 +41,7 @@ class EndReports:
     def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
         self._search, self._log, self._rules = search, log, rules
         self._outputs: SharedOutputs | None = SharedOutputs(search.working_folder())
+        self._metrics = MetricReports(search, log)
         self._has_warned = self._has_asked = False
         self._errors: set[tuple[str, str]] = set()
 
@@ -50,6 +52,7 @@ class EndReports:
         self._rules.check_failures(status)
         if status.state in attempts.WITH_METRICS and self._search.plan.metric is None:
             self._settle_metric(record)
+        self._metrics.trial_ended(record, status)
         if status.state == attempts.COMPLETED:
             self._rules.check_target()
             self._warn_of_long_trials(record, status)

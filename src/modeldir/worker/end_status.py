@@ -4,7 +4,7 @@
 run file. Evidence counts in this order: first the intent (modeldir itself stopped the command, and
 recorded why), then what the script reported through `Run`, then how the command ended and what it
 left. Nothing here stops or starts anything; the only file written holds metrics that a script has
-printed. Which errors count as the same: `experiment/failure_classes.py`.
+printed or left in files. Which errors count as the same: `experiment/failure_classes.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from modeldir.metrics import metric_files, objective
 
 if TYPE_CHECKING:
     from modeldir.metrics.collector import Collector
+    from modeldir.metrics.file_watch import FileWatch
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -58,7 +59,7 @@ class Evidence:
         intent: why modeldir stopped the command, if it did.
         metric: (name, direction) if the attempt needs a metric to count as completed.
         stale: the metric files that were there before it began, by name.
-        collector: collects metrics from printed lines, if the attempt has patterns for them.
+        collector: collects metrics that the script does not log itself.
         inherits: it resumed from another trial's weights.
         is_unproven: it began as a fork, and no such trial had ended well before.
     """
@@ -73,7 +74,7 @@ class Evidence:
     intent: Mapping[str, Any] | None = None
     metric: tuple[str, str] | None = None
     stale: Mapping[str, Stamp] | None = None
-    collector: Collector | None = None
+    collector: Collector | FileWatch | None = None
     inherits: bool = False
     is_unproven: bool = False
 
@@ -92,7 +93,20 @@ def determine(evidence: Evidence) -> dict[str, Any]:
         "exit_code": code if code >= 0 else None,
         "signal": _signal_name(-code) if code < 0 else None,
     }
-    return {**facts, **_judged(evidence, events), **_hyperparameters(evidence, events)}
+    return {
+        **facts,
+        **_judged(evidence, events),
+        **_hyperparameters(evidence, events),
+        **_origin(evidence),
+    }
+
+
+def _origin(evidence: Evidence) -> dict[str, Any]:
+    """Return where the metrics were collected from, for the run file."""
+    collector = evidence.collector
+    if collector is None or not collector.origin:
+        return {}
+    return {"metrics_from": collector.origin}
 
 
 def _judged(evidence: Evidence, events: _Events) -> dict[str, Any]:
@@ -183,8 +197,9 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
     if evidence.inherits and not _has_trained(evidence):
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     needs_metric = evidence.metric is not None or (evidence.folder / "trial.json").exists()
-    if evidence.collector is not None and needs_metric and not evidence.collector.has_found:
-        reason = f"it completed but printed no line like {evidence.collector.patterns}"
+    collector = evidence.collector
+    if collector is not None and collector.missing and needs_metric and not collector.has_found:
+        reason = f"it completed but {collector.missing}"
         return _failed(failure_classes.MISSING_METRIC, reason)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)

@@ -90,6 +90,7 @@ class StartBuilder:
             },
             metric=metric,
             metrics=search.plan.metrics,
+            metrics_from=search.plan.metrics_from,
             pruner=orders.to_text() if orders else None,
             time_limit=search.plan.trial_time_limit,
             bound=self._bound,

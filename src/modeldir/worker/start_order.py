@@ -37,7 +37,8 @@ class Start:
     variables: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     metric: tuple[str, str] | None = None  # (name, direction) that it needs to be completed
-    metrics: tuple[str, ...] = ()  # patterns that find metrics in printed lines
+    metrics: tuple[str, ...] = ()  # patterns that find metrics in printed lines and in files
+    metrics_from: str = ""  # without them: the file in which an earlier trial left metrics
     pruner: str | None = None  # how it may be stopped early (`pruners/pruning_decision.py`)
     time_limit: float | None = None  # without the time in which the machine slept
     bound: bool = False  # end the attempt when the worker is gone

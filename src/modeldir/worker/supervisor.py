@@ -40,9 +40,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import start_program
+from modeldir.errors import MetricsError
 from modeldir.experiment import attempts, failure_classes, liveness
 from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
+from modeldir.metrics.file_watch import FileWatch
 from modeldir.worker import end_status, leases
 from modeldir.worker.start_order import Order, Start, console_path, receive_order
 
@@ -278,7 +280,8 @@ class _Attempt:
         self.freshened = 0.0
         self.kill_at: float | None = None
         self.watch: EarlyStopping | None = None
-        self.collector: Collector | None = None
+        self.steps: int | None = None  # that early stopping has seen
+        self.collector: Collector | FileWatch | None = None
         self.child = 0
         self.who: dict[str, Any] | None = None  # the child's process, once it was needed
         self.heartbeat: heartbeat.Heartbeat
@@ -329,17 +332,8 @@ class _Attempt:
             )
 
             self.watch = EarlyStopping(self.start, self.start.pruner, self.stale)
-        if self.start.metrics and not self.start.script:
-            from modeldir.metrics.collector import Collector  # noqa: PLC0415 - likewise
-
-            self.collector = Collector(
-                self.folder,
-                self.console,
-                self.printed_before,
-                self.start.metrics,
-                self.start.metric,  # type: ignore[arg-type] # a plan has no other directions
-                resumes=self.start.resumes,
-            )
+        if not self.start.script:
+            self.collector = self._make_collector()
         if self.intent is None:
             self.unreported = ("started",)
         if self.start.is_shown:
@@ -351,7 +345,21 @@ class _Attempt:
         leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
         if self._owns_folder():
             self.rendering.finish(exit_text(status))
+            self._collect_rest()
             self._finish(status, usage)
+
+    def _make_collector(self) -> Collector | FileWatch:
+        metric: Any = self.start.metric
+        resumes = self.start.resumes
+        if not self.start.metrics:
+            preferred = self.start.metrics_from
+            return FileWatch(
+                self.folder, self.console, metric, resumes=resumes, preferred=preferred
+            )
+        from modeldir.metrics.collector import collector_for  # noqa: PLC0415 - only for --metrics
+
+        patterns, since = self.start.metrics, self.printed_before
+        return collector_for(self.folder, self.console, since, patterns, metric, resumes=resumes)
 
     # -- Beginning ---------------------------------------------------------------------------------
 
@@ -541,6 +549,7 @@ class _Attempt:
         if self.watch is None or self.intent is not None:
             return []
         wait, reason = self.watch.look(self.awake.now)
+        self.steps = self.watch.steps
         if reason is not None and not _has_ended(self.child):  # otherwise its own end counts
             self._stop(attempts.PRUNED, reason)
         if wait is None:
@@ -641,6 +650,20 @@ class _Attempt:
             select.select([self.wake], [], [], 0.02)
             _read_signals(self.wake)
 
+    def _collect_rest(self) -> None:
+        """Collect the metrics that came after the last look, and compare later trials with them.
+
+        A long file must not cost a heartbeat, so it is read in parts.
+        """
+        collector = self.collector
+        while collector is not None and collector.catch_up() and self._owns_folder():
+            pass
+        if collector is not None and self.watch is not None and self._owns_folder():
+            with contextlib.suppress(OSError, MetricsError):  # `_finish` tries again
+                collector.finish()
+            self.watch.look(self.awake.now)
+            self.steps = self.watch.steps
+
     def _evidence(self, status: int) -> end_status.Evidence:
         return end_status.Evidence(
             folder=self.folder,
@@ -671,6 +694,7 @@ class _Attempt:
             "duration": round(time.monotonic() - self.began, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "max_rss_kib": usage.ru_maxrss // (1 if processes.LINUX else 1024),
+            **({} if self.steps is None else {"steps": self.steps}),
         }
         deadline = time.monotonic() + _PATIENCE_WITH_A_FULL_DISK
         is_reported = False

@@ -137,6 +137,29 @@ def not_ranked(names: Sequence[str], search: object) -> str:
     )
 
 
+def metrics_from(origin: str, metric: str, steps: int) -> str:
+    """Return the line that says which file metrics are taken from; `steps` may be 1 or more."""
+    what = f"{metric} by step" if metric and steps > 1 else metric or "no metric to rank by"
+    return f"metrics: {origin}, {what}"
+
+
+def proposed_metrics(title: str, line: str, command: str) -> str:
+    return (
+        f"note: no metrics were found, but {title} has printed: {line}\n"
+        f"  To read such lines, also those of trials that have ended: {command}"
+    )
+
+
+def no_steps(script: str, metric: str, pruner: str) -> str:
+    return (
+        f"warning: {pruner} cannot stop trials early, because {script} shows {metric} only at its "
+        "end.\n"
+        "  Early stopping compares trials at the same step. Write or print the metric at each "
+        "epoch,\n"
+        "  for example with --metrics 'epoch {step}: " + metric + "={" + metric + "}'"
+    )
+
+
 def asked_to_stop(by: str) -> str:
     return f"`modeldir stop` asked this worker to stop ({by})."
 
