@@ -1348,11 +1348,13 @@ def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     done = project.searches("learning_rate=0.1,0.2")
     assert done.code == 0
     assert "note: no metrics were found" in done.out
-    done = project.searches(
-        "--metrics", "hi: {accuracy}"
-    )  # what is there has completed all the same
     (line,) = [line for line in done.lines if "modeldir retry" in line]
     assert line.endswith(" again: modeldir retry experiments/search/*_*")
+    (line,) = [line for line in done.lines if "--metrics 'accuracy: {accuracy}'" in line]
+    assert line.startswith("  modeldir search experiments/search --metrics")
+    done = project.searches("--metrics", "hi: {accuracy}")
+    assert "metrics: read from 2 trials that had ended" in done.out
+    assert "Nothing left to run: 2 completed. Best:" in done.out
     trials = [str(path) for path in project.search.glob("*_*")]
     assert project.modeldir("retry", *trials).code == 0
     assert project.searches().out.count("accuracy 3") == 3  # two trials, and the best

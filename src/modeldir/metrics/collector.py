@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def missing(self) -> str:
-        """Return what was not found, for a message: "printed no line like ..."."""
+        """Return the reason of a failure if there are none; empty if that is no failure."""
 
     def read(self, writer: StepWriter, *, is_over: bool) -> bool:
         """Add new steps to the writer; return whether there was anything new.
@@ -106,7 +106,7 @@ class PrintedOutput:
         self._is_long = False  # whether the line at the offset has lost its beginning
         self._is_live = is_live
         self.origin = ""
-        self.missing = f"printed no line like {' or '.join(map(repr, patterns))}"
+        self.missing = f"it completed but printed no line like {' or '.join(map(repr, patterns))}"
 
     def read(self, writer: StepWriter, *, is_over: bool) -> bool:
         """Read some new lines; see `Source`."""
@@ -161,7 +161,7 @@ class Collector:
 
     @property
     def missing(self) -> str:
-        return " and ".join(each.missing for each in self._sources)
+        return "; ".join(each.missing for each in self._sources if each.missing)
 
     @property
     def origin(self) -> str:

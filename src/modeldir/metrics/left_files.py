@@ -88,7 +88,9 @@ class LeftFiles:
         self._chosen: _Candidate | None = None
         self._next_walk = 0.0
         self._is_complete = False  # whether all was looked at after the command had ended
-        self.missing = f"left no metrics in a file like {only.text!r}" if only else "left none"
+        self.missing = ""
+        if only is not None:
+            self.missing = f"it completed but left no metrics in a file like {only.text!r}"
 
     @property
     def origin(self) -> str:

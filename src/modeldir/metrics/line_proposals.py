@@ -40,7 +40,7 @@ class _Number(NamedTuple):
 def propose(output: bytes) -> Proposal | None:
     r"""Return the pattern for the lines that most likely have the metrics of steps.
 
-    >>> propose(b"begin\\nepoch 1: loss=0.5\\nepoch 2: loss=0.25\\n")
+    >>> propose(b"begin\nepoch 1: loss=0.5\nepoch 2: loss=0.25\n")
     Proposal(line='epoch 2: loss=0.25', pattern='epoch {step}: loss={loss}')
     """
     groups: dict[str, list[str]] = {}

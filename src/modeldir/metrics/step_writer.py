@@ -182,8 +182,10 @@ class _Summary:
 
     def write(self) -> None:
         """Write what is due, unless something else has written the file meanwhile."""
-        if self.due is self._written or stamp(self.path) != self._stamp:
+        if self.due is self._written:
             return
+        if stamp(self.path) != self._stamp and self.path.is_file():
+            return  # the script's own
         due = self.due
         try:
             metric_files.save_metrics(due, self.path)

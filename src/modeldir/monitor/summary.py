@@ -309,14 +309,15 @@ def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list
         for each in results.counted
         if search.trials.status(each.record).state == attempts.COMPLETED
     ]
-    script = the_script(search.plan.command)
+    script, again = the_script(search.plan.command), worker_registry.resume_command(search.path)
     if seen and not any(seen) and (outcome.ended.get(attempts.COMPLETED) or not outcome.ended):
         return [
             "note: no metrics were found, so there is nothing to compare.",
             f'  Let {script} write {{"accuracy": 0.97}} to its model_dir, in the file',
             "  metrics_eval_best_weights.json.",
-            "  Or take metrics from what it prints: --metrics 'accuracy: {accuracy}'",
-            f"  Then run the completed trials again: modeldir retry {quoted(search.path)}/*_*",
+            f"  and run the completed trials again: modeldir retry {quoted(search.path)}/*_*",
+            "  Or read what it printed or left, without training again:",
+            f"  {again} --metrics 'accuracy: {{accuracy}}'   (or --metrics FILE:COLUMN)",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
         return _unused_seed(search, results, script)

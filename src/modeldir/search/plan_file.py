@@ -125,6 +125,10 @@ class PlanFile:
             )
         return state != self._read_from
 
+    def as_read(self, key: str) -> object:
+        """Return the value that a key of the file had when it was read."""
+        return self._as_read.get(key)
+
     def amend(self, changes: Mapping[str, Any]) -> None:
         """Join the plan with further changes; nothing is written."""
         raw, _ = plan_updates.joined(self.plan.written, changes)

@@ -70,8 +70,8 @@ class Search:
             It and `warm_start_from` are added to the plan's; "none" removes those of the plan.
         command: what runs a trial: `"python train.py --data_dir data"`.
         run_in_trial: run each trial in its own folder, where it then writes its files.
-        metrics: a printed line to take metrics from, `"epoch {step}: val acc {accuracy}"`; several
-            as a list.
+        metrics: a printed line to take metrics from, `"epoch {step}: val acc {accuracy}"`, or a
+            file in the trial's folder, `"log.csv:val_acc"`; several as a list.
         resume: arguments with which an interrupted trial resumes: `"--ckpt {checkpoint}"`. "itself"
             if the script looks for its own checkpoint.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
@@ -177,6 +177,7 @@ class Search:
         self.plan_file.check_to_run()
         news = [f"plan: {change}" for change in self.plan_file.changes]
         news += self.plan_file.use_command(command, typed=typed) if command is not None else []
+        news += self._collect_again()
         self.scheduler.take_in_all()
         self._check_metric()
         news += start_checks.failed_by_name(self.path, self.plan, self.trials)
@@ -194,6 +195,17 @@ class Search:
                     self.plan_file.use_command(command, typed=typed)
                 self._fill_in()
         return news
+
+    def _collect_again(self) -> list[str]:
+        """Read the metrics of trials that have ended, if `--metrics` is new."""
+        patterns = self.plan.metrics
+        if not patterns or objective.to_json(patterns) == self.plan_file.as_read("metrics"):
+            return []
+        from modeldir.search.collect_again import collect_again  # noqa: PLC0415 - rarely needed
+
+        with self._lock.held():
+            is_typed = "metrics" in self.plan.written
+            return collect_again(self.path, patterns, self.plan.metric, typed=is_typed)
 
     def _fill_in(self) -> None:
         """Complete the trials of a power cut and the pruner's rungs."""

@@ -199,8 +199,7 @@ def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]
     needs_metric = evidence.metric is not None or (evidence.folder / "trial.json").exists()
     collector = evidence.collector
     if collector is not None and collector.missing and needs_metric and not collector.has_found:
-        reason = f"it completed but {collector.missing}"
-        return _failed(failure_classes.MISSING_METRIC, reason)
+        return _failed(failure_classes.MISSING_METRIC, collector.missing)
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
     name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
     if name is None:
