@@ -279,6 +279,16 @@ def test_nothing_is_ranked_by_test_metrics() -> None:
     assert (results.metric, results.best) == (None, None)
 
 
+def test_epochs_and_seconds_are_no_metrics() -> None:
+    """They have no column, unless the search ranks by them or all columns are wanted."""
+    for name in "ab":
+        make(Path("x") / name, accuracy=0.9, epoch=3, seconds=1.5, train_runtime=9)
+    assert {"epoch", "seconds", "train_runtime"}.isdisjoint(synthesize("x").table.headers())
+    assert {"epoch", "seconds"} <= {*synthesize("x", all_columns=True).table.headers()}
+    Path("modeldir.toml").write_text('minimize = "seconds"\n')
+    assert "seconds" in synthesize("x").table.headers()
+
+
 def test_the_best_has_ended_well() -> None:
     """Failed, pruned and NaN trials are never the best, and stand below, whatever they scored."""
     for name, status, accuracy in (

@@ -65,6 +65,10 @@ _ALONE = frozenset({"l1", "l2"})
 _SIGNS = frozenset({"neg", "negative", "minus"})
 _VALIDATION = frozenset({"eval", "val", "valid", "validation", "dev"})
 _TRAINING = frozenset({"train", "training"})
+_PROGRESS = frozenset({
+    "epoch", "epochs", "step", "steps", "global_step", "iteration", "iterations", "second",
+    "seconds", "time", "runtime", "duration", "elapsed", "timestamp",
+})  # fmt: skip
 _OPPOSITE: dict[Direction, Direction] = {"maximize": "minimize", "minimize": "maximize"}
 
 
@@ -96,6 +100,15 @@ def is_of_validation(name: str) -> bool:
 
 def is_of_training(name: str) -> bool:
     return not _TRAINING.isdisjoint(words(name))
+
+
+def is_of_progress(name: str) -> bool:
+    """Return whether a name tells how far or how long a run was, not how good its model is.
+
+    >>> is_of_progress("epoch"), is_of_progress("train_seconds"), is_of_progress("inference_time")
+    (True, True, False)
+    """
+    return re.sub(r"(?i)^(?:train|training|eval|total)[/_]", "", name).lower() in _PROGRESS
 
 
 def is_of_test(name: str) -> bool:

@@ -166,7 +166,7 @@ def _metrics_of(
         yield Part(
             Column(prefix + name, "metric", weight, direction=direction),
             cells,
-            by_default=by_default,
+            by_default=by_default and (name in ranked or not metric_names.is_of_progress(name)),
         )
 
 
@@ -245,7 +245,8 @@ def in_order(
 
 def _why_not_ranked(tree: Tree) -> str:
     """Return in words why no metric orders the rows; nothing if there are no metrics."""
-    names = [*tree.experiments.scores("validation")]
+    validation = tree.experiments.scores("validation")
+    names = [name for name in validation if not metric_names.is_of_progress(name)]
     return f", not ranked: {objective.question(names)}" if names and not tree.metric else ""
 
 
