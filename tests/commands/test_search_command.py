@@ -1342,6 +1342,15 @@ def test_metrics_of_unknown_direction_are_asked_about_until_it_is_known(tmp_path
     assert "highest first" in project.modeldir("results", "experiments/search").lines[0]
 
 
+def test_lines_that_look_like_metrics_are_proposed_at_the_end_too(tmp_path: Path) -> None:
+    """The last line of the screen has the pattern for this script, not one for any script."""
+    project = Project(tmp_path, "print('epoch 1: val_acc=0.5'); print('epoch 2: val_acc=0.6')")
+    done = project.searches("learning_rate=0.1,0.2")
+    end = done.out[done.out.index("nothing to compare") :]
+    assert "--metrics 'epoch {step}: val_acc={val_acc}'" in end
+    assert "{accuracy}" not in end
+
+
 def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     """It ran well, and nothing can be compared; the way out that is told leads out."""
     project = Project(tmp_path, "print('hi: 3')")

@@ -1,20 +1,25 @@
 """Find printed lines that look like metrics, and the pattern of `--metrics` that reads them.
 
-`worker/metric_reports.py` asks when a search's first trial has left no metrics. The rule: a pattern
-is proposed only if it really reads the line. How patterns match: `printed_lines`.
+`worker/metric_reports.py` asks when a search's first trial has left no metrics, and
+`monitor/summary.py` when a search ends without any. The rule: a pattern is proposed only if it
+really reads the line. How patterns match: `printed_lines`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from modeldir._system import reading
 from modeldir.errors import MetricsError
 from modeldir.metrics import metric_names, printed_lines
 from modeldir.metrics.metric_files import NUMBER
 
 _LONGEST_LINE, _MOST_LINES = 500, 5000
+_TAIL = 1 << 18
+"""Bytes at the end of an output in which lines with metrics are looked for."""
 _VALUE = re.compile(rf"(?<![\w.])(?:{NUMBER})(?![0-9_]|\.[0-9])")
 _SECONDS = re.compile(r"m?s\b|sec")
 _LABEL = re.compile(r"([A-Za-z][\w/@.-]*(?: [A-Za-z][\w/@.-]*)?)['\"]?[\s:=(]*[\[(]?\s*$")
@@ -35,6 +40,11 @@ class _Number(NamedTuple):
     end: int
     name: str
     is_metric: bool
+
+
+def propose_for(output: Path) -> Proposal | None:
+    """Return the pattern for a file with everything that a trial has printed."""
+    return propose(reading.tail(output, _TAIL))
 
 
 def propose(output: bytes) -> Proposal | None:

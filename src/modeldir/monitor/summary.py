@@ -15,7 +15,7 @@ from modeldir import samplers
 from modeldir._system.shell import quoted
 from modeldir.errors import first_of
 from modeldir.experiment import attempts, experiment, failure_classes, repeats, trial_labels
-from modeldir.metrics import metric_names, objective
+from modeldir.metrics import line_proposals, metric_names, objective
 from modeldir.search import plan, worker_registry
 
 if TYPE_CHECKING:
@@ -304,20 +304,24 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
 
 
 def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list[str]:
-    seen = [
-        tuple(sorted(each.scores.items()))
+    completed = [
+        each
         for each in results.counted
         if search.trials.status(each.record).state == attempts.COMPLETED
     ]
+    seen = [tuple(sorted(each.scores.items())) for each in completed]
     script, again = the_script(search.plan.command), worker_registry.resume_command(search.path)
     if seen and not any(seen) and (outcome.ended.get(attempts.COMPLETED) or not outcome.ended):
+        console = search.trials.path(completed[0].record) / attempts.console_file()
+        found = line_proposals.propose_for(console)
+        pattern = quoted(found.pattern if found else "accuracy: {accuracy}")
         return [
             "note: no metrics were found, so there is nothing to compare.",
-            f'  Let {script} write {{"accuracy": 0.97}} to its model_dir, in the file',
-            "  metrics_eval_best_weights.json.",
+            "  To read what it printed or left, without training again:",
+            f"  {again} --metrics {pattern}   (or --metrics FILE:COLUMN)",
+            f'  Or let {script} write {{"accuracy": 0.97}} to the trial\'s folder ({{model_dir}}),',
+            "  in the file metrics_eval_best_weights.json,",
             f"  and run the completed trials again: modeldir retry {quoted(search.path)}/*_*",
-            "  Or read what it printed or left, without training again:",
-            f"  {again} --metrics 'accuracy: {{accuracy}}'   (or --metrics FILE:COLUMN)",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
         return _unused_seed(search, results, script)

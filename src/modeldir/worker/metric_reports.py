@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _FIRST = 3
 """Trials with metrics that are looked at."""
-_TAIL = 1 << 18
-"""Bytes of an output in which lines with metrics are looked for."""
 
 
 class MetricReports:
@@ -65,7 +63,7 @@ class MetricReports:
 
     def _propose(self, record: TrialRecord) -> None:
         console = self._search.trials.path(record) / attempts.console_file()
-        found = line_proposals.propose(reading.tail(console, _TAIL))
+        found = line_proposals.propose_for(console)
         if found is not None:
             again = worker_registry.resume_command(self._search.path)
             command = f"{again} --metrics {quoted(found.pattern)}"
