@@ -1351,6 +1351,24 @@ def test_lines_that_look_like_metrics_are_proposed_at_the_end_too(tmp_path: Path
     assert "{accuracy}" not in end
 
 
+def test_a_best_trial_that_has_diverged_is_said(tmp_path: Path) -> None:
+    """It ranks by its best step, as others do; that its last value is NaN stands beside it."""
+    script = (
+        "import json, sys\n"
+        "lr = json.load(open(sys.argv[2] + '/params.json'))['learning_rate']\n"
+        "print('epoch 1: loss=', 0.1 if lr > 1 else 0.5)\n"
+        "print('epoch 2: loss=', float('nan') if lr > 1 else 0.4)\n"
+    )
+    project = Project(tmp_path, script)
+    pattern = ("--metrics", "epoch {step}: loss= {loss}")
+    healthy = project.searches("learning_rate=0.01,0.02", *pattern)
+    assert "lowest loss 0.4)" in healthy.out
+    assert "diverged" not in healthy.out
+    done = project.searches("learning_rate=5,0.01,0.02", *pattern)
+    assert "lowest loss 0.1)" in done.out
+    assert "has diverged: its last loss is NaN, and its best is from before" in done.out
+
+
 def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     """It ran well, and nothing can be compared; the way out that is told leads out."""
     project = Project(tmp_path, "print('hi: 3')")

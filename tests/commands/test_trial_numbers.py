@@ -90,7 +90,7 @@ def searched(project: Project) -> Project:
 
 OF_SEARCHES = {"search", "worker", "confirm"}
 """Commands of a whole search."""
-OF_NEW_FOLDERS = {"init", "new", "demo", "import"}
+OF_NEW_FOLDERS = {"init", "new", "demo", "import", "adopt"}
 """Commands that make a folder. `new --from` takes a trial: see below."""
 OF_TRIALS = {
     "show": [],

@@ -135,7 +135,7 @@ def test_the_script_without_anything_asked_for(snapshot: SnapshotAssertion) -> N
 def test_a_folder_of_two_lines_is_refused(tmp_path: Path) -> None:
     """Its second line would be one of the script: the search's, and where the jobs run."""
     for search, folder in (tmp_path / "a\nb", None), (tmp_path / "a", "/home/ana\ntouch b"):
-        with pytest.raises(CommandError, match=r"a batch script cannot name a folder of two lines"):
+        with pytest.raises(CommandError, match=r"its name has a line break: rename it"):
             SlurmLauncher(search, folder=folder)
 
 

@@ -140,7 +140,8 @@ def _check(folder: Path, command: Sequence[str], *, force: bool) -> None:
     there, settings = params_file(folder), project_settings.find(".")
     problems: list[tuple[str, str | None]] = []
     if there is not None:
-        problems.append((f"{there} is there already", f"to replace it: {line}"))
+        other = f"modeldir adopt {quoted(f'{folder}_2')} -- {quoted_line(command)}"
+        problems.append((f"{there} is there already", f"{other}   (or add --force to replace it)"))
     if settings is not None and "command" in project_settings.settings("."):
         problems.append(
             (f"{_shown(settings)} has a command already", f"to replace the command: {line}")

@@ -230,6 +230,7 @@ class FileRoles(NamedTuple):
 def file_roles(names: tuple[str, ...]) -> FileRoles:
     attempt = max(attempts.numbers([*names]), default=0)
     kinds = [kind for name in sorted(names) if (kind := metric_files.classify(name)) is not None]
+    kinds.sort(key=lambda kind: kind.which is None)  # of one metric, `metrics.json` says less
     return FileRoles(
         params=next((name for name in PARAMS_NAMES if name in names), None),
         metrics=tuple(

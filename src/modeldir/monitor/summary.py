@@ -6,6 +6,7 @@ nothing is decided here. Progress while a search runs: `snapshots.py`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from modeldir import samplers
 from modeldir._system.shell import quoted
 from modeldir.errors import first_of
 from modeldir.experiment import attempts, experiment, failure_classes, repeats, trial_labels
-from modeldir.metrics import line_proposals, metric_names, objective
+from modeldir.metrics import line_proposals, metric_files, metric_names, objective
 from modeldir.search import plan, worker_registry
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
     failed = [*_failures(search, outcome)]
     results = search.results()
     result = [_result(search, outcome, results), *_used_up(search, outcome)]
-    result += [*_front(search, results), *_not_ranked(search, results)]
+    result += [*_front(search, results), *_not_ranked(search, results), *_diverged(search, results)]
     suspicion = _suspicion(search, outcome, results)
     result += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
     if outcome.problem is not None:
@@ -177,6 +178,18 @@ def _not_ranked(search: Search, results: Results) -> Iterator[str]:
     if names and results.metric() is None:
         yield f"Not ranked: {objective.question(names)}"
         yield f"  To rank: modeldir search {quoted(search.path)} {objective.answers(names[0])}"
+
+
+def _diverged(search: Search, results: Results) -> Iterator[str]:
+    """Yield a line if the best trial's metric became NaN after its best step."""
+    best = results.best()
+    if best is None:
+        return
+    _, _, values = metric_files.logged_step(experiment.last_step(best.path), 0)
+    if math.isnan(metric_files.validation_value(values, best.metric) or 0.0):
+        name = trial_labels.title_of(best.path) if best.path.parent == search.path else best.path
+        why = f"its last {best.metric} is NaN, and its best is from before"
+        yield f"note: {name} has diverged: {why}"
 
 
 def _next(search: Search, outcome: WorkerOutcome) -> list[str]:
