@@ -116,6 +116,19 @@ def test_hugging_faces_checkpoints_are_one_history(trial: Trial) -> None:
     assert trial.last() == {"eval_loss": 0.7, "eval_accuracy": 0.4}
 
 
+def test_only_the_newest_of_hugging_faces_checkpoints_is_read(trial: Trial) -> None:
+    """It has all steps of the others, of which there may be many, of many megabytes."""
+    steps = [{"step": step, "eval_loss": 1 / step} for step in (10, 20, 30)]
+    for count in (1, 2, 3):
+        path = f"checkpoint-{count}/trainer_state.json"
+        trial.writes(path, json.dumps({"log_history": steps[:count]}))
+        os.utime(trial.folder / path, (count, count))
+    wrong = json.dumps({"log_history": [{"step": 5, "eval_loss": 0.0}]})
+    trial.writes("checkpoint-0/trainer_state.json", wrong)
+    os.utime(trial.folder / "checkpoint-0/trainer_state.json", (0, 0))
+    assert [line["step"] for line in trial.ends()] == [10, 20, 30]
+
+
 @pytest.mark.parametrize("name", ["out/all_results.json", "eval_results.json"])
 def test_hugging_faces_results_alone_are_one_step(trial: Trial, name: str) -> None:
     """A script that evaluates once has no other file."""

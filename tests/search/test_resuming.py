@@ -84,6 +84,22 @@ def test_the_arguments_name_what_is_there(
     assert how(tmp_path, resume, *names) == expected
 
 
+@pytest.mark.parametrize(
+    ("resume", "name", "arguments"),
+    [
+        ("--ckpt {checkpoint}", "epoch=1-auc[0.5].ckpt", ("--ckpt", "epoch=1-auc[0.5].ckpt")),
+        ("--ckpt {model_dir}/*.ckpt", "a[1].ckpt", ("--ckpt", "a[1].ckpt")),
+        ("--ckpt {model_dir}/**.ckpt", "a.ckpt", None),
+    ],
+)
+def test_signs_of_patterns_in_names_are_names(
+    tmp_path: Path, resume: str, name: str, arguments: tuple[str, str] | None
+) -> None:
+    """A checkpoint is found whatever its name; a pattern that means nothing finds none."""
+    found = how(tmp_path, resume, name).arguments
+    assert (found and (found[0], Path(found[1]).name)) == arguments
+
+
 def interrupted(tmp_path: Path, *options: str, command: str = "python train.py") -> Project:
     """A search whose first trial was killed after its second epoch, with all that ran it."""
     project = Project(tmp_path, NESTED)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import TrialPruned
-from modeldir.experiment import attempts, open_runs
+from modeldir.experiment import attempts, open_runs, saved_weights
 from modeldir.experiment.run import Run, start
 
 
@@ -46,7 +46,7 @@ def resumed_folder() -> Path | None:
 
 
 def newest(pattern: str) -> Path | None:
-    """Return the newest file of the resumed run that matches, at any depth; None if there is none.
+    """Return the newest whole file of the resumed run that matches, at any depth, else None.
 
     Files of attempts that this run does not continue are in `attempts/` and do not count.
     """
@@ -56,4 +56,4 @@ def newest(pattern: str) -> Path | None:
     found = [
         path for path in folder.rglob(pattern) if path.relative_to(folder).parts[0] != "attempts"
     ]
-    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return saved_weights.newest_of(found)

@@ -351,19 +351,20 @@ class TrainerStates:
         self._seen: set[tuple[float, str]] = set()
 
     def read(self, add: Add, *, is_over: bool) -> bool:
-        """See `Reader`. A step that several files have counts once."""
-        is_new = False
-        for file, shown in self.found.items():
-            now = stamp(file)
-            if now is None or (now == self._stamps.get(file) and not is_over):
-                continue
+        """See `Reader`. Only the newest file is read: it has the steps of all before it.
+
+        Each may have many megabytes, and the supervisor, which reads them, must stay in time.
+        """
+        stamps = {file: now for file in self.found if (now := stamp(file)) is not None}
+        for file, now in sorted(stamps.items(), key=lambda each: each[1], reverse=True):
+            if now == self._stamps.get(file) and not is_over:
+                return False
             history = _object_in(file).get("log_history")
-            if not isinstance(history, list):
-                continue
-            self._stamps[file], self.path = now, shown
-            for entry in history:
-                is_new = self._take(entry, add) or is_new
-        return is_new
+            if isinstance(history, list):
+                self._stamps[file], self.path = now, self.found[file]
+                taken = [self._take(entry, add) for entry in history]
+                return any(taken)
+        return False
 
     def skip(self) -> None:
         """See `Reader`."""

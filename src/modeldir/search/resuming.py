@@ -81,7 +81,7 @@ def _by_arguments(
         before, inside, name = word.rpartition(f"{model_dir}{os.sep}")
         if not (inside and name and (not before or before.endswith("="))):
             continue
-        path = saved_weights.newest_of(folder.glob(name) if _is_pattern(name) else [folder / name])
+        path = saved_weights.newest_of([folder / name]) or _newest_match(folder, name)
         if path is None:
             return Resuming(None, found, name)
         found = os.path.relpath(path, folder)
@@ -89,5 +89,9 @@ def _by_arguments(
     return Resuming(tuple(filled) if found is not None else None, found)
 
 
-def _is_pattern(name: str) -> bool:
-    return any(sign in name for sign in "*?[")
+def _newest_match(folder: Path, name: str) -> Path | None:
+    """Return the newest checkpoint that a pattern matches: `checkpoints/*.ckpt`."""
+    try:
+        return saved_weights.newest_of(folder.glob(name))
+    except (ValueError, NotImplementedError):  # `**.ckpt`, or a path from the root
+        return None
