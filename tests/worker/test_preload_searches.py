@@ -196,6 +196,9 @@ def test_launchers_are_seen_through(
         ('unset LANG_OF_TEST; exec {python} "$@"', "removes the variable LANG_OF_TEST"),
         ('cd /; exec {python} "$@"', "runs the script in another folder"),
         ('test "$1" = -c && exit 3; exec {python} "$@"', "did not say which interpreter"),
+        ('exec {python} -O "$@"', "starts Python with other options or limits"),
+        ('ulimit -n 200; exec {python} "$@"', "starts Python with other options or limits"),
+        ('umask 027; exec {python} "$@"', "starts Python with other options or limits"),
     ],
 )
 def test_a_launcher_that_does_more_is_not_seen_through(

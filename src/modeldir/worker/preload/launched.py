@@ -2,8 +2,8 @@
 
 `policy.py` asks `see_through` once. The launcher itself is run with a question in place of the
 script; the answer is which interpreter it starts and what it adds to the environment. The rule: a
-launcher that does anything else, such as removing a variable or changing the folder, is not seen
-through, since a fork would not be what it starts.
+launcher that does anything else, such as removing a variable, changing the folder, or setting a
+limit, is not seen through, since a fork would not be what it starts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modeldir._system import programs, reading
 from modeldir._system.file_stamps import stamp
@@ -34,10 +35,15 @@ _OF_PROJECTS = (
     "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", ".python-version", ".tool-versions",
 )  # fmt: skip
 _QUESTION = """\
-import json, os, sys
+import json, os, resource, sys
 facts = {"executable": sys.executable, "environment": dict(os.environ), "cwd": os.getcwd()}
+limits = [resource.getrlimit(getattr(resource, "RLIMIT_" + name))
+          for name in ("NOFILE", "AS", "STACK", "DATA", "CPU")]
+facts["start"] = [tuple(sys.flags), sys._xoptions, sys.warnoptions, os.umask(0), os.nice(0), limits]
 print("\\n" + json.dumps(facts))
 """
+_MOST_READ = 64 * 1024
+"""Bytes of a launcher's output that are read: the answer is its last line."""
 _SHELLS_OWN = frozenset({"_", "SHLVL"})
 """Variables that a shell sets for itself, and that differ with each start."""
 
@@ -101,37 +107,57 @@ def see_through(
     launcher: Launcher, command: Sequence[str], cwd: str, environment: Mapping[str, str]
 ) -> Launcher | str:
     """Return the launcher with the interpreter that it starts, or why it is not seen through."""
-    import subprocess  # noqa: PLC0415 - only for commands with a launcher
-
     before = tuple(command[: launcher.count])
     python = ("python",) if launcher.adds_python else (command[launcher.count],)
     state = _state(cwd)
     try:
-        done = subprocess.run(
-            [*before, *python, "-c", _QUESTION],
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=True,
-        )
-        facts = json.loads(done.stdout.decode().rstrip().rpartition("\n")[2])
+        facts = _answer([*before, *python], cwd, environment)
         there: dict[str, str] = facts["environment"]
         executable, folder = str(facts["executable"]), str(facts["cwd"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"{command[0]} did not say which interpreter it starts"
     removed = sorted({*environment} - {*there} - _SHELLS_OWN)
     if removed:
         return f"{command[0]} removes the variable {removed[0]}"
     if os.path.realpath(folder) != os.path.realpath(cwd) or not os.access(executable, os.X_OK):
         return f"{command[0]} runs the script in another folder"
+    try:
+        is_alike = _answer([executable], cwd, there)["start"] == facts["start"]
+    except (OSError, ValueError, KeyError, TypeError):
+        is_alike = False
+    if not is_alike:
+        return f"{command[0]} starts Python with other options or limits"
     added = {
         name: value
         for name, value in there.items()
         if environment.get(name) != value and name not in _SHELLS_OWN
     }
     return Launcher(launcher.count, launcher.adds_python, executable, added, state, cwd)
+
+
+def _answer(python: Sequence[str], cwd: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Ask the Python that these words start; raise OSError or ValueError without an answer."""
+    import subprocess  # noqa: PLC0415 - only for commands with a launcher
+    import tempfile  # noqa: PLC0415
+
+    with tempfile.TemporaryFile() as file:
+        try:
+            subprocess.run(
+                [*python, "-c", _QUESTION],
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.DEVNULL,
+                timeout=_TIMEOUT,
+                check=True,
+            )
+        except subprocess.SubprocessError as error:
+            raise ValueError(str(error)) from error
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_READ))
+        answer = file.read(_MOST_READ).decode(errors="replace").rstrip().rpartition("\n")[2]
+    facts: dict[str, Any] = json.loads(answer)
+    return facts
 
 
 def _launcher_words(command: Sequence[str]) -> int | None:
