@@ -78,12 +78,27 @@ def test_flags_inside_a_shells_line_are_quoted(values: dict[str, str]) -> None:
         ("sh --x={flags}", "is several words"),
         ("sh {amp:=}", "is no flag"),
         ("sh {lrr}", "no such hyperparameter.*'lr'"),
+        ("sh -c 'echo \"$(go {lr})\"'", "cannot be quoted.*script file"),
+        ("sh -c 'echo `go {lr}`'", "cannot be quoted.*script file"),
+        ("sh -c 'cat <<E\n{lr}\nE'", "cannot be quoted.*script file"),
+        ("sh -c 'go # {lr}'", "cannot be quoted.*script file"),
     ],
 )
 def test_a_wrong_placeholder_is_refused(tmp_path: Path, command: str, problem: str) -> None:
     """Before anything starts, with a hint."""
     with pytest.raises(CommandError, match=f"(?s){problem}"):
         trial_command.check_command(command, VALUES, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line", ["# don't\ngo {lr}", "a=$(date) go {lr}", "a#'b' go {lr}", "'#' go {lr}"]
+)
+def test_comments_and_closed_commands_leave_the_quoting_as_it_was(line: str) -> None:
+    """A value after them is one word for the shell, whatever it holds."""
+    words = ["sh", "-c", line]
+    assert placeholders.problems(words, {"lr": "1"}) == []
+    _, _, made = placeholders.filled(words, {"lr": "x; touch y"}, "a")
+    assert made.endswith("go 'x; touch y'")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ _PLACE = re.compile(rf"(?<!\$)(?:{_NAME}|\{{({_NAME})\}})")
 """A placeholder: its name, and what follows a colon. `${NAME}` is the shell's, and the third group
 is of `{{name}}`, which stands for `{name}` itself."""
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash"})
+_OUTSIDE = (
+    "put the command into a script file and pass the value as an argument, or write the placeholder"
+    " outside"
+)
+_SUBSTITUTED = re.compile(r"""\$\((?![^)]*\bcase\b)[^()'"\\`#<]*\)|`[^()'"\\`#<]*`""")
+"""A short command in a shell's line whose end is certain: `$(date +%s)`."""
 _READS_PARAMS = re.compile(r"--model[_-]dir|params\.(json|yaml|yml|toml)")
 _PLAIN_IN_HYDRA = re.compile(r"[A-Za-z_./][\w./@%?-]*")
 
@@ -103,9 +109,13 @@ def problems(
     there = {*plain_values.flatten(hyperparameters), *hyperparameters}
     known = {*there, MODEL_DIR, OUT, FLAGS, PROJECT}
     found: list[tuple[str, str | None]] = []
-    for word in words:
+    scripts = _shell_scripts(words)
+    for place, word in enumerate(words):
         for match in _places(word):
-            if match[1] not in known:
+            if place in scripts and match[1] != PROJECT and _around(match) is None:
+                problem = f"{match[0]}: cannot be quoted after $(, a backtick, << or # in a shell"
+                found.append((problem, _OUTSIDE))
+            elif match[1] not in known:
                 hint = did_you_mean(match[1], sorted(known - {FLAGS, OUT, PROJECT}))
                 found.append((f"{{{match[1]}}}: no such hyperparameter", hint))
             elif match[1] == FLAGS:
@@ -197,15 +207,36 @@ def _shell_scripts(words: Sequence[str]) -> frozenset[int]:
 
 def _quoted_in_shell(value: str, match: re.Match[str]) -> str:
     """Return a value as one word for a shell, in the quotation marks around its placeholder."""
-    around = ""
-    for mark in re.findall(r"(?s)\\.|['\"]", match.string[: match.start()]):
-        if not around and mark in {"'", '"'}:
-            around = mark
-        elif mark == around or (around == "'" and mark == "\\'"):
-            around = ""
+    around = _around(match)
     if around == "'":
         return value.replace("'", "'\"'\"'")
     return re.sub(r'([\\"$`])', r"\\\1", value) if around else shlex.quote(value)
+
+
+def _around(match: re.Match[str]) -> str | None:
+    """Return the quotation mark around a placeholder; None where a value cannot be quoted safely.
+
+    That is after `$(`, a backtick or `<<`, and in a comment, which a line break in a value ends.
+    """
+    before, around, place = match.string[: match.start()], "", 0
+    while place < len(before):
+        mark = before[place]
+        if around in {"'", mark}:
+            around = "" if mark == around else around
+        elif mark == "\\":
+            place += 1
+        elif closed := _SUBSTITUTED.match(before, place):
+            place = closed.end() - 1
+        elif mark == "`" or before.startswith("$(" if around else ("$(", "<<"), place):
+            return None
+        elif not around and mark in {"'", '"'}:
+            around = mark
+        elif not around and mark == "#" and (not place or before[place - 1] in " \t\n;&|()<>"):
+            place = before.find("\n", place)
+            if place < 0:
+                return None
+        place += 1
+    return around
 
 
 def text(value: object) -> str:
