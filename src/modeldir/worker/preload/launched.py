@@ -38,7 +38,8 @@ _QUESTION = """\
 import json, os, resource, sys
 facts = {"executable": sys.executable, "environment": dict(os.environ), "cwd": os.getcwd()}
 limits = [resource.getrlimit(getattr(resource, "RLIMIT_" + name))
-          for name in ("NOFILE", "AS", "STACK", "DATA", "CPU")]
+          for name in ("AS", "STACK", "DATA", "CPU")]
+facts["files"] = resource.getrlimit(resource.RLIMIT_NOFILE)
 facts["start"] = [tuple(sys.flags), sys._xoptions, sys.warnoptions, os.umask(0), os.nice(0), limits]
 print("\\n" + json.dumps(facts))
 """
@@ -122,7 +123,11 @@ def see_through(
     if os.path.realpath(folder) != os.path.realpath(cwd) or not os.access(executable, os.X_OK):
         return f"{command[0]} runs the script in another folder"
     try:
-        is_alike = _answer([executable], cwd, there)["start"] == facts["start"]
+        itself = _answer([executable], cwd, there)
+        # `uv run` lets Python open more files than the shell does; fewer would be another start.
+        opens_as_many = facts["files"][0] >= itself["files"][0]
+        opens_as_many &= facts["files"][1] == itself["files"][1]
+        is_alike = itself["start"] == facts["start"] and opens_as_many
     except (OSError, ValueError, KeyError, TypeError):
         is_alike = False
     if not is_alike:
