@@ -6,6 +6,7 @@ The scripts are in `projects/adopt`. Each one leaves its values in `.trained.jso
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -277,6 +278,88 @@ def test_a_slow_script_is_ended(project: Adopting) -> None:
         assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.slow
+def test_a_script_that_is_slow_to_answer_is_ended(project: Adopting) -> None:
+    """The time limit holds for the questions to its parser, too."""
+    project.write(
+        "train.py",
+        f"import time\n{ARGPARSE}"
+        "parser.add_argument('--lr', type=lambda word: time.sleep(1000), default=0.1)\n"
+        "parser.parse_args()\n",
+    )
+    said = project.modeldir("adopt", "--time-limit", "8", "--", "python", "train.py")
+    assert said.code == 2
+    assert "train.py read no options in 8.0s, and was ended\n  to wait longer:" in said.err
+    assert not (project.path / "modeldir.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "left_out", "typed"),
+    [
+        ("python -I train.py", "-I", "python train.py"),
+        ("python3 -E train.py", "-E", "python3 train.py"),
+        ("env A=1 python -u -W ignore -S train.py", "-S", "env A=1 python -u -W ignore train.py"),
+        ("python -uIS -m train", "-IS", "python -u -m train"),
+        ("sh -c 'cd .;python -I train.py'", "-I", None),
+    ],
+)
+def test_python_without_our_hook_is_not_started(
+    command: str, left_out: str, typed: str | None, project: Adopting
+) -> None:
+    """Such a script could not be held, and would be trained."""
+    project.write("train.py", f"open('ran', 'w')\n{ARGPARSE}parser.parse_args()\n")
+    said = project.adopts(*shlex.split(command))
+    assert said.code == 2
+    assert f"leave out {left_out}: " in said.err
+    assert typed is None or f"modeldir adopt -- {typed}\n" in said.err
+    assert not (project.path / "ran").exists()
+
+
+def test_the_scripts_own_options_may_have_these_letters(project: Adopting) -> None:
+    """Only what stands between the interpreter and the script is for Python."""
+    project.write(
+        "train.py", f"{ARGPARSE}parser.add_argument('-I', type=int, default=1)\nparser.parse_args()"
+    )
+    assert project.adopts("python", "-X", "utf8", "-WI", "train.py", "-I", "3").code == 0
+
+
+@pytest.mark.parametrize("stdout", ["None", "type('Writer', (), {'write': print})()", "closed"])
+def test_a_script_is_ended_whatever_its_output_is(stdout: str, project: Adopting) -> None:
+    """Even one that replaces sys.stdout and catches all errors does not continue."""
+    replaced = "sys.stdout.close()" if stdout == "closed" else f"sys.stdout = {stdout}"
+    project.write(
+        "train.py",
+        f"import sys\n{ARGPARSE}{replaced}\n"
+        "try:\n    parser.parse_args()\nexcept BaseException:\n    pass\nopen('ran', 'w')\n",
+    )
+    said = project.adopts("python", "train.py", "--no-such-option")
+    assert said.code == 2
+    assert "ended with exit code 2 before its options were known" in said.err
+    assert not (project.path / "ran").exists()
+
+
+@pytest.mark.parametrize("broken", ["bytes", "syntax", "pipe", "folder"])
+@pytest.mark.parametrize("words", [(), ("--force",)])
+def test_broken_settings_are_found_before_the_script_starts(
+    broken: str, words: tuple[str, ...], project: Adopting
+) -> None:
+    """Nothing is written, and no traceback is printed, with `--force` either."""
+    path = project.path / "modeldir.toml"
+    if broken == "pipe":
+        os.mkfifo(path)
+    elif broken == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes({"bytes": b'command = "\xff"\n', "syntax": b"command = \n"}[broken])
+    project.write("train.py", f"open('ran', 'w')\n{ARGPARSE}parser.parse_args()\n")
+    before = project.tree()
+    said = project.modeldir("adopt", *words, "--", "python", "train.py")
+    assert said.code == 2
+    assert "modeldir.toml" in said.err
+    assert "Traceback" not in said.err
+    assert project.tree() == before
+
+
 def test_files_are_not_replaced_unasked(project: Adopting, snapshot: SnapshotAssertion) -> None:
     """Nothing is started then; `--force` replaces the values and the command, and no more."""
     project.params("experiments/base_model", mine=1)
@@ -300,6 +383,13 @@ def test_settings_without_a_command_get_one(project: Adopting) -> None:
     assert "python mnist.py --batch-size 64" in said.out
     assert project.settings().startswith('# of mine\nmaximize = "acc"\n')
     assert '[slurm]\ngres = "gpu:1"' in project.settings()
+
+
+def test_settings_of_windows_editors_get_a_command(project: Adopting) -> None:
+    """They may begin with a byte order mark."""
+    project.write("modeldir.toml", '\ufeffmaximize = "acc"\n')
+    assert project.adopts("python", "mnist.py").code == 0
+    assert project.settings() == 'maximize = "acc"\ncommand = "python mnist.py {flags:-}"\n'
 
 
 def test_a_script_of_the_course_needs_nothing(

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
@@ -31,6 +32,10 @@ _NOTHING = "Nothing was written."
 _POLL = 0.05
 _LINES = 6
 """The number of lines of a script's output that an error shows."""
+_PYTHON = r"(python|pypy)[\d.]*t?(\.exe)?"
+_SHELL = r"(ba|da|z|k)?sh"
+_WITHOUT_HOOK = "IES"
+"""Python's options with which it does not import the hook: it ignores PYTHONPATH, or `site`."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +80,27 @@ class Script:
         seconds: how long the script may take until it asks.
 
     Raises:
-        CommandError: when the command cannot start, ends without asking, or takes too long.
+        CommandError: when the command cannot start, ends without asking, or takes too long; or
+            when Python would not load the hook, and so the script would not be held.
     """
 
     def __init__(self, command: Sequence[str], seconds: float) -> None:
         self._command, self._seconds = command, seconds
+        self._deadline = 0.0
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Script:  # noqa: PYI034 - typing has no Self before Python 3.11
+        _check_that_it_is_held(self._command)
         with contextlib.ExitStack() as made:
             folder = Path(made.enter_context(tempfile.TemporaryDirectory(prefix="modeldir-")))
             listener = made.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(str(folder / "adopt"))
             listener.listen()
+            self._output = folder / "output"
             child = self._start(folder)
             made.callback(_end, child)
-            connection = made.enter_context(self._connection(listener, child, folder / "output"))
-            self._lines = made.enter_context(connection.makefile("rw", encoding="utf-8"))
+            self._connected = made.enter_context(self._connection(listener, child, self._output))
+            self._lines = made.enter_context(self._connected.makefile("rw", encoding="utf-8"))
             self.offer = _offer(self._receive())
             self._open = made.pop_all()
         return self
@@ -111,7 +120,11 @@ class Script:
         return values if isinstance(values, dict) else None
 
     def _receive(self) -> dict[str, Any]:
-        line = self._lines.readline()
+        self._connected.settimeout(max(_POLL, self._deadline - time.monotonic()))
+        try:
+            line = self._lines.readline()
+        except TimeoutError:
+            raise CommandError(self._slow_text(self._output), state=_NOTHING) from None
         if not line:
             raise CommandError(f"{self._name} has ended while it was asked", state=_NOTHING)
         received = json.loads(line)
@@ -142,7 +155,7 @@ class Script:
     def _connection(
         self, listener: socket.socket, child: subprocess.Popen[bytes], output: Path
     ) -> socket.socket:
-        deadline = time.monotonic() + self._seconds
+        self._deadline = time.monotonic() + self._seconds
         with selectors.DefaultSelector() as selector:
             selector.register(listener, selectors.EVENT_READ)
             while True:
@@ -151,7 +164,7 @@ class Script:
                     return listener.accept()[0]
                 if code is not None:
                     raise CommandError(self._ended_text(code, output), state=_NOTHING)
-                if time.monotonic() > deadline:
+                if time.monotonic() > self._deadline:
                     raise CommandError(self._slow_text(output), state=_NOTHING)
 
     @property
@@ -183,6 +196,55 @@ class Script:
                 "  to wait longer: modeldir adopt --time-limit 10m -- ...",
             ]
         )
+
+
+def _check_that_it_is_held(command: Sequence[str]) -> None:
+    """Refuse options of Python with which the script would run to its end."""
+    kept, letters = _without_options(command)
+    todo = _line(kept)
+    if not letters:
+        scripts = [
+            text
+            for shell, option, text in zip(command, command[1:], command[2:], strict=False)
+            if re.fullmatch(_SHELL, os.path.basename(shell)) and re.fullmatch(r"-\w*c", option)
+        ]
+        letters = "".join(_without_options(_shell_words(text))[1] for text in scripts)
+        todo = f"in {' '.join(scripts)!r}"
+    if letters:
+        raise CommandError(
+            f"with Python's option -{letters}, modeldir cannot hold the script: it would train\n"
+            f"  leave out -{letters}: {todo}",
+            state=_NOTHING,
+        )
+
+
+def _without_options(words: Sequence[str]) -> tuple[list[str], str]:
+    """Return the words without Python's options that skip the hook, and the letters of these."""
+    kept: list[str] = []
+    letters, is_option, is_value = "", False, False
+    for word in words:
+        if is_value or not is_option or word == "-" or not word.startswith("-"):
+            is_option = is_value or bool(re.fullmatch(_PYTHON, os.path.basename(word)))
+            is_value = False
+            kept.append(word)
+        elif word.startswith("--"):
+            is_option, is_value = word != "--", word == "--check-hash-based-pycs"
+            kept.append(word)
+        else:
+            flags = re.split("[cmWX]", word[1:], maxsplit=1)[0]
+            rest = word[1 + len(flags) :]  # a module, or an option that has a value
+            is_option, is_value = not rest.startswith(("c", "m")), rest in {"W", "X"}
+            letters += "".join(letter for letter in flags if letter in _WITHOUT_HOOK)
+            left = "".join(letter for letter in flags if letter not in _WITHOUT_HOOK) + rest
+            kept += [f"-{left}"] * bool(left)
+    return kept, letters
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(re.sub("[;&|()]", " ", text))
+    except ValueError:  # a quotation without its end
+        return text.split()
 
 
 def _line(command: Sequence[str]) -> str:

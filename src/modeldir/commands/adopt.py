@@ -23,6 +23,7 @@ from modeldir.params import plain_values
 
 if TYPE_CHECKING:
     from modeldir.adopt.proposal import Proposal
+    from modeldir.params.toml_format import Document
 
 HELP = (
     "Learn the options of your training script, and write params.json and modeldir.toml, "
@@ -35,6 +36,10 @@ _MORE = """
 modeldir starts COMMAND and ends it when the script reads its command line, so
 nothing is trained. The code before that runs, e.g. imports. Give the options
 that your script requires; the values that you give become the defaults.
+
+modeldir reaches the script through PYTHONPATH. A COMMAND that removes it, e.g.
+by `env -u PYTHONPATH`, does the same as `python -I`: the script would run and
+train. modeldir can refuse only -I, -E and -S, where it sees them in COMMAND.
 """
 _DIR = "experiments/base_model"
 _NOTHING = "Nothing was written."
@@ -133,7 +138,8 @@ def _needs_nothing(folder: Path, command: Sequence[str]) -> Iterator[str]:
 
 
 def _check(folder: Path, command: Sequence[str], *, force: bool) -> None:
-    """Refuse to replace a file, before anything is started."""
+    """Refuse to replace a file, or to write into broken settings, before anything is started."""
+    _document(_settings_path())
     if force:
         return
     line = f"modeldir adopt {quoted(folder)} --force -- {quoted_line(command)}"
@@ -152,11 +158,8 @@ def _check(folder: Path, command: Sequence[str], *, force: bool) -> None:
 
 def _write(folder: Path, proposal: Proposal, command: Sequence[str], *, force: bool) -> Path:
     """Write the params file, then the command; return the path of the settings."""
-    from modeldir.params.toml_format import Document  # noqa: PLC0415 - tomlkit
-
-    settings = project_settings.find(".") or Path(project_settings.FILE)
-    text = (reading.read_bytes(settings) or b"").decode()
-    document = Document(text)
+    settings = _settings_path()
+    document = _document(settings)
     document.values["command"] = proposal.command
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,6 +177,20 @@ def _write(folder: Path, proposal: Proposal, command: Sequence[str], *, force: b
             f"{error.filename or folder}: {error.strerror}", state=_NOTHING
         ) from error
     return settings
+
+
+def _settings_path() -> Path:
+    return project_settings.find(".") or Path(project_settings.FILE)
+
+
+def _document(settings: Path) -> Document:
+    from modeldir.params.params_files import load_file  # noqa: PLC0415 - `--help` works without
+    from modeldir.params.toml_format import Document  # noqa: PLC0415 - tomlkit
+
+    if not settings.exists():
+        return Document("")
+    load_file(settings)  # its errors name the place
+    return Document(reading.read(settings, reading.TOML).decode("utf-8-sig"))
 
 
 def _shown(path: Path) -> str:

@@ -6,6 +6,7 @@ The rule: once a conversation has begun, nothing of the script runs any more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -67,10 +68,17 @@ def hold(
             show()
             code = 2
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-        os._exit(code)
+        try:
+            _flush()
+        finally:
+            os._exit(code & 0xFF)  # a larger number would be an error, and the script would run
+
+
+def _flush() -> None:
+    """Write what the script has printed, if its streams can do so: they may be of any class."""
+    for name in ("stdout", "stderr"):
+        with contextlib.suppress(BaseException):
+            getattr(sys, name).flush()
 
 
 def _answer(offer: dict[str, Any], parse: Parse) -> None:
