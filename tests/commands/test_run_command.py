@@ -211,7 +211,9 @@ def test_run_again_it_sets_aside_what_lay_there(lab: Lab) -> None:
     lab.write(f"{BASE}/best.pth.tar", "weights")
     lab.write("train.py", "import os, sys\nprint(sorted(os.listdir(sys.argv[2])))\n")
     done = lab.runs()
-    assert done.out == "['attempts', 'console.log', 'params.json', 'run.2.json', 'run.json']\n"
+    assert done.out == (
+        "['.modeldir', 'attempts', 'console.log', 'params.json', 'run.2.json', 'run.json']\n"
+    )
     kept = sorted(path.name for path in (lab.base / "attempts/1").iterdir())
     assert kept == ["best.pth.tar", "console.log", "metrics_eval_best_weights.json"]
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from modeldir._system import files, reading
-from modeldir.experiment import provenance
-from modeldir.experiment.provenance import code_hash, git_commit, packages
+from modeldir.experiment import environments, provenance
+from modeldir.experiment.environments import packages
+from modeldir.experiment.provenance import code_hash, git_commit
 
 
 @pytest.fixture
@@ -293,7 +294,7 @@ def test_an_environment_that_is_not_there_has_no_packages(tmp_path: Path) -> Non
 
 def test_the_environment_can_be_written(tmp_path: Path) -> None:
     """It holds what JSON can, and says which interpreter this is."""
-    files.write_json(tmp_path / "environment.json", provenance.environment())
+    files.write_json(tmp_path / "environment.json", environments.environment(None, tmp_path))
     found = reading.read_object(tmp_path / "environment.json")
     assert found["executable"] == sys.executable
     assert found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")

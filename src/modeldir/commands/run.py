@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, reading
+from modeldir._system import files, heartbeat, programs, reading
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
@@ -119,6 +119,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         facts={
             "code": provenance.code_hash(here),
             "commit": provenance.git_commit(here),
+            **provenance.kept(here, one.path, programs.find_program(words[0])),
             "modeldir": __version__,
             **({"note": arguments.message} if arguments.message else {}),
         },

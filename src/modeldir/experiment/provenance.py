@@ -1,24 +1,21 @@
-"""Provenance: which code ran, with which Python and packages, and where.
+"""Provenance: which code ran, and at which commit.
 
-Run files and `environment.json` record it. Two states of the code must never have the same hash.
-Whether a difference matters is decided in `search`.
+Run files record it. Two states of the code must never have the same hash. Whether a difference
+matters is decided in `search`. The code itself: `code_snapshots`; packages: `environments`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from modeldir._system import reading
 from modeldir.experiment import discovery
 
 _SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
-_NAME_DASH = "[-_.]+"  # PEP 503: one name, whatever tool made the folder
 _GIT_TIMEOUT = 10.0
 _MOST_FILES = 2000
 """A tree with more files is a home folder or a monorepo; its hash would take seconds."""
@@ -100,30 +97,19 @@ def git_commit(folder: Path) -> str | None:
     return None
 
 
-def packages(prefix: str = sys.prefix) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for folder in _site_packages(prefix):
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                stem, dot, suffix = name.rpartition(".")
-                if dot and suffix in {"dist-info", "egg-info"} and "-" in stem:
-                    package, _, version = stem.partition("-")
-                    found[re.sub(_NAME_DASH, "-", package).lower()] = version
-    return dict(sorted(found.items()))
+def kept(project: Path, folder: Path, program: str | None = None) -> dict[str, str | None]:
+    """Keep the code and the environment of a training run; return their names for its run file.
 
+    Args:
+        project: the folder in which it runs.
+        folder: its experiment. A trial keeps both in the folder of its search.
+        program: the path of its interpreter; None for that of this process.
+    """
+    from modeldir.experiment import code_snapshots, environments  # noqa: PLC0415 - slow to import
 
-def _site_packages(prefix: str) -> list[str]:
-    library = os.path.join(prefix, "lib")
-    with contextlib.suppress(OSError):
-        return [
-            os.path.join(library, name, "site-packages")
-            for name in os.listdir(library)
-            if name.startswith("python")
-        ]
-    return []
-
-
-def environment() -> dict[str, Any]:
-    import platform  # noqa: PLC0415 - seldom needed
-
-    return {**interpreter(), "platform": platform.platform(), "packages": packages()}
+    folder = Path(os.path.abspath(folder))
+    store = folder.parent if (folder.parent / "search.json").is_file() else folder
+    return {
+        "snapshot": code_snapshots.Keeper(project, store).keep(),
+        "environment": environments.keep(program, project, store),
+    }

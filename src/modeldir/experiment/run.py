@@ -159,10 +159,11 @@ class Run:
         for run in open_runs.of_this_process():  # a notebook's cell, run again
             if isinstance(run, Run) and files.same_file(run.model_dir, self.model_dir):
                 run.close(KeyboardInterrupt("the same process started the run again"))
+        facts = _facts(self.model_dir)
         for _ in range(100):
             number = liveness.next_number(self.model_dir)
             own = _own_since_ns(self.model_dir, number)
-            self._owned = attempts.begin(self.model_dir, number, _facts(), own_since_ns=own)
+            self._owned = attempts.begin(self.model_dir, number, facts, own_since_ns=own)
             if self._owned is not None:
                 if not self.resumes:
                     self._archive = attempts.archive(self.model_dir, number, own_since_ns=own)
@@ -362,7 +363,7 @@ def _resumes(supervised: int | None, *, wanted: bool | None) -> bool:
     return supervised is not None and os.environ.get(attempts.RESUME_VARIABLE) == "1"
 
 
-def _facts() -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, Any]:
     me = processes.process()
     here = Path.cwd()
     return {
@@ -372,6 +373,7 @@ def _facts() -> dict[str, Any]:
         "process": me.to_json() if me else None,
         "code": provenance.code_hash(here),
         "commit": provenance.git_commit(here),
+        **provenance.kept(here, folder),
         **provenance.interpreter(),
     }
 

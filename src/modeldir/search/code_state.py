@@ -1,7 +1,7 @@
 """The code, the command and the program that trials run with, as they are now.
 
 `Search.setting` asks, for each trial's run file and for `retries.py`. The hash of the code itself:
-`modeldir.experiment.provenance`.
+`modeldir.experiment.provenance`; the code that is kept: `modeldir.experiment.code_snapshots`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modeldir.experiment import provenance
+from modeldir.experiment import code_snapshots, environments, provenance
 from modeldir.metrics import objective
 from modeldir.search import plan, trial_command
 
@@ -28,6 +28,9 @@ class CodeState:
         self._digests: provenance.Digests = {}
         self._programs: dict[str, tuple[float, str | None]] = {}
         self._commits: dict[Path, tuple[float, str | None]] = {}
+        self._snapshots: dict[Path, tuple[float, str | None]] = {}
+        self._environments: dict[Path, tuple[float, str | None]] = {}
+        self._keepers: dict[Path, code_snapshots.Keeper] = {}
 
     def code(self, folder: Path) -> str | None:
         return _kept(self._codes, folder, lambda it: provenance.code_hash(it, self._digests))
@@ -37,6 +40,19 @@ class CodeState:
 
     def program(self, command: str | None) -> str | None:
         return None if command is None else _kept(self._programs, command, trial_command.program_of)
+
+    def kept(self, wanted: plan.Plan, folder: Path, store: Path) -> dict[str, str | None]:
+        """Keep the code and the environment as they are now; return their names for run files."""
+        program = self.program(wanted.command)
+        return {
+            "snapshot": _kept(self._snapshots, folder, lambda it: self.keeper(it, store).keep()),
+            "environment": _kept(
+                self._environments, folder, lambda it: environments.keep(program, it, store)
+            ),
+        }
+
+    def keeper(self, folder: Path, store: Path) -> code_snapshots.Keeper:
+        return self._keepers.setdefault(folder, code_snapshots.Keeper(folder, store))
 
     def setting(self, wanted: plan.Plan, folder: Path) -> dict[str, Any]:
         return {

@@ -40,7 +40,7 @@ class Trial:
         turn: Turn,
         model_dir: Path,
         metric: tuple[str, objective.Direction] | None,
-        code: str | None,
+        code: Mapping[str, str | None],
         *,
         judged_by: Orders | None = None,
         inherits: Sequence[Path] = (),
@@ -83,10 +83,9 @@ class Trial:
             "cwd": str(Path.cwd()),
             "supervisor": None,
             "process": me.to_json() if me else None,
-            "code": self._code,
             "resumes": self.resumes,
             **({"parent": dict(self._turn.record.parent)} if self._turn.record.parent else {}),
-            "commit": provenance.git_commit(Path.cwd()),
+            **self._code,
             **provenance.interpreter(),
         }
         self._attempt = attempts.begin(self.model_dir, self._turn.attempt, facts)

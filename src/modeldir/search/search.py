@@ -184,6 +184,7 @@ class Search:
         news += self.scheduler.earlier()
         news += self.plan_file.check_base(self.trials)
         news += start_checks.code_has_changed(self.trials, self.code)
+        news += self._keep_code()
         news += [f"warning: {problem}" for problem in self.trials.claims.problems.values()]
         with self._lock.held():
             self._fill_in()
@@ -206,6 +207,12 @@ class Search:
         with self._lock.held():
             is_typed = "metrics" in self.plan.written
             return collect_again(self.path, patterns, self.plan.metric, typed=is_typed)
+
+    def _keep_code(self) -> list[str]:
+        """Keep the code that the next trials run with; return a note on what is not kept."""
+        self.kept()
+        note = self._code_state.keeper(self.working_folder(), self.path).note()
+        return [note] if note else []
 
     def _fill_in(self) -> None:
         """Complete the trials of a power cut and the pruner's rungs."""
@@ -270,6 +277,14 @@ class Search:
     def commit(self) -> str | None:
         """Return the commit that the project is at, looked for at most once a second."""
         return self._code_state.commit(self.working_folder())
+
+    def kept(self) -> dict[str, str | None]:
+        """Keep the code and the environment as they are now, at most once a second.
+
+        Returns:
+            the names of both for a trial's run file: `snapshot` and `environment`.
+        """
+        return self._code_state.kept(self.plan, self.working_folder(), self.path)
 
     def code(self) -> str | None:
         """Return the hash of the project's code, read again at most once a second."""
@@ -346,7 +361,7 @@ class Search:
                 turn,
                 path,
                 metric,
-                self.code(),
+                {"code": self.code(), "commit": self.commit(), **self.kept()},
                 judged_by=self.judged_by(record),
                 inherits=inherits,
             )

@@ -83,6 +83,7 @@ class StartBuilder:
                 "worker": self._worker,
                 **search.setting(),
                 "commit": search.commit(),
+                **search.kept(),
                 "modeldir": __version__,
                 **inherited_weights.lineage(search.trials, record),
                 **seat.facts,
