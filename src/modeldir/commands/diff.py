@@ -65,7 +65,18 @@ def differences(folders: Sequence[Path]) -> str:
     no_difference = (
         f"{_listed(list(map(str, folders)))} do not differ: same hyperparameters, same metrics"
     )
-    return compared(sides) or no_difference
+    blocks = [compared(sides), _code(folders)]
+    return "\n\n".join(filter(None, blocks)) or no_difference
+
+
+def _code(folders: Sequence[Path]) -> str:
+    """Return how the kept code of two experiments differs; empty if it does not."""
+    from modeldir.results import code_differences  # noqa: PLC0415 - imports difflib
+
+    kept = [code_differences.snapshot_of(each) for each in folders]
+    if len(kept) != 2 or kept[0] is None or kept[1] is None:  # noqa: PLR2004 - two sides
+        return ""
+    return code_differences.text(kept[0], kept[1])
 
 
 def _of_one(folder: Path) -> str:

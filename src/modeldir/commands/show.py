@@ -41,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="experiments or searches; DIR 12: trial 12 of a search",
     )
+    parser.add_argument(
+        "--code", action="store_true", help="list the kept code of experiments instead"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,13 +53,25 @@ def run(arguments: argparse.Namespace) -> int:
     separator = ""
     for folder in experiments_among(list(map(Path, arguments.dirs))):
         try:
-            print(separator + shown(folder, read))
+            print(separator + (_code(folder) if arguments.code else shown(folder, read)))
             separator = "\n\n"
         except FolderError as error:
             problems.append(str(error))
     if problems:
         raise FolderError("\n".join(problems))
     return 0
+
+
+def _code(folder: Path) -> str:
+    from modeldir.results import code_differences  # noqa: PLC0415 - imports difflib
+
+    _files_in(folder)  # raises if there is no such folder
+    snapshot = code_differences.snapshot_of(folder)
+    if snapshot is None:
+        search = f"\n  for a trial: modeldir show {quoted(folder)} 1 --code"
+        is_search = experiment.is_search(folder)
+        raise FolderError(f"{folder} has no kept code{search if is_search else ''}")
+    return code_differences.listing(snapshot)
 
 
 def shown(folder: Path, read: Read = read_tree) -> str:
@@ -113,6 +128,8 @@ def _facts(row: ExperimentRow) -> Iterator[Entry]:
     yield "command", quoted_line(map(str, words)) if isinstance(words, list) else None
     count = preloaded.get("modules") if isinstance(preloaded, dict) else None
     yield "", f"({count} modules were imported beforehand)" if count else None
+    snapshot = record.get("snapshot")
+    yield "code", f"{snapshot} (list its files: --code)" if snapshot else None
     log = messages.main_log(folder)
     yield "log", log
     console = folder / "console.log"

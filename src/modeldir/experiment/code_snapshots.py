@@ -32,8 +32,8 @@ _FORGOTTEN = 3600.0
 _TRIES = 3
 _NAME_LENGTH = 16
 _MOST_NAMED = 3
-_SEARCH_ABOVE = 3
-"""A trial lies at most this far below the folder with its search's snapshots."""
+SEARCH_ABOVE = 4
+"""A removed trial lies this far below the folder with its search's snapshots."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def find(folder: Path, name: str) -> Snapshot | None:
     """Return the snapshot that a run file in an experiment's folder names, wherever it lies."""
     if not is_name(name):
         return None
-    above = (folder, *folder.parents[:_SEARCH_ABOVE])
+    above = (folder, *folder.parents[:SEARCH_ABOVE])
     found = (read(each / HOME / FOLDER / name) for each in above)
     return next((each for each in found if each is not None), None)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, reading
+from modeldir.experiment import code_snapshots
 from modeldir.experiment.attempts import HOME
 
 FOLDER = "environments"
@@ -59,7 +60,7 @@ def find(folder: Path, name: str) -> dict[str, Any]:
     """Return the environment that a run file in an experiment's folder names; empty if missing."""
     if not re.fullmatch("[0-9a-f]{16}", name):
         return {}
-    for above in (folder, *folder.parents[:3]):
+    for above in (folder, *folder.parents[: code_snapshots.SEARCH_ABOVE]):
         found = reading.read_object(above / HOME / FOLDER / f"{name}.json")
         if found:
             return found

@@ -385,6 +385,10 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
     notes += parts.note_of_all(whole.tree.experiments)
     notes += parts.failures_in(whole.tree.experiments)
+    if "code" in chosen:
+        from modeldir.results import code_differences  # noqa: PLC0415 - imports difflib
+
+        notes += code_differences.note_on_changes(whole.tree.experiments)
     table = whole.table
     if choice.top is not None:
         table = replace(table, rows=table.rows[: choice.top])
