@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,48 @@ def test_a_wrong_pattern_is_corrected_without_training(project: Project) -> None
     assert again.code == 0, again.out + again.err
     assert set(project.trials().values()) == {"completed"}
     assert not list(project.search.glob("*/run.2.json"))
+
+
+KILLED = """
+import os, signal, sys
+from modeldir.commands import main
+
+left = int(sys.argv.pop(1))
+replace = os.replace
+
+def counted(source, target):
+    global left
+    if "learning_rate_" in str(target):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return replace(source, target)
+
+os.replace = counted
+sys.exit(main(sys.argv[1:]))
+"""
+"""A command that is killed before it replaces its n-th file in a trial's folder."""
+
+
+@pytest.mark.parametrize("which", [1, 2, 3, 4, 5])
+def test_reading_again_survives_a_kill(project: Project, which: int) -> None:
+    """Killed between any two files, the next command reads the trial once more, whole."""
+    project.searches(
+        "learning_rate=0.1", "--metrics", "loss: {loss}", "--no-check",
+        command="python prints.py {learning_rate}",
+    )  # fmt: skip
+    again = ("search", "experiments/search", "--metrics", READS)
+    done = subprocess.run(
+        [project.interpreter, "-c", KILLED, str(which), *again],
+        cwd=project.path, env=project.environment, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    assert project.modeldir(*again).code == 0
+    assert project.trials() == {"learning_rate_0.1": "completed"}
+    folder = project.search / "learning_rate_0.1"
+    assert read(folder / "metrics_eval_best_weights.json") == {"val_loss": 0.1}
+    assert [line["step"] for line in reading.read_lines(folder / "metrics.jsonl")] == [1, 2, 3]
+    assert not list(folder.glob("run.2.json"))
 
 
 def test_a_pattern_that_finds_nothing_later_takes_nothing_away(project: Project) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts, experiment, failure_classes
 from modeldir.metrics import metric_files, objective
@@ -81,7 +80,8 @@ def _collect(
 ) -> bool:
     """Collect one trial's metrics beside the old ones, then replace those; whether any are there.
 
-    The run file is written last: if this is killed, the next command does it again.
+    The run file's `metrics` are written last: if this is killed, the next command does it again.
+    Its `metrics_from` is written first, or the next command would take new files for the script's.
     """
     beside = trial / _TEMPORARY
     shutil.rmtree(beside, ignore_errors=True)
@@ -92,15 +92,16 @@ def _collect(
         has_found = collector.finish()
         changes: dict[str, Any] = {"metrics": objective.to_json(patterns)}
         if has_found:
+            last = attempts.rewrite(last, {"metrics_from": collector.origin}, durable=True)
             for name in _FILES:
                 if (beside / name).exists():
                     os.replace(beside / name, trial / name)
                 else:
                     (trial / name).unlink(missing_ok=True)
-            changes |= {"metrics_from": collector.origin, **_judged_again(trial, last, ranked)}
+            changes |= _judged_again(trial, last, ranked)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    files.write_json(last.file, {**last.record, **changes}, durable=True)
+    attempts.rewrite(last, changes, durable=True)
     return has_found
 
 
