@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)"
+from modeldir._system.escape_sequences import without_escapes
+
 _STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?"
 _RANK = r"^\[rank\d+\]: ?"
 """PyTorch's prefix for each line of a rank's traceback."""
@@ -91,7 +92,7 @@ def _last_not_blank(lines: Sequence[str]) -> str | None:
 
 
 def _plain_lines(output: bytes) -> list[str]:
-    text = re.sub(_ESCAPES, "", output.decode("utf-8", "replace"))
+    text = without_escapes(output.decode("utf-8", "replace"))
     lines = (line.rstrip().rpartition("\r")[2] for line in text.split("\n"))
     return [re.sub(_RANK, "", re.sub(_STAMP, "", line)) for line in lines]
 

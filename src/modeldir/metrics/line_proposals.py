@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modeldir._system import reading
+from modeldir._system.escape_sequences import without_escapes
 from modeldir.errors import MetricsError
 from modeldir.metrics import metric_names, printed_lines
 from modeldir.metrics.metric_files import NUMBER
@@ -61,7 +62,7 @@ def propose(output: bytes) -> Proposal | None:
 
 
 def _lines(output: bytes) -> list[str]:
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode("utf-8", "replace"))
+    text = without_escapes(output.decode("utf-8", "replace"))
     lines = [line.rpartition("\r")[2].strip() for line in text.split("\n")[-_MOST_LINES:]]
     return [line for line in lines if line and len(line) <= _LONGEST_LINE]
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modeldir._system.escape_sequences import without_escapes
 from modeldir.errors import MetricsError
 from modeldir.metrics.metric_files import NUMBER
 
@@ -17,7 +18,6 @@ STEPS = frozenset({"step", "epoch"})
 """The names in a pattern that stand for the step, not for a metric."""
 
 _PLACEHOLDER = r"\{([^\W\d][\w/.@-]*)\}"
-_ESCAPE_SEQUENCE = r"\x1b\[[0-9;?]*[A-Za-z]"  # colors and cursor movements
 _VALUE = rf"(?:[-+]?[0-9]{{1,3}}(?:,[0-9]{{3}})+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|{NUMBER})"
 _KIND = r"(?:tensor|Tensor|array|Array|(?:\w+\.)?float\d*)"
 _WRAPPED = rf"{_KIND}\(\[?\s*{_VALUE}\s*\]?(?:,\s*\w+=[^()]*)?\)"
@@ -87,8 +87,7 @@ def parse_line(patterns: Sequence[LinePattern], line: str) -> dict[str, float]:
     Of a progress bar the last state counts. A "best" directly before the match means that the line
     repeats an earlier value, so it does not count.
     """
-    shown = re.sub(_ESCAPE_SEQUENCE, "", line) if "\x1b" in line else line
-    for state in reversed(shown.split("\r")):
+    for state in reversed(without_escapes(line).split("\r")):
         for pattern in patterns:
             match = pattern.expression.search(state)
             if match is not None and not _BEST.search(state, 0, match.start()):

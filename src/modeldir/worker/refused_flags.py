@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from modeldir._system.escape_sequences import without_escapes
 from modeldir.errors import did_you_mean
 from modeldir.search import placeholders
 
@@ -23,7 +24,6 @@ _REFUSED = re.compile(rf"(?i)(?:{_REFUSALS})\b[^\n]*")
 _REQUIRED = re.compile(r"(?i)(?:arguments are required|missing option)[^\n]*")
 _IN_USAGE = re.compile(r"(?<![\w-])(--?[A-Za-z][\w.-]*)")
 _IN_SOURCE = re.compile(r"""["']--([A-Za-z][\w.-]*)[/"']|DEFINE_\w+\(\s*["'](\w+)["']""")
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _HYDRA = re.compile(r"\[overrides \.\.\.\]|--hydra-help")
 _FOLDERS = (
     "out", "output", "out_dir", "outdir", "output_dir", "output_path", "save", "save_dir",
@@ -59,7 +59,7 @@ def hint(
         script: its name.
         hyperparameters: of the trial, by dotted name.
     """
-    output = _COLORS.sub("", output)
+    output = without_escapes(output)
     flags = _flags(output, source)
     refused = _refused(output, [*hyperparameters, placeholders.MODEL_DIR])
     if not placeholders.are_in(command):
