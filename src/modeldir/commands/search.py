@@ -170,6 +170,11 @@ def _add_metrics(group: argparse._ArgumentGroup) -> None:
         help="rank by METRIC, lower is better; repeat for several",
     )
     group.add_argument(
+        "--rank-by",
+        choices=("best", "last"),
+        help="rank by the best value over a trial's steps, or by its last one (default: best)",
+    )
+    group.add_argument(
         "--metrics",
         action="append",
         metavar="FROM",
@@ -371,6 +376,7 @@ def _search(arguments: argparse.Namespace) -> Search:
         **_space_options(arguments, files),
         maximize=arguments.maximize,
         minimize=arguments.minimize,
+        rank_by=arguments.rank_by,
         sampler=None if arguments.sampler is None else parse_sampler(arguments.sampler),
         trials=arguments.trials,
         seed=arguments.seed,

@@ -20,6 +20,7 @@ from modeldir.commands.folders import Read, experiments_among, read_tree
 from modeldir.commands.messages import Entry, value_text
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment, reader
+from modeldir.metrics.metric_files import METRICS_LINES
 from modeldir.params import plain_values
 from modeldir.results import table_cells, table_text
 from modeldir.results.experiments import ExperimentRow
@@ -101,7 +102,7 @@ def experiment_text(
 ) -> str:
     blocks = [
         f"{escaping.visible(str(row.path))}\n\n{messages.entries_text(_facts(row))}",
-        _metrics(row.scores),
+        _metrics(row),
         _hyperparameters(row.hyperparameters, row.status.given),
         _against(row, read),
         _last_lines(row),
@@ -142,15 +143,27 @@ def _retry(row: ExperimentRow) -> str | None:
     return messages.retry_text(row, claims.asked_again(row.path.parent))
 
 
-def _metrics(scores: experiment.Scores) -> str:
-    kinds = (("best", scores.best), ("last", scores.last), ("test", scores.test),
-             ("train", scores.train))  # fmt: skip
+def _metrics(row: ExperimentRow) -> str:
+    scores = row.scores
+    kinds = ((_at_step("best", row), scores.best), (_at_step("last", row), scores.last),
+             ("test", scores.test), ("train", scores.train))  # fmt: skip
     there = [(name, values) for name, values in kinds if values]
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
     text = table_text.to_text(Table(columns, rows), digits=table_cells.SIX)
     return text.rstrip("\n") if rows else ""
+
+
+def _at_step(which: str, row: ExperimentRow) -> str:
+    """Return the header of a column of metrics, with the step at which the run had them."""
+    values = row.scores.best if which == "best" else row.scores.last
+    if not values or not (row.path / METRICS_LINES).is_file():
+        return which
+    from modeldir.results import metric_at_step  # noqa: PLC0415 - only if there are steps
+
+    step = metric_at_step.step_of(row.path, values, last=which == "last")
+    return which if step is None else f"{which} (step {step})"
 
 
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:

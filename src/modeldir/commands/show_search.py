@@ -177,7 +177,8 @@ def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
 
 def _ranked(tree: Tree) -> str | None:
     first = {"maximize": "highest", "minimize": "lowest"}
-    ranked = [f"{name}, {first[direction]} first" for name, direction in tree.objectives]
+    last = "last " if all(each.scores.ranks_by_last for each in tree.experiments) else ""
+    ranked = [f"{last}{name}, {first[direction]} first" for name, direction in tree.objectives]
     return "; ".join(ranked) or None
 
 

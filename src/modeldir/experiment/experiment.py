@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from modeldir._system import heartbeat, reading, recorded_numbers, timestamps
+from modeldir._system import file_stamps, heartbeat, reading, recorded_numbers, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest, first_of
 from modeldir.experiment import attempts, discovery, fast_json, liveness
@@ -79,14 +79,17 @@ class Scores(NamedTuple):
     train: Mapping[str, float] = _NO_METRICS
     problems: tuple[str, ...] = ()
     best_is_broken: bool = False
+    ranks_by_last: bool = False
 
     @property
     def validation(self) -> Mapping[str, float]:
         """The validation metrics that searches rank by: at the best weights, else at the last.
 
         They are empty if the best weights' file exists and cannot be read. To show the last
-        weights' metrics in its place would be wrong.
+        weights' metrics in its place would be wrong. A search with `rank_by: last` prefers those.
         """
+        if self.ranks_by_last and self.last:
+            return self.last
         return {} if self.best_is_broken else self.best or self.last
 
 
@@ -382,10 +385,29 @@ def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -
         names = os.listdir(folder) if names is None else names
     except OSError as error:
         return Scores(problems=(f"{folder}: {error.strerror}",))
-    return scores_in(folder, file_roles(tuple(names)).metrics)
+    by_last = "trial.json" in names and ranks_by_last(folder)
+    return scores_in(folder, file_roles(tuple(names)).metrics, ranks_by_last=by_last)
 
 
-def scores_in(folder: str | os.PathLike[str], roles: Sequence[tuple[str, str]]) -> Scores:
+_LAST_RANKS: dict[str, tuple[file_stamps.Seen, bool]] = {}
+
+
+def ranks_by_last(trial: str | os.PathLike[str]) -> bool:
+    """Whether a trial's search ranks by the last metrics; read again only if its plan changes."""
+    path = os.path.join(os.path.dirname(os.path.abspath(trial)), "search.json")
+    seen, known = _LAST_RANKS.get(path, (file_stamps.Seen(), False))
+    if seen.changed(file_stamps.stamp(path)):
+        known = reading.read_object(path).get("rank_by") == "last"
+        _LAST_RANKS[path] = seen, known
+    return known
+
+
+def scores_in(
+    folder: str | os.PathLike[str],
+    roles: Sequence[tuple[str, str]],
+    *,
+    ranks_by_last: bool = False,
+) -> Scores:
     found: dict[str, dict[str, float]] = {}
     problems: list[str] = []
     best_is_broken = False
@@ -401,7 +423,12 @@ def scores_in(folder: str | os.PathLike[str], roles: Sequence[tuple[str, str]]) 
                 continue
         # If there are test files for the best and for the last weights, the best weights' win.
         found[field_name] = {**values, **found[field_name]} if field_name in found else values
-    return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
+    return Scores(
+        **found,
+        problems=tuple(problems),
+        best_is_broken=best_is_broken,
+        ranks_by_last=ranks_by_last,
+    )
 
 
 def validation_metrics(
@@ -412,12 +439,13 @@ def validation_metrics(
     None where a file cannot be read.
     """
     roles = file_roles(tuple(names)).metrics
-    for wanted in ("best", "last"):
+    by_last = ranks_by_last(folder)
+    for wanted in ("last", "best") if by_last else ("best", "last"):
         found = scores_in(folder, [(name, kind) for name, kind in roles if kind == wanted])
         if found.problems:
             return None
-        if found.validation:
-            return found.validation
+        if found.best or found.last:
+            return found.best or found.last
     return {}
 
 

@@ -86,7 +86,9 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
         metric_files = roles.metrics
     else:
         metric_files = ((metrics_file, "best"),) if metrics_file in names else ()
-    scores = experiment.scores_in(folder, metric_files)
+    is_trial = "trial.json" in names
+    by_last = is_trial and experiment.ranks_by_last(folder)
+    scores = experiment.scores_in(folder, metric_files, ranks_by_last=by_last)
     problems = (*scores.problems, *_too_large_lines(folder, names))
     hyperparameters = None
     if roles.params is not None:
@@ -99,7 +101,6 @@ def _read(folder: str, names: Sequence[str], metrics_file: str | None) -> Experi
                 problems = (*problems, error.summary)
     if metrics_file is not None and scores.best and status.state == attempts.PENDING:
         status = replace(status, state=attempts.UNTRACKED)  # it was trained without modeldir
-    is_trial = "trial.json" in names
     trial = fast_json.read_object(f"{folder}/trial.json") if is_trial else {}
     if roles.attempt and status.started is None:
         problems += _problem_of(f"{folder}/{roles.run_file}")

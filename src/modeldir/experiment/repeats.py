@@ -69,6 +69,7 @@ def mean_scores(all_scores: Sequence[Scores]) -> Scores:
         last=_mean([each.last for each in all_scores]),
         test=_mean([each.test for each in all_scores]),
         train=_mean([each.train for each in all_scores]),
+        ranks_by_last=all_scores[0].ranks_by_last,
     )
 
 

@@ -100,7 +100,8 @@ def opening(search: Search, jobs: int) -> str | None:
 
 
 def _ranking(search: Search) -> str:
-    return ", ".join(f"{_EXTREMES[better]} {name}" for name, better in search.plan.objectives)
+    last = "last " if search.plan.rank_by == "last" else ""
+    return ", ".join(f"{_EXTREMES[better]} {last}{name}" for name, better in search.plan.objectives)
 
 
 def _trials(count: int) -> str:
@@ -135,6 +136,7 @@ def _result(search: Search, outcome: WorkerOutcome, results: Results) -> str:
         return head
     better = dict(search.plan.objectives).get(best.metric) or metric_names.direction(best.metric)
     extreme = f"{_EXTREMES[better]} " if better else ""
+    extreme += "last " if search.plan.rank_by == "last" else ""
     mean = ", the mean of its seeds" if search.plan.repeats > 1 else ""
     return f"{head}. Best: {best.path} ({extreme}{best.metric} {best.value:.6g}{mean})"
 

@@ -36,7 +36,9 @@ _FORMAT = 1
 _APART = 1000
 """The distance of the new seeds from those of the search, which may still add more seeds."""
 _SEEDS = 2**31
-_KEPT = ("command", "metrics", "metrics_from", "resume", "trial_time_limit", "max_retries")
+_KEPT = (
+    "command", "metrics", "metrics_from", "rank_by", "resume", "trial_time_limit", "max_retries",
+)  # fmt: skip
 """Keys of the search config that are copied. The pruner is not: every run trains to its end."""
 
 

@@ -60,6 +60,22 @@ def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], f
             yield line, value
 
 
+def step_of(folder: Path, metrics: Mapping[str, float], *, last: bool = False) -> int | None:
+    """Return the first (or last) step at which a run had these validation metrics.
+
+    None if no such step is recorded.
+    """
+    found: int | None = None
+    for line in reading.lines(folder / metric_files.METRICS_LINES):
+        step = line.get("step")
+        values = metric_files.validation_metrics(dict(metric_files.numbers_in(line)))
+        if not isinstance(step, int) or isinstance(step, bool):
+            continue
+        if metrics and all(values.get(name) == value for name, value in metrics.items()):
+            found = step if found is None else max(found, step) if last else min(found, step)
+    return found
+
+
 def parse(text: str) -> Moment | None:
     """Return the moment that a column's name means; None for other names."""
     found = _MOMENT.fullmatch(text)

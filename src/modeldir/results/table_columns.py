@@ -257,7 +257,8 @@ def _in_full(tree: Tree, column: str) -> str:
     """
     if tree.metrics_file is not None or column not in tree.experiments.scores("validation"):
         return column
-    is_best = any(value is not None for value in tree.experiments.scores("best").get(column, ()))
+    has_best = any(value is not None for value in tree.experiments.scores("best").get(column, ()))
+    is_best = has_best and not all(each.scores.ranks_by_last for each in tree.experiments)
     return f"validation {column} ({'best' if is_best else 'last'} epoch)"
 
 

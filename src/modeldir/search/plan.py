@@ -31,6 +31,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "constraints": (list, 'a list of strings: ["batch_size * accumulate <= 512"]'),
     "maximize": ((str, list), "a metric's name, or a list of names"),
     "minimize": ((str, list), "a metric's name, or a list of names"),
+    "rank_by": (str, '"best" or "last"'),
     "sampler": ((str, dict), "one of " + ", ".join(samplers.NAMES)),
     "auto": (dict, "the choice of auto, which modeldir writes"),
     "trials": (int, "an integer above 0"),
@@ -73,7 +74,8 @@ class Plan:
 
     `pruner` ends trials early; `trial_time_limit` is in seconds; `max_retries` is how often a trial
     that failed is run again; the search stops at the value `target` of the metric. `objectives`
-    are the metrics to rank by, of which `metric` is the first. `sampler` is the one that proposes,
+    are the metrics to rank by, of which `metric` is the first: `rank_by` their best values over the
+    steps of a trial, or their last ones. `sampler` is the one that proposes,
     with its `options`; `auto` says why, where it was chosen for the plan. `trials` is how many
     configurations are tried, each `repeats` times, with one of the `seeds` each. `warm_start_from`
     and `reuse` are folders, relative to the search's. `note` is what the user wants to remember;
@@ -91,6 +93,7 @@ class Plan:
     reuse: tuple[str, ...]
     seed: int
     objectives: objective.Objectives
+    rank_by: str
     command: str | None
     cwd: str | None
     run_in_trial: bool

@@ -102,6 +102,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         reuse=tuple(whole.get("reuse") or ()),
         seed=whole.get("seed") or 0,
         objectives=objective.objectives(whole),
+        rank_by=whole.get("rank_by") or "best",
         command=whole.get("command"),
         cwd=whole.get("cwd"),
         run_in_trial=bool(whole.get("run_in_trial")),
@@ -239,6 +240,8 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[Problem]:
             parse_duration(limit)
         except ValueError as error:
             problems.append(Problem(f"trial_time_limit: {error}", None))
+    if isinstance(raw.get("rank_by"), str) and raw["rank_by"] not in {"best", "last"}:
+        problems.append(Problem(f"rank_by: got {raw['rank_by']!r}", "expected best or last"))
     if isinstance(retries, int) and retries < 0:
         problems.append(Problem(f"max_retries: got {retries}", "expected an integer, 0 or more"))
     ranked = objective.objectives(raw)

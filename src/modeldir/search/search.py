@@ -56,6 +56,7 @@ class Search:
         maximize: the metric to rank by; by default accuracy, then f1, then loss. Or several
             metrics, as a list, and with `minimize`: the search then looks for the Pareto front.
         minimize: as `maximize`, for a metric that should be low.
+        rank_by: compare trials by the "best" values over their steps, or by the "last" ones.
         sampler: one of `modeldir.samplers.NAMES`, "package.module:Class", or with its options
             `{"tpe": {"startup": 20}}`. By default a grid, where every hyperparameter has a list and
             all combinations are wanted, else `"auto"`.
@@ -99,6 +100,7 @@ class Search:
         condition: Mapping[str, Mapping[str, Any] | None] | None = None,
         maximize: str | Sequence[str] | None = None,
         minimize: str | Sequence[str] | None = None,
+        rank_by: Literal["best", "last"] | None = None,
         sampler: str | Mapping[str, Any] | None = None,
         trials: int | None = None,
         seed: int | None = None,
@@ -126,6 +128,7 @@ class Search:
             "condition": dict(condition or {}),
             "maximize": objective.to_json(maximize),
             "minimize": objective.to_json(minimize),
+            "rank_by": rank_by,
             "sampler": sampler,
             "trials": trials,
             "seed": seed,
