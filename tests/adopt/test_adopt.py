@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -373,6 +374,34 @@ def test_files_are_not_replaced_unasked(project: Adopting, snapshot: SnapshotAss
         '# of mine\nmaximize = "acc"  # so\ncommand = "python mnist.py {flags:-}"\n'
     )
     assert "mine" not in read(project.path / "experiments/base_model/params.json")
+
+
+def test_a_killed_adopt_is_repeated(project: Adopting) -> None:
+    """A kill after params.json leaves no command; the same line writes it. Other values stay."""
+    (project.path / "slow").mkdir()
+    killing = (
+        "import os, signal\nreplace = os.replace\n"
+        "def kill(old, new, **rest):\n"
+        "    if str(new).endswith('modeldir.toml'):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    replace(old, new, **rest)\n"
+        "os.replace = os.rename = kill\n"
+    )
+    project.write("slow/sitecustomize.py", killing)
+    project.environment["PYTHONPATH"] = str(project.path / "slow")
+    assert project.adopts("python", "mnist.py").code == -signal.SIGKILL
+    del project.environment["PYTHONPATH"]
+    params = project.path / "experiments/base_model/params.json"
+    left = params.read_bytes()
+    assert not (project.path / "modeldir.toml").exists()
+    other = project.adopts("python", "mnist.py", "--lr", "0.5")
+    assert (other.code, params.read_bytes()) == (2, left)
+    assert "params.json is there already" in other.err
+    assert not (project.path / "modeldir.toml").exists()
+    again = project.adopts("python", "mnist.py")
+    assert (again.code, params.read_bytes()) == (0, left), again
+    assert project.settings() == 'command = "python mnist.py {flags:-}"\n'
+    assert "params.json is there already" in project.adopts("python", "mnist.py").err
 
 
 def test_settings_without_a_command_get_one(project: Adopting) -> None:

@@ -137,18 +137,24 @@ def _needs_nothing(folder: Path, command: Sequence[str]) -> Iterator[str]:
 # -- Files -----------------------------------------------------------------------------------------
 
 
-def _check(folder: Path, command: Sequence[str], *, force: bool) -> None:
-    """Refuse to replace a file, or to write into broken settings, before anything is started."""
+def _check(folder: Path, command: Sequence[str], *, force: bool, is_compared: bool = False) -> None:
+    """Refuse to replace a file, or to write into broken settings.
+
+    Before the script is asked, a params.json without a command in the settings is no problem: an
+    `adopt` that was killed leaves it. `_write` takes it if its values are the same (`is_compared`).
+    """
     _document(_settings_path())
     if force:
         return
     line = f"modeldir adopt {quoted(folder)} --force -- {quoted_line(command)}"
     there, settings = params_file(folder), project_settings.find(".")
+    has_command = settings is not None and "command" in project_settings.settings(".")
+    may_be_ours = not (is_compared or has_command) and there == folder / "params.json"
     problems: list[tuple[str, str | None]] = []
-    if there is not None:
+    if there is not None and not may_be_ours:
         other = f"modeldir adopt {quoted(f'{folder}_2')} -- {quoted_line(command)}"
         problems.append((f"{there} is there already", f"{other}   (or add --force to replace it)"))
-    if settings is not None and "command" in project_settings.settings("."):
+    if settings is not None and has_command:
         problems.append(
             (f"{_shown(settings)} has a command already", f"to replace the command: {line}")
         )
@@ -169,8 +175,8 @@ def _write(folder: Path, proposal: Proposal, command: Sequence[str], *, force: b
             files.write_bytes(folder / "params.json", data)
             if path.name != "params.json":  # another notation would hide it
                 path.unlink()
-        elif not files.publish(path, data):
-            _check(folder, command, force=False)
+        elif not files.publish(path, data):  # other values than these
+            _check(folder, command, force=False, is_compared=True)
         files.write_bytes(settings, document.text().encode())
     except OSError as error:
         raise FolderError(
