@@ -1319,7 +1319,7 @@ def test_a_trained_experiment_becomes_no_search(project: Project, left: str) -> 
 
 
 def test_metrics_of_unknown_direction_are_asked_about_until_it_is_known(tmp_path: Path) -> None:
-    """The first trial, the end of the search, the table and `best` name the option to type."""
+    """The search, its table and report, `watch` and `best` name the option to type."""
     write = 'open(DIR + "/metrics_eval_best_weights.json", "w").write(\'{"fitness": 3}\')'
     project = Project(
         tmp_path, f"import sys\nDIR = sys.argv[sys.argv.index('--model_dir') + 1]\n{write}\n"
@@ -1335,6 +1335,12 @@ def test_metrics_of_unknown_direction_are_asked_about_until_it_is_known(tmp_path
     assert answers in done.lines[last + 1]
     table = project.modeldir("results", "experiments/search")
     assert table.lines[0] == f"search: 2 experiments, not ranked: {question}"
+    watched = project.modeldir("watch", "experiments/search")
+    assert watched.lines[1] == f"not ranked: {question}"
+    to_type = f"modeldir search experiments/search {answers} fitness"
+    assert watched.lines[2] == f"to rank: {to_type}"
+    project.modeldir("results", "experiments/search", "--html", "report.html")
+    assert f"Not ranked: {question} To rank: {to_type}" in (tmp_path / "report.html").read_text()
     best = project.modeldir("best", "experiments/search")
     assert best.code == 1
     assert answers in best.err

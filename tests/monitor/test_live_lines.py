@@ -179,6 +179,15 @@ def test_trainings_without_metrics_show_what_they_print(snapshot: SnapshotAssert
     assert text(lines) == snapshot
 
 
+@pytest.mark.parametrize("columns", [80, 30])
+def test_the_view_says_why_no_trial_is_the_best(columns: int) -> None:
+    """Where no metric has a direction, the question takes the best trial's line, cut to fit."""
+    asked = replace(SEARCH, metric=None, best=None, unranked=("fitness", "speed"))
+    lines = text(search_lines(asked, Shape(columns, 24))).splitlines()
+    question = "not ranked: is higher or lower better for fitness or speed?"
+    assert (question if columns > len(question) else "not ranked: is higher or…") in lines
+
+
 @pytest.mark.parametrize("columns", [60, 40])
 def test_narrow_lines_are_cut_between_words(columns: int, snapshot: SnapshotAssertion) -> None:
     """What is said ends with a whole word and an ellipsis; of facts whole ones are left out; of a

@@ -199,21 +199,13 @@ def after(results: Results) -> str:
         label = "best:   " if results.where is None else "best of these rows:"
         lines += [f"{label} {visible(str(results.best))}", f"next:    {after_best(results.best)}"]
     elif results.unranked:
-        lines.append(f"to rank: {_how_to_rank(results.folder, results.unranked[0])}")
+        lines.append(f"to rank: {objective.how_to_rank(results.folder, results.unranked[0])}")
     elif len(results.objectives) > 1:
         asked = objective.command_options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
     return "\n".join(lines)
-
-
-def _how_to_rank(folder: Path, metric: str) -> str:
-    from modeldir.metrics import objective  # noqa: PLC0415 - `--help` does without
-
-    if (folder / "search.json").is_file():
-        return f"modeldir search {quoted(folder)} {objective.answers(metric)}"
-    return f'write maximize = "{metric}" or minimize = "{metric}" into modeldir.toml'
 
 
 def _report(results: Results, path: str) -> Path:

@@ -19,6 +19,7 @@ from modeldir.commands.options import add_allow, allow_typed
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.worker_counts import worker_lines
+from modeldir.metrics import objective
 from modeldir.monitor.progress import ShownTrial, View, event_line, shown_on
 from modeldir.monitor.snapshots import (
     Event,
@@ -226,6 +227,8 @@ class Watch:
             yield ": ".join([str(each.folder), _end_text(each)])
             yield from worker_lines(each.workers) if each.workers and each.to_run else ()
             yield from filter(None, [best_text(each)])
+            if each.unranked:
+                yield f"to rank: {objective.how_to_rank(each.folder, each.unranked[0])}"
         if len(snapshots) > 1 or searches:
             yield f"next: {self._next(searches)}"
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from modeldir._system.shell import quoted
@@ -154,6 +155,18 @@ def answers(name: str) -> str:
     """Return the options that answer the question for one metric, to be typed."""
     quoted_name = quoted(name)
     return f"--maximize {quoted_name}   or --minimize {quoted_name}"
+
+
+def candidates(names: Iterable[str]) -> list[str]:
+    """Return the names that a question may ask about: not such as `epoch` and `seconds`."""
+    return [name for name in names if not metric_names.is_of_progress(name)]
+
+
+def how_to_rank(folder: Path, name: str) -> str:
+    """Return what answers the question for the experiments in a folder: a command, or a line."""
+    if (folder / "search.json").is_file():
+        return f"modeldir search {quoted(folder)} {answers(name)}"
+    return f'write maximize = "{name}" or minimize = "{name}" into modeldir.toml'
 
 
 def describe(metrics: Objectives) -> str:

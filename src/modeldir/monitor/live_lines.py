@@ -291,7 +291,9 @@ def _cut(text: str, width: int) -> str:
 def _best(search: SearchSnapshot, shape: Shape) -> str:
     """Return the best so far. If there is no room, its name is cut, then its number left alone."""
     text = shape.escaped(best_text(search))
-    if search.best is None or text_width(text) <= shape.columns:
+    if search.best is None:
+        return shape.cut(text)
+    if text_width(text) <= shape.columns:
         return text
     name = shape.escaped(search.best[0])
     room = shape.columns - (text_width(text) - text_width(name))

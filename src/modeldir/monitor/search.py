@@ -222,6 +222,11 @@ class SearchMonitor:
                 return (metric_files.without_split(chosen[0]), chosen[1]) if chosen else None
         return None
 
+    def _candidates(self) -> tuple[str, ...]:
+        """Return the metrics of the first trial that has some."""
+        scores = next((each.scores for each in self._trials.values() if each.scores), {})
+        return tuple(objective.candidates(scores))
+
     def _snapshot(self) -> SearchSnapshot:
         metric = self.metric()
         running = [each for each in self._trials.values() if each.training is not None]
@@ -235,6 +240,7 @@ class SearchMonitor:
             running=rows,
             varied=self._varied,
             metric=metric,
+            unranked=() if metric else self._candidates(),
             best=best,
             states=states,
             remaining=remaining,

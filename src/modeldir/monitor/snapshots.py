@@ -61,6 +61,7 @@ class SearchSnapshot:
 
     `remaining` and `total` are None if it has no end. `to_retry` ended trials run again by
     `modeldir retry`. `goal` is `target` once it is reached: then remaining trials do not start.
+    `unranked` are metrics of ended trials, if none has a direction to rank by.
     `elapsed` counts from its first present worker. `worker` is None if it cannot be known from here
     whether one lives.
     """
@@ -69,6 +70,7 @@ class SearchSnapshot:
     running: tuple[RunningTrial, ...] = ()
     varied: tuple[str, ...] = ()
     metric: Ranked | None = None
+    unranked: tuple[str, ...] = ()
     best: tuple[str, float] | None = None
     states: Mapping[str, int] = field(default_factory=dict)
     remaining: int | None = None
@@ -230,6 +232,9 @@ def remaining_text(search: SearchSnapshot) -> str:
 
 
 def best_text(search: SearchSnapshot) -> str:
+    """Return the best trial so far, or why there is none; empty if no trial has a metric."""
+    if search.unranked:
+        return f"not ranked: {objective.question(search.unranked)}"
     if search.best is None or search.metric is None:
         return ""
     name, value = search.best

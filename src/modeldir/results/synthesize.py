@@ -19,7 +19,7 @@ from modeldir._system import files, reading
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
 from modeldir._system.text import NULL, Marked, bare_value
 from modeldir.errors import did_you_mean
-from modeldir.metrics import metric_files, metric_names, objective
+from modeldir.metrics import metric_files, objective
 from modeldir.metrics.objective import Objectives
 from modeldir.params.plain_values import SEED
 from modeldir.results import metric_at_step
@@ -194,10 +194,7 @@ class Results:
     @property
     def unranked(self) -> list[str]:
         """The validation metrics, if none of them has a direction to rank by."""
-        if self.metric is not None or self.tree is None:
-            return []
-        validation = self.tree.experiments.scores("validation")
-        return [name for name in validation if not metric_names.is_of_progress(name)]
+        return parts.unranked(self.tree) if self.tree is not None else []
 
     def advice(self) -> list[str]:
         """Return advice about one search, in at most three sentences; none without evidence.

@@ -245,9 +245,13 @@ def in_order(
 
 def _why_not_ranked(tree: Tree) -> str:
     """Return in words why no metric orders the rows; nothing if there are no metrics."""
-    validation = tree.experiments.scores("validation")
-    names = [name for name in validation if not metric_names.is_of_progress(name)]
-    return f", not ranked: {objective.question(names)}" if names and not tree.metric else ""
+    names = unranked(tree)
+    return f", not ranked: {objective.question(names)}" if names else ""
+
+
+def unranked(tree: Tree) -> list[str]:
+    """Return the validation metrics, if none of them has a direction to rank by."""
+    return [] if tree.metric else objective.candidates(tree.experiments.scores("validation"))
 
 
 def _in_full(tree: Tree, column: str) -> str:

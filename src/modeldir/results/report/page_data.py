@@ -24,7 +24,7 @@ from modeldir.results.experiments import ExperimentRow
 from modeldir.results.report import axis_scales, columns, curves, encoding, failures, provenance
 from modeldir.results.report.columns import Labels
 from modeldir.results.report.encoding import Json
-from modeldir.results.table_columns import advised
+from modeldir.results.table_columns import advised, unranked
 from modeldir.search import importance
 
 FORMAT = 1
@@ -68,11 +68,20 @@ def page_data(
         "adaptive": provenance.adaptive_samplers(each.sampler for each in origins),
         "curves": _curves(tree),
         "failed": failures.failed(found),
-        "advice": [] if where else [encoding.short(each, _LONGEST_LINE) for each in advised(tree)],
+        "advice": [encoding.short(each, _LONGEST_LINE) for each in _advice(tree, where)],
         "confirmed": [*_confirmations(searches)],
         "provenance": provenance.provenance(found, origins, plans, searches),
         "warnings": _warnings(tree),
     }
+
+
+def _advice(tree: Tree, where: str | None) -> Iterator[str]:
+    """Yield the lines at the top of the page: why nothing is ranked, or advice about a search."""
+    if names := unranked(tree):
+        how = objective.how_to_rank(tree.folder, names[0])
+        yield f"Not ranked: {objective.question(names)} To rank: {how}"
+    if not where:
+        yield from advised(tree)
 
 
 def _seconds(started: str | None) -> int | None:
