@@ -404,6 +404,32 @@ def test_a_killed_adopt_is_repeated(project: Adopting) -> None:
     assert "params.json is there already" in project.adopts("python", "mnist.py").err
 
 
+@pytest.mark.parametrize("words", [("--save", "\udcff"), ("a\udcffb",)])
+def test_words_that_are_not_utf8_are_refused(words: tuple[str, ...], project: Adopting) -> None:
+    """Neither file could hold such bytes, so nothing is started or written."""
+    project.write("train.py", f"open('ran', 'w')\n{ARGPARSE}parser.parse_args()\n")
+    before = project.tree()
+    said = project.adopts("python", "train.py", *words)
+    assert (said.code, project.tree()) == (2, before)
+    assert "not UTF-8" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_default_that_is_not_utf8_is_left_to_the_script(project: Adopting) -> None:
+    """A script may take one from its environment; the other options are adopted."""
+    project.write(
+        "train.py",
+        f"import os\n{ARGPARSE}parser.add_argument('--lr', type=float, default=0.1)\n"
+        "parser.add_argument('--user', default=os.fsdecode(b'\\xff'))\n"
+        "parser.add_argument('--users', nargs='*', default=['a', os.fsdecode(b'\\xff')])\n"
+        "parser.parse_args()\n",
+    )
+    said = project.adopts("python", "train.py")
+    assert said.code == 0, said
+    assert read(project.path / "experiments/base_model/params.json") == {"lr": 0.1}
+    assert "left to the script's own default: --user, --users" in said.out
+
+
 def test_settings_without_a_command_get_one(project: Adopting) -> None:
     """What else is in the file stays."""
     project.write("modeldir.toml", '# of mine\nmaximize = "acc"\n[slurm]\ngres = "gpu:1"\n')

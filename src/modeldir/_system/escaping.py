@@ -46,6 +46,11 @@ def in_json(text: str) -> str:
     return _MISLEADING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 can encode a text: an argument of other bytes has lone surrogates."""
+    return not re.search("[\ud800-\udfff]", text)
+
+
 def _as_code(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code & 0xFF:02x}" if code < 0x100 or code >= 0xDC80 else f"\\u{code:04x}"  # noqa: PLR2004

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from modeldir._system import escaping
 from modeldir.adopt import output_options
 from modeldir.adopt.ask import Offer, Option, Script
 from modeldir.params import nested
@@ -316,7 +317,8 @@ def _value(option: Option, value: Any) -> Any:
         return option.raw  # `--sizes 64,32`, which the script splits
     if isinstance(value, dict) or (is_list and not _is_flat(value)) or value == []:
         return _ABSENT
-    return value
+    texts = [each for each in (value if is_list else [value]) if isinstance(each, str)]
+    return value if all(map(escaping.is_utf8, texts)) else _ABSENT
 
 
 def _is_flat(values: Sequence[Any]) -> bool:

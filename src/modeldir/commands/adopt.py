@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files, reading
+from modeldir._system import escaping, files, reading
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.errors import CommandError, FolderError, first_of
 from modeldir.experiment import project_settings
@@ -85,6 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder, command = Path(arguments.dir), arguments.command
     if not command:
         raise CommandError(f"no command to adopt\n  {EXAMPLE}", state=_NOTHING)
+    if not_text := [word for word in command if not escaping.is_utf8(word)]:
+        problem = f"{quoted_line(not_text)}: not UTF-8, so modeldir.toml cannot hold it"
+        raise CommandError(f"{problem}\n  write it in UTF-8", state=_NOTHING)
     if _reads_params(command):
         print("\n".join(_needs_nothing(folder, command)))
         return 0
