@@ -343,6 +343,37 @@ def test_a_tree_of_many_folders_is_not_searched_whole(
     assert trial.ends() == [{"step": 1, "acc": 0.5}]
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "z/history.csv", "wandb-summary.json"])
+def test_many_other_tables_hide_no_usual_name(name: str, trial: Trial) -> None:
+    """Also if they were there and read long before."""
+    for index in range(300):
+        trial.writes(f"a_{index:03}.csv", "x,y\n1,2\n")
+    trial.watch.look()
+    trial.writes(name, '{"acc": 0.5}' if name.endswith("json") else "step,acc\n1,0.5\n")
+    trial.ends()
+    assert trial.best() == {"acc": 0.5}
+
+
+def test_many_other_tables_do_not_hide_the_file_of_an_earlier_trial(tmp_path: Path) -> None:
+    """What it had its metrics in is looked for, whatever its name."""
+    trial = Trial(tmp_path, preferred="zz.csv")
+    for index in range(300):
+        trial.writes(f"a_{index:03}.csv", "x,y\n1,2\n")
+    trial.writes("zz.csv", "step,acc\n1,0.5\n")
+    assert trial.ends() == [{"step": 1, "acc": 0.5}]
+
+
+def test_many_files_in_a_folder_hide_no_usual_name(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures, e.g., count as files that are looked at."""
+    monkeypatch.setattr(left_files, "_MOST_FILES", 20)
+    for index in range(30):
+        trial.writes(f"a_{index:03}.png", "")
+    trial.writes("metrics.csv", "step,acc\n1,0.5\n")
+    assert trial.ends() == [{"step": 1, "acc": 0.5}]
+
+
 def named(folder: Path, *patterns: str) -> list[dict[str, Any]]:
     """Return the steps that `--metrics` finds in a folder whose attempt has ended."""
     collector = collector_for(folder, folder / "console.log", 0, patterns, None, is_live=False)

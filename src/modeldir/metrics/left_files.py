@@ -32,6 +32,7 @@ from modeldir.metrics.output_names import is_folder_of_files, may_have_metrics
 from modeldir.metrics.step_writer import StepWriter
 
 _DEEPEST, _MOST_FOLDERS, _MOST_FILES, _MOST_CANDIDATES = 6, 300, 5000, 100
+"""Limits of a walk. Candidates of known names are counted apart, so that no others hide them."""
 _SHORTEST_WAIT, _PER_WALK = 0.5, 100
 """Seconds between two walks: at least this, and this many times the time that a walk takes."""
 
@@ -85,6 +86,10 @@ class LeftFiles:
         column = only.column if only else ""
         self._events, self._states = EventFiles(column), TrainerStates(column)
         self._candidates: dict[str, _Candidate] = {}
+        self._room = {
+            True: _MOST_CANDIDATES,
+            False: _MOST_CANDIDATES,
+        }  # for known names, and others
         self._chosen: _Candidate | None = None
         self._next_walk = 0.0
         self._is_complete = False  # whether all was looked at after the command had ended
@@ -173,7 +178,8 @@ class LeftFiles:
                 events[path] = shown
             elif name == _STATES:
                 states[path] = shown
-            elif path not in self._candidates and len(self._candidates) < _MOST_CANDIDATES:
+            elif path not in self._candidates and self._room[known := self._is_known(shown, name)]:
+                self._room[known] -= 1
                 self._candidates[path] = self._candidate(path, shown, name)
         if events:
             self._events.found = events
@@ -182,17 +188,24 @@ class LeftFiles:
             self._states.found = states
             self._candidates.setdefault("states", _Candidate(self._states, 0))
 
+    def _is_known(self, shown: str, name: str) -> bool:
+        """Whether the user, an earlier trial or a tool's habit has named such a file."""
+        is_preferred = self._preferred is not None and self._preferred.matches(shown)
+        return self._only is not None or is_preferred or _is_usual(name)
+
     def _candidate(self, path: str, shown: str, name: str) -> _Candidate:
         if self._only is not None:
             return _Candidate(reader_for(path, shown, self._only.column), 1)
         if name in _RESULTS:
             kind = 4 + _RESULTS.index(name)
             return _Candidate(Results(path, shown), kind, has_steps=False)
-        usual = name.partition(".")[0].lower() in _USUAL
-        return _Candidate(Rows(path, shown), 1 if usual else 3)
+        return _Candidate(Rows(path, shown), 1 if _is_usual(name) else 3)
 
     def _files(self) -> Iterator[tuple[str, str]]:
-        """Yield files that may have metrics: path, and path in the folder; outer ones first."""
+        """Yield files that may have metrics: path, and path in the folder; outer ones first.
+
+        In a folder, usual names come first: the limit on files must not hide them.
+        """
         folders = deque([(self._folder, "", 0)])
         count = entered = 0
         while folders and entered < _MOST_FOLDERS:
@@ -220,9 +233,15 @@ class LeftFiles:
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+            return sorted(found, key=lambda entry: (not _is_usual(entry.name), entry.name))
     except OSError:
         return []
+
+
+def _is_usual(name: str) -> bool:
+    """Whether a tool writes its metrics to a file of this name."""
+    is_table = name.partition(".")[0].lower() in _USUAL
+    return is_table or name in _RESULTS or name == _STATES or _EVENTS in name
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
