@@ -285,6 +285,20 @@ def test_a_dry_run_refuses_a_metric_that_no_trial_has(project: Project) -> None:
     assert project.tree() == before
 
 
+@pytest.mark.parametrize("name", ["acc_best", "acc", "val/acc"])
+def test_a_part_of_a_metrics_path_is_a_hint(tmp_path: Path, name: str) -> None:
+    """It names the whole path, and is never taken for it: nothing starts or is ranked."""
+    write = 'open(DIR + "/metrics_eval_best_weights.json", "w").write(\'{"val/acc_best": 3}\')'
+    script = f"import sys\nDIR = sys.argv[sys.argv.index('--model_dir') + 1]\n{write}\n"
+    project = Project(tmp_path, script)
+    project.searches("learning_rate=0.1")
+    done = project.searches("learning_rate=0.1,0.2", "--maximize", name)
+    assert f"  {name}: no completed trial has this metric\n" in done.err
+    assert "    did you mean 'val/acc_best'?\nNothing was started.\n" in done.err
+    best = project.modeldir("best", "experiments/search", "--metric", name)
+    assert "did you mean 'val/acc_best'?" in best.err
+
+
 def test_a_dry_run_counts_all_trials_also_those_that_it_does_not_show(project: Project) -> None:
     """Twenty are shown one by one; the count, and the time, is for all."""
     for domains, total in (

@@ -10,9 +10,9 @@ from collections import Counter
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import add_ranking_options, ranking_of
-from modeldir.errors import MetricsError, did_you_mean
+from modeldir.errors import MetricsError
 from modeldir.metrics import objective
-from modeldir.metrics.metric_names import Direction, direction
+from modeldir.metrics.metric_names import Direction, did_you_mean, direction
 from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
 HELP = "Print the path of the best experiment, by the validation metric at its best weights."

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.errors import ModeldirError, did_you_mean
+from modeldir.errors import ModeldirError
 from modeldir.exchange.export_data import ExportData, collect
 from modeldir.exchange.export_folder import ExportFolder
+from modeldir.metrics.metric_names import did_you_mean
 from modeldir.metrics.objective import Objectives
 
 TOOLS = ("tensorboard", "optuna", "mlflow", "parquet", "csv")

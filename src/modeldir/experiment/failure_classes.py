@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from modeldir.errors import did_you_mean
+from modeldir.metrics.metric_names import did_you_mean
 
 ERROR = "error"
 OUT_OF_MEMORY = "out-of-memory"

@@ -7,7 +7,10 @@ wrong direction ranks the worst experiment first, so a name that is not known ha
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
+
+from modeldir import errors
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
 
@@ -113,6 +116,24 @@ def is_of_progress(name: str) -> bool:
 
 def is_of_test(name: str) -> bool:
     return "test" in words(name)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str | None:
+    """Return a hint with the metric that an unknown name most likely means, or None.
+
+    The last part of a metric's path, or its beginning, is enough for the hint, but ranks nothing.
+
+    >>> did_you_mean("acc", ["epoch", "val/acc_best"])
+    "did you mean 'val/acc_best'?"
+    """
+    by_end = {each.rpartition("/")[2]: each for each in reversed(known)}
+    begun = (each for each in by_end if len(name) > 1 and each.startswith(name))
+    found = (
+        by_end.get(name)
+        or errors.closest(name, known)
+        or by_end.get(errors.closest(name, [*by_end]) or next(begun, ""))
+    )
+    return f"did you mean {found!r}?" if found else None
 
 
 def words(name: str) -> list[str]:

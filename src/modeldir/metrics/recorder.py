@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir.errors import MetricsError, did_you_mean
+from modeldir.errors import MetricsError
 from modeldir.metrics import metric_files, objective
 from modeldir.metrics.jsonl_writer import MetricsWriter
+from modeldir.metrics.metric_names import did_you_mean
 from modeldir.metrics.objective import Ranked
 from modeldir.metrics.summary_writer import SummaryFiles
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.errors import SearchError, did_you_mean
+from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment, failure_classes
+from modeldir.metrics.metric_names import did_you_mean
 from modeldir.params import plain_values
 from modeldir.search import plan_trials
 
