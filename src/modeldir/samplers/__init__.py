@@ -62,6 +62,10 @@ class Proposal:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
+INFEASIBLE = frozenset({"out-of-memory", "nan", "time-limit"})
+"""The classes of failures that depend on the configuration. Nearby configurations may fail too."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """A trial as a sampler sees it: its configuration, its status and its values so far.
@@ -70,6 +74,8 @@ class Observation:
     again, so it is pending. `values` are the search's metrics with their original sign. They never
     contain NaN, and they lack the metrics that the trial does not have. A pruned trial has the
     values at which it was pruned, and `notes["step"]` if the step is known.
+
+    `failure` is the class of a failed trial: `error`, `out-of-memory`, `nan`, `time-limit`, ...
 
     `number` is None for a trial of another folder. The sampler learns from it, and may propose its
     configuration here, unless its notes contain `reused`: then it replaces a trial of this search.
@@ -80,6 +86,15 @@ class Observation:
     status: str
     values: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether its configuration itself failed: too large, too slow, or diverging.
+
+        An error in the script or a kill from outside says nothing about the configuration.
+        """
+        return self.status == "failed" and self.failure in INFEASIBLE
 
     @property
     def takes_its_configuration(self) -> bool:

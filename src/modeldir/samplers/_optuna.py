@@ -138,6 +138,7 @@ class StudyHistory:
         self._fill_inactive = fill_inactive
         self._axes = {dim.name: OptunaAxis(dim) for dim in space.dims}
         self._rows: dict[int, FrozenTrial] = {}
+        self._infeasible: set[int] = set()
         self._notes: dict[int, Mapping[str, Any]] = {}
         self._sorted: list[FrozenTrial] | None = None
         self._foreign = 0
@@ -150,8 +151,11 @@ class StudyHistory:
             key = observation.number + _FIRST
         self._rows.pop(key, None)
         self._sorted = None
+        self._infeasible.discard(key)
         row = self._row(key, observation)
         if row is not None:
+            if observation.is_infeasible:
+                self._infeasible.add(key)
             self._rows[key] = row
             self._notes[key] = observation.notes
 
@@ -161,11 +165,18 @@ class StudyHistory:
         return self._sorted
 
     def count_learnable(self) -> int:
-        """Count the trials from which a model can learn: completed and pruned ones."""
+        """Count the trials whose values a model can learn from: completed and pruned ones."""
+        return len(self._feasible())
+
+    def _feasible(self) -> list[FrozenTrial]:
         from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
         states = {TrialState.COMPLETE, TrialState.PRUNED}
-        return sum(row.state in states for row in self._rows.values())
+        return [
+            row
+            for key, row in self._rows.items()
+            if row.state in states and key not in self._infeasible
+        ]
 
     def count_completed(self, generation: int | None = None) -> int:
         """Count the completed trials with finite values, in one generation if given."""
@@ -196,6 +207,34 @@ class StudyHistory:
         )
         return min(gaps, default=1.0)
 
+    def is_refused(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether the nearest trial that has ended is one whose configuration failed.
+
+        The border between both moves with each trial, so an optimum near it can still be found.
+        """
+        if not self._infeasible:
+            return False
+        values = self._space.dims_of(configuration)
+        here = {name: self._axes[name].to_model(value) for name, value in values.items()}
+        failed = [self._rows[key] for key in self._infeasible]
+        return self._nearest(here, failed) < self._nearest(here, self._feasible())
+
+    def _nearest(self, here: Mapping[str, Any], rows: Sequence[FrozenTrial]) -> float:
+        """Return the distance to the nearest of several trials, in the unit cube."""
+        return min(
+            (
+                math.hypot(
+                    *(
+                        self._axes[name].distance(value, row.params[name])
+                        for name, value in here.items()
+                        if name in row.params
+                    )
+                )
+                for row in rows
+            ),
+            default=math.inf,
+        )
+
     def _row(self, key: int, observation: Observation) -> FrozenTrial | None:
         if not self._space.fits(observation.configuration):
             return None
@@ -206,30 +245,21 @@ class StudyHistory:
             params = {name: params.get(name, middle) for name, middle in middles}
         return self._frozen(key, params, **self._state(observation))
 
-    def _frozen(
-        self,
-        key: int,
-        params: dict[str, Any],
-        *,
-        state: Any,
-        values: Sequence[float] | None = None,
-        intermediate_values: dict[int, float] | None = None,
-    ) -> FrozenTrial:
+    def _frozen(self, key: int, params: dict[str, Any], *, state: Any, **more: Any) -> FrozenTrial:
         from optuna.trial import FrozenTrial  # noqa: PLC0415 - heavy, and an extra
 
+        absent: dict[str, Any] = {"values": None, "intermediate_values": {}, "system_attrs": {}}
         return FrozenTrial(
             number=key,
             trial_id=key,
             state=state,
             value=None,
-            values=values,
             datetime_start=None,
             datetime_complete=None,
             params=params,
             distributions={name: self._axes[name].distribution for name in params},
             user_attrs={},
-            system_attrs={},
-            intermediate_values=intermediate_values or {},
+            **{**absent, **more},
         )
 
     def _state(self, observation: Observation) -> dict[str, Any]:
@@ -246,6 +276,8 @@ class StudyHistory:
             step = observation.notes.get("step")
             step = step if isinstance(step, int) else 0
             return {"state": TrialState.PRUNED, "intermediate_values": {step: values[0]}}
+        if observation.is_infeasible:  # violated: TPE takes it as worse than all feasible ones
+            return {"state": TrialState.PRUNED, "system_attrs": {"constraints": (1.0,)}}
         failed = observation.status == "failed"
         return {"state": TrialState.FAIL if failed else TrialState.RUNNING}
 
@@ -318,16 +350,34 @@ class OptunaSampler:
     def ask(self, number: int) -> Proposal | None:
         if self._taken.is_exhausted:
             return None
+        refused: Proposal | None = None
         for again in range(TRIES):
             proposal = self._propose(number, seed_for(self._seed, number, again))
             if proposal is None:
                 break
-            if proposal.configuration not in self._taken and self._space.allows(
-                proposal.configuration
-            ):
+            if self._is_taken_or_forbidden(proposal.configuration):
+                continue
+            if not self._history.is_refused(proposal.configuration):
                 return proposal
+            refused = refused or proposal
+        if refused is not None:
+            return self._drawn_feasible(number) or refused
         other = self._taken.drawn(number)
         return None if other is None else Proposal(other, self._fallback_notes(number))
+
+    def _is_taken_or_forbidden(self, configuration: Mapping[str, Any]) -> bool:
+        return configuration in self._taken or not self._space.allows(configuration)
+
+    def _drawn_feasible(self, number: int) -> Proposal | None:
+        """Return a random configuration that is not near those that failed; None if none is found.
+
+        Then the refused proposal runs: no region is closed for ever.
+        """
+        for again in range(TRIES):
+            drawn = draw(self._space, rng_for(self._seed, number, again))
+            if not self._is_taken_or_forbidden(drawn) and not self._history.is_refused(drawn):
+                return Proposal(drawn, self._fallback_notes(number))
+        return None
 
     def tell(self, observation: Observation) -> None:
         self._taken.add(observation)

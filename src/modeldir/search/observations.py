@@ -206,7 +206,15 @@ class Observations:
         notes |= next((more for _, _, more in seen if more), {})
         status = self._status(configuration, [state for state, _, _ in seen])
         is_settled = all(state in attempts.FINAL for state, _, _ in seen)
-        return Observation(first.number, point, status, self._mean(seen), notes), is_settled
+        failure = self._failure(configuration) if status == attempts.FAILED else None
+        observed = Observation(first.number, point, status, self._mean(seen), notes, failure)
+        return observed, is_settled
+
+    def _failure(self, configuration: Configuration) -> str | None:
+        """Return the class of the first failure among a configuration's trials."""
+        known = (each for each in configuration.members.values() if self._trials.knows(each))
+        found = (self._trials.status(each).failure for each in known)
+        return next((each for each in found if each is not None), None)
 
     def _seen(self, record: TrialRecord) -> tuple[str, Mapping[str, float], Mapping[str, Any]]:
         """Return a trial's status and metrics, and its step where it was pruned or is followed."""

@@ -16,7 +16,7 @@ from modeldir.experiment import attempts, experiment
 from modeldir.monitor import progress
 from modeldir.monitor.snapshots import result_text
 from modeldir.monitor.summary import WorkerOutcome, how_failed, summary
-from modeldir.search import worker_registry
+from modeldir.search import infeasible_region, worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.worker import running_trials, worker_messages
 from modeldir.worker.cluster_job import JobSession
@@ -44,12 +44,14 @@ class EndReports:
         self._metrics = MetricReports(search, log)
         self._has_warned = self._has_asked = False
         self._errors: set[tuple[str, str]] = set()
+        self._described: set[str | None] = set()
 
     def trial_ended(
         self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
     ) -> None:
         self._report(record, status, shown)
         self._rules.check_failures(status)
+        self._describe_region(status)
         if status.state in attempts.WITH_METRICS and self._search.plan.metric is None:
             self._settle_metric(record)
         self._metrics.trial_ended(record, status)
@@ -57,6 +59,16 @@ class EndReports:
             self._rules.check_target()
             self._warn_of_long_trials(record, status)
             self._warn_of_shared_outputs()
+
+    def _describe_region(self, status: experiment.Status) -> None:
+        """Print once which configurations fail, e.g. run out of memory."""
+        failure = status.failure if status.state == attempts.FAILED else None
+        if failure is None or failure in self._described:
+            return
+        found = infeasible_region.describe(self._search, failure)
+        if found is not None:
+            self._described.add(failure)
+            self._log.message(found)
 
     def report_unseen(self) -> set[processes.Process]:
         """Report the trials that ended after their worker was killed. Returns those workers."""
