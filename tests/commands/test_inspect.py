@@ -200,6 +200,25 @@ def test_rows_that_all_differ_only_in_the_seed_have_one_mean() -> None:
     assert told in in_terminal(100, "synthesize", "experiments")
 
 
+@pytest.mark.parametrize("options", [(), ("--per-seed",), ("--group", "seed")])
+def test_no_single_seed_is_proposed_for_the_test_data(options: tuple[str, ...]) -> None:
+    """The luckiest seed is no best experiment: the next step is the confirmation, or its answer."""
+    search = Path("experiments/search")
+    Path("evaluate.py").touch()
+    for path in (search, search / "confirm"):
+        for seed in (1, 2):
+            folder = make(f"{path}/lr_0.1__seed_{seed}", {"lr": 0.1, "seed": seed}, accuracy=seed)
+            record = {"number": seed, "configuration": {"lr": 0.1}, "repeat": seed}
+            (folder / "trial.json").write_text(json.dumps(record))
+        (path / "search.json").write_text('{"space": {"lr": [0.1]}, "repeats": 2}')
+    (search / "confirm/confirm.json").write_text("{}")
+    shown = in_terminal(100, "results", str(search), *options)
+    assert "best:    lr_0.1, by the mean of 2 seeds\n" in shown
+    assert "next:    modeldir confirm experiments/search   (train the best again" in shown
+    shown = in_terminal(100, "results", f"{search}/confirm", *options)
+    assert "next:    modeldir confirm experiments/search   (the answer of the test)\n" in shown
+
+
 def test_the_best_of_some_rows_is_not_called_the_best() -> None:
     """With `--where` the line below the table names the best of the rows that are shown."""
     for number in range(2):

@@ -197,7 +197,8 @@ def after(results: Results) -> str:
         lines.append(f"written: {names} in {results.folder}")
     if results.best is not None:
         label = "best:   " if results.where is None else "best of these rows:"
-        lines += [f"{label} {visible(str(results.best))}", f"next:    {after_best(results.best)}"]
+        best, following = _after_means(results) or (str(results.best), after_best(results.best))
+        lines += [f"{label} {visible(best)}", f"next:    {following}"]
     elif results.unranked:
         lines.append(f"to rank: {objective.how_to_rank(results.folder, results.unranked[0])}")
     elif len(results.objectives) > 1:
@@ -206,6 +207,31 @@ def after(results: Results) -> str:
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
     return "\n".join(lines)
+
+
+def _after_means(results: Results) -> tuple[str, str] | None:
+    """Return the best configuration and the next command, where rows are ranked by their means.
+
+    Its best seed is only the luckiest one, so no seed of it is proposed for the test data.
+    """
+    from modeldir.experiment.discovery import CONFIRM  # noqa: PLC0415 - `--help` does without
+    from modeldir.params.plain_values import SEED  # noqa: PLC0415 - likewise
+
+    assert results.chosen is not None  # `synthesize` has read it
+    assert results.metric is not None  # there is a best experiment
+    rows = results.chosen.grouped(results.group) if results.group else results.chosen.rows()
+    row = rows.best(*results.metric)
+    if row is None or not row.members:
+        return None
+    what = "seed" if {*results.group} <= {SEED} else "experiment"
+    count = len(row.counted())
+    best = f"{row.name}, by the mean of {count} {what}{'s' * (count != 1)}"
+    search = row.path.parent
+    if (search / CONFIRM).is_file():
+        return best, f"modeldir confirm {quoted(search.parent)}   (the answer of the test)"
+    if what != "seed" or not (search / "search.json").is_file():
+        return best, f"modeldir show {quoted(search)}"
+    return best, f"modeldir confirm {quoted(search)}   (train the best again with new seeds)"
 
 
 def _report(results: Results, path: str) -> Path:
