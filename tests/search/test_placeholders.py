@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def test_flags_inside_a_shells_line_are_quoted(values: dict[str, str]) -> None:
         ("sh -c 'echo `go {lr}`'", "cannot be quoted.*script file"),
         ("sh -c 'cat <<E\n{lr}\nE'", "cannot be quoted.*script file"),
         ("sh -c 'go # {lr}'", "cannot be quoted.*script file"),
+        ("sh -c 'echo \"$(cat {project}/a)\"'", "cannot be quoted.*script file"),
     ],
 )
 def test_a_wrong_placeholder_is_refused(tmp_path: Path, command: str, problem: str) -> None:
@@ -99,6 +101,30 @@ def test_comments_and_closed_commands_leave_the_quoting_as_it_was(line: str) -> 
     assert placeholders.problems(words, {"lr": "1"}) == []
     _, _, made = placeholders.filled(words, {"lr": "x; touch y"}, "a")
     assert made.endswith("go 'x; touch y'")
+
+
+@pytest.mark.parametrize("word", ["{project}/a", '"{project}/a"', "'{project}/a'"])
+@pytest.mark.parametrize("folder", ["/a b", "/it's; touch y", '/"$(touch y)"', "/{lr}"])
+def test_the_project_is_one_word_for_a_shell(word: str, folder: str) -> None:
+    """Its path is quoted like any other value, and nothing in it is a placeholder."""
+    command = f"sh -c {shlex.quote(f'printf %s,%s {word} {{lr}}')}"
+    words = trial_command.fill(command, {"lr": 1}, "a", project=folder)
+    assert subprocess.check_output(words, text=True) == f"{folder}/a,1"
+
+
+@pytest.mark.parametrize(
+    ("command", "made"),
+    [
+        ("go {project}/x", ("go", "/a b/x", "--model_dir", "d")),
+        ("go {{project}} ${project}", ("go", "{project}", "${project}", "--model_dir", "d")),
+        ("go {lr} {project:--root}", ("go", "{project}", "--root", "/a b")),
+    ],
+)
+def test_the_project_is_filled_in_with_the_other_values(
+    command: str, made: tuple[str, ...]
+) -> None:
+    """Braces that are doubled or the shell's stay, and so do those in a value."""
+    assert trial_command.fill(command, {"lr": "{project}"}, "d", project="/a b") == made
 
 
 @pytest.mark.parametrize(

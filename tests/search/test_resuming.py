@@ -45,7 +45,7 @@ def how(tmp_path: Path, resume: str | None, *names: str) -> Resuming:
     folder = project.search / "learning_rate_0.1"
     for name in names:
         project.write(f"experiments/search/learning_rate_0.1/{name}", "weights")
-    return resuming(search.plan, folder, "runs/a", {"learning_rate": 0.1})
+    return resuming(search.plan, folder, "runs/a", {"learning_rate": 0.1}, "/a b")
 
 
 LAST = "checkpoints/last.ckpt"
@@ -70,6 +70,7 @@ LAST = "checkpoints/last.ckpt"
             Resuming(("ckpt=runs/a/checkpoint-10",), "checkpoint-10"),
         ),
         ("--restore_file last", [LAST], Resuming(("--restore_file", "last"), LAST)),
+        ("--data {project}/x", [LAST], Resuming(("--data", "/a b/x"), LAST)),
         ("--dir {model_dir}", [LAST], Resuming(("--dir", "runs/a"), LAST)),
         ("--restore_file last", [], Resuming(None)),
         ("itself", [], Resuming(())),
@@ -119,6 +120,11 @@ def interrupted(tmp_path: Path, *options: str, command: str = "python train.py")
     [
         (("--resume", "--ckpt {checkpoint}"), "python train.py", f"resumes from {LAST}"),
         (("--resume", f"--ckpt {{model_dir}}/{LAST}"), "python train.py", f"resumes from {LAST}"),
+        (
+            ("--resume", f"--ckpt {{project}}/experiments/search/learning_rate_0.1/{LAST}"),
+            "python train.py",
+            f"resumes from {LAST}",
+        ),
         (("--resumes-itself",), "python train.py --look", f"resumes from {LAST}"),
     ],
 )

@@ -112,7 +112,7 @@ def problems(
     scripts = _shell_scripts(words)
     for place, word in enumerate(words):
         for match in _places(word):
-            if place in scripts and match[1] != PROJECT and _around(match) is None:
+            if place in scripts and _around(match) is None:
                 problem = f"{match[0]}: cannot be quoted after $(, a backtick, << or # in a shell"
                 found.append((problem, _OUTSIDE))
             elif match[1] not in known:
@@ -144,14 +144,16 @@ def filled(
     hyperparameters: Mapping[str, Any],
     model_dir: str,
     inactive: Container[str] = (),
+    project: str = "",
 ) -> tuple[str, ...]:
     """Return the words of a command with the values of one trial in place of its placeholders.
 
-    `{flags}` leaves out the `inactive` hyperparameters.
+    `{flags}` leaves out the `inactive` hyperparameters, and `{project}` is a folder.
     """
     flat = plain_values.flatten(hyperparameters)
     out = os.path.join(model_dir, OUT)
-    values = {**hyperparameters, **flat, MODEL_DIR: model_dir, OUT: out}
+    folders = {MODEL_DIR: model_dir, OUT: out, **({PROJECT: project} if project else {})}
+    values = {**hyperparameters, **flat, **folders}
     placed = frozenset(match[1] for word in words for match in _places(word)) - {FLAGS}
     rest = {
         name: value

@@ -42,41 +42,47 @@ def can_resume(plan: Plan, folder: Path) -> bool:
 
 
 def resuming(
-    plan: Plan, folder: Path, model_dir: str, hyperparameters: Mapping[str, Any]
+    plan: Plan,
+    folder: Path,
+    model_dir: str,
+    hyperparameters: Mapping[str, Any],
+    project: str = "",
 ) -> Resuming:
     """Return how a trial resumes from what its folder holds, as far as is known.
 
-    `model_dir` is the folder as its command has it.
+    `model_dir` is the folder as its command has it, and `project` what `{project}` stands for.
     """
     path = saved_weights.newest_checkpoint(folder)
     found = None if path is None else os.path.relpath(path, folder)
     if plan.resumes_itself:
         return Resuming((), found)
     if plan.resume:
-        return _by_arguments(plan.resume, folder, no_option(model_dir), hyperparameters, found)
+        if found is None and CHECKPOINT in placeholders.names(" ".join(plan.resume)):
+            return Resuming(None)
+        typed = no_option(model_dir)
+        words = arguments_for(plan.resume, typed, hyperparameters, found or "", project)
+        return _by_arguments(words, folder, typed, found)
     events = attempts.read_events(folder)
     can = any(event.get("event") == "can_resume" for event in events)
     return Resuming(() if can else None, found)
 
 
 def arguments_for(
-    words: tuple[str, ...], model_dir: str, hyperparameters: Mapping[str, Any], checkpoint: str
+    words: tuple[str, ...],
+    model_dir: str,
+    hyperparameters: Mapping[str, Any],
+    checkpoint: str,
+    project: str,
 ) -> tuple[str, ...]:
-    """Return the arguments of `--resume` with one trial's values, folder and checkpoint."""
+    """Return the arguments of `--resume` with one trial's values, folders and checkpoint."""
     known = {**hyperparameters, CHECKPOINT: os.path.join(model_dir, checkpoint)}
-    return placeholders.filled(words, known, model_dir)
+    return placeholders.filled(words, known, model_dir, project=project)
 
 
 def _by_arguments(
-    words: tuple[str, ...],
-    folder: Path,
-    model_dir: str,
-    hyperparameters: Mapping[str, Any],
-    found: str | None,
+    words: tuple[str, ...], folder: Path, model_dir: str, found: str | None
 ) -> Resuming:
-    if found is None and CHECKPOINT in placeholders.names(" ".join(words)):
-        return Resuming(None)
-    filled = list(arguments_for(words, model_dir, hyperparameters, found or ""))
+    filled = list(words)
     for place, word in enumerate(filled):
         before, inside, name = word.rpartition(f"{model_dir}{os.sep}")
         if not (inside and name and (not before or before.endswith("="))):

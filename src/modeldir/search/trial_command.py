@@ -19,7 +19,6 @@ from modeldir._system.shell import no_option, quoted, quoted_line
 from modeldir.errors import NOTHING_STARTED, CommandError
 from modeldir.search import placeholders
 
-_PROJECT = f"{{{placeholders.PROJECT}}}"
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 
 
@@ -161,9 +160,8 @@ def fill(
     ('python', 'train.py', '--lr', '0.1', '--amp')
     """
     words, model_dir = words_of(command), no_option(model_dir)
-    if _PROJECT in command:
-        words = tuple(word.replace(_PROJECT, project) for word in words)
     if not placeholders.are_in(command):
-        words = placeholders.filled(words, {}, model_dir) if "{{" in command else words
+        if "{" in command:  # `{project}` or `{{lr}}`
+            words = placeholders.filled(words, {}, model_dir, project=project)
         return (*words, "--model_dir", model_dir)
-    return placeholders.filled(words, hyperparameters, model_dir, inactive)
+    return placeholders.filled(words, hyperparameters, model_dir, inactive, project)

@@ -61,7 +61,8 @@ class StartBuilder:
             typed = search.plan_file.typed_folder(record.name)
             weights = os.path.basename(inherits[0])
             words, values = search.plan.resume, record.hyperparameters
-            extra = resuming.arguments_for(words, typed, values, weights)
+            project = str(search.working_folder())
+            extra = resuming.arguments_for(words, typed, values, weights, project)
         metric = search.plan.metric
         ranked = {objective.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         orders = search.judged_by(record)
@@ -130,7 +131,13 @@ class StartBuilder:
         if last.end not in (None, attempts.INTERRUPTED) and not spared:
             return None
         typed = self._search.plan_file.typed_folder(record.name)
-        how = resuming.resuming(self._search.plan, folder, typed, record.hyperparameters)
+        how = resuming.resuming(
+            self._search.plan,
+            folder,
+            typed,
+            record.hyperparameters,
+            str(self._search.working_folder()),
+        )
         if spared and how.found is None:
             return None
         self._report(record, how)
