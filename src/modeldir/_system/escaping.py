@@ -47,7 +47,7 @@ def in_json(text: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 can encode a text: an argument of other bytes has lone surrogates."""
+    """Return whether UTF-8 can encode a string: an argument of other bytes has lone surrogates."""
     return not re.search("[\ud800-\udfff]", text)
 
 
