@@ -343,6 +343,27 @@ def test_a_tree_of_many_folders_is_not_searched_whole(
     assert trial.ends() == [{"step": 1, "acc": 0.5}]
 
 
+def test_steps_that_are_too_many_for_a_file_are_left_out_with_one_warning(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file stays readable and has no gaps, and the best metrics are those of all steps."""
+    monkeypatch.setattr(reading, "LINES", reading.Kind("a file of metrics lines", 500))
+    console = trial.writes("console.log", "begins\n")
+    trial.writes("metrics.csv", "step,acc\n1,0.1\n")
+    looks_until(trial, lambda: len(trial.steps()) == 1)
+    assert b"warning" not in console.read_bytes()
+    trial.appends("metrics.csv", "".join(f"{step},0.2\n" for step in range(2, 50)))
+    looks_until(trial, lambda: b"warning" in console.read_bytes())
+    trial.appends("metrics.csv", "50,0.5\n")
+    looks_until(trial, lambda: trial.best() == {"acc": 0.5})
+    trial.appends("metrics.csv", "51,0.4\n")
+    assert trial.ends() == [{"step": 1, "acc": 0.1}]
+    assert (trial.best(), trial.last()) == ({"acc": 0.5}, {"acc": 0.4})
+    lines = console.read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("modeldir: warning: metrics.jsonl has reached")
+
+
 @pytest.mark.parametrize("name", ["metrics.csv", "z/history.csv", "wandb-summary.json"])
 def test_many_other_tables_hide_no_usual_name(name: str, trial: Trial) -> None:
     """Also if they were there and read long before."""

@@ -153,6 +153,7 @@ class Collector:
     ) -> None:
         self._writer, self._sources, self._console = writer, sources, console
         self._wait = _SHORTEST_WAIT
+        self._has_warned = False  # that not all steps are kept
 
     @property
     def has_found(self) -> bool:
@@ -223,9 +224,18 @@ class Collector:
         self._writer.write()
         has_found = any(each.origin for each in self._sources)
         if was_alone and not self._writer.is_alone and has_found:
-            line = b"modeldir: the script logs its metrics itself, so no others are collected\n"
-            with contextlib.suppress(OSError):
-                files.append_whole(self._console, line)
+            self._note("the script logs its metrics itself, so no others are collected")
+        if self._writer.is_full and not self._has_warned:
+            self._has_warned = True
+            most = f"{reading.LINES.limit >> 20} MB"
+            self._note(
+                f"warning: {metric_files.METRICS_LINES} has reached {most}, so later steps are not "
+                "added to it. The last and the best metrics include them."
+            )
+
+    def _note(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            files.append_whole(self._console, f"modeldir: {text}\n".encode())
 
 
 def collector_for(  # noqa: PLR0913 - an attempt's facts

@@ -38,6 +38,7 @@ class StepWriter:
         self._lines = folder / metric_files.METRICS_LINES
         self._since = self._size = size_of(self._lines)
         self.is_alone = True
+        self.is_full = False  # more lines would make a file that nobody reads
         self._summaries = (
             _Summary(folder / metric_files.EVAL_LAST),
             _Summary(folder / metric_files.EVAL_BEST),
@@ -69,7 +70,7 @@ class StepWriter:
         """Forget all steps that were added; lines of earlier attempts stay."""
         if self.is_alone and size_of(self._lines) == self._size > self._since:
             os.truncate(self._lines, self._since)
-            self._size = self._since
+            self._size, self.is_full = self._since, False
         self._begin()
 
     def add(self, step: float, values: Mapping[str, float], now: float | None) -> None:
@@ -103,7 +104,8 @@ class StepWriter:
         self.is_alone = self.is_alone and size_of(self._lines) <= self._size
         if self._due and self.is_alone:
             text = "".join(f"{json.dumps(line)}\n" for line in self._due).encode()
-            if self._size + len(text) < reading.LINES.limit:  # nobody reads a larger file
+            self.is_full = self.is_full or self._size + len(text) >= reading.LINES.limit
+            if not self.is_full:
                 files.append_whole(self._lines, text)
                 self._size = size_of(self._lines)
             self._due = []
