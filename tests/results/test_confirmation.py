@@ -429,6 +429,8 @@ def test_in_a_narrow_terminal_no_line_is_torn(snapshot: SnapshotAssertion) -> No
         confirmation.to_words(found, 100).splitlines()[2:7]
         == (confirmation.to_words(found).splitlines()[2:7])
     )
+    named = "+1 column: the first is better by (a wider terminal has it)"
+    assert named in confirmation.to_words(found, 80).splitlines()
     told = confirmation.to_words(found, 60)
     assert max(map(len, told.splitlines())) <= 60
     assert told == snapshot

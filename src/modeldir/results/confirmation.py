@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir._system.shell import quoted
-from modeldir._system.text import text_width, wrapped
+from modeldir._system.text import wrapped
 from modeldir.experiment import attempts, repeats
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
@@ -21,7 +21,7 @@ from modeldir.results import finalists
 from modeldir.results.experiment_tree import read_tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.results.finalists import Finalist, Finalists
-from modeldir.results.table import Column, Table, select
+from modeldir.results.table import Column, Table
 from modeldir.results.table_text import to_text
 from modeldir.search import statistics
 from modeldir.search.statistics import Interval
@@ -120,14 +120,8 @@ def to_words(found: Confirmation, width: int | None = None) -> str:
 
 
 def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
-    """Return the table. In a narrow terminal the least needed columns are left out."""
-    table = _table(found)
-    for column in (_LEAD, "std", "in the search"):
-        lines = to_text(table).splitlines()
-        if width is None or max(map(text_width, lines)) <= width:
-            return lines
-        table = select(table, [header for header in table.headers() if header != column])
-    return to_text(table, width=width).splitlines()
+    """Return the table. In a narrow terminal the least needed columns are left out, and named."""
+    return to_text(_table(found), width=width, elsewhere="a wider terminal").splitlines()
 
 
 def announcement(chosen: Finalists, width: int | None = None, *, dry_run: bool = False) -> str:
@@ -158,13 +152,13 @@ def _table(found: Confirmation) -> Table:
     name = found.finalists.metric[0]
     named = any(each.finalist.label for each in found.measured)
     columns = (
-        Column("trial"),
-        *([Column("configuration", "name")] if named else []),
-        Column("in the search", "metric"),
-        Column(f"mean {name}", "metric"),
-        Column("std", "metric"),
-        Column("n", "text"),
-        Column(_LEAD, "text"),
+        Column("trial", priority=6),
+        *([Column("configuration", "name", 6)] if named else []),
+        Column("in the search", "metric", 3),
+        Column(f"mean {name}", "metric", 5),
+        Column("std", "metric", 2),
+        Column("n", "text", 4),
+        Column(_LEAD, "text", 1),
     )
     rows = tuple(
         (

@@ -42,28 +42,32 @@ def signs_in(encoding: str | None) -> Signs:
     return UNICODE
 
 
-def to_text(
+def to_text(  # noqa: PLR0913 - keyword arguments
     table: Table,
     *,
     width: int | None = None,
     digits: int | None = None,
     signs: Signs = UNICODE,
     color: bool = False,
+    elsewhere: str = "--all-columns, or results.csv,",
 ) -> str:
     """Return aligned columns below their headers. Every line ends with a line break.
 
     In a limited `width`, names are cut in the middle, or left out where each row has its number.
     Then columns are left out, the lowest priority first. `digits` are the decimals of metrics, by
-    default all.
+    default all. `elsewhere` is where people find the columns that are left out.
     """
     texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
+    hidden: list[str] = []
     if width is not None and _width_of(texts) > width:
-        texts = _fitted(table, texts, width, signs.cut)
+        headers = [text.header for text in texts]
+        places, texts = _fitted(table, texts, width, signs.cut)
+        hidden = [header for place, header in enumerate(headers) if place not in places]
     lines = [*wrapped(table.title, width), ""] if table.title else []
     blocks = [text.block(rule="-" * text.width, color=color) for text in texts]
     lines += map(str.rstrip, side_by_side(blocks, _GAP))
-    if left_out := _left_out(_columns_shown(table) - len(texts)):
-        lines += wrapped(left_out, width)
+    if hidden and width is not None:
+        lines += wrapped(_left_out(hidden, width, elsewhere), width)
     for note in _notes(table, signs):
         lines += ["", *wrapped(note, width)]
     return "\n".join(lines) + "\n"
@@ -134,11 +138,6 @@ def _escaped(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]
         return texts
     known = {text: write(text) for text in {*texts}}
     return [*map(known.__getitem__, texts)]
-
-
-def _columns_shown(table: Table) -> int:
-    headers = table.headers()
-    return sum(column.of not in headers for column in table.columns)
 
 
 def _arrow(column: Column, signs: Signs) -> str:
@@ -213,11 +212,14 @@ def _width_of(texts: Sequence[_Text]) -> int:
     return sum(text.width for text in texts) + len(_GAP) * (len(texts) - 1)
 
 
-def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list[_Text]:
-    """Return the columns that fit. The lowest priority goes first, then the rightmost column.
+def _fitted(
+    table: Table, texts: Sequence[_Text], width: int, sign: str
+) -> tuple[list[int], list[_Text]]:
+    """Return the columns that fit, with their indices.
 
-    Names are shortened first, because the other columns contain what a trial's name says. Where
-    each row has its number and its values, names are shown whole or not at all.
+    The lowest priority is left out first, then the rightmost column. Names are shortened before,
+    because the other columns contain what a trial's name says. Where each row has its number and
+    its values, names are shown whole or not at all.
     """
     headers = table.headers()
     columns = [column for column in table.columns if column.of not in headers]
@@ -242,7 +244,7 @@ def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list
     elif texts[at].width + len(_GAP) <= room:
         narrow[at] = texts[at]
         places = sorted([*places, at])
-    return chosen()
+    return places, chosen()
 
 
 def _are_numbers(values: Sequence[object]) -> bool:
@@ -269,9 +271,10 @@ def _start(text: str, width: int) -> str:
     return text
 
 
-def _left_out(count: int) -> str:
-    """Return how many columns had no room, and the options that show them."""
-    if not count:
-        return ""
-    columns, have = ("1 column", "has it") if count == 1 else (f"{count} columns", "has them")
-    return f"+{columns} (--all-columns, or results.csv, {have})"
+def _left_out(headers: Sequence[str], width: int, elsewhere: str) -> str:
+    """Return how many columns had no room, their names if these fit, and what has them."""
+    count = len(headers)
+    columns, them = ("1 column", "it") if count == 1 else (f"{count} columns", "them")
+    where = f" ({elsewhere} has {them})"
+    named = f"+{columns}: {', '.join(headers)}{where}"
+    return named if text_width(named) <= width else f"+{columns}{where}"
