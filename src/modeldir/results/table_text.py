@@ -218,8 +218,8 @@ def _fitted(
     """Return the columns that fit, with their indices.
 
     The lowest priority is left out first, then the rightmost column. Names are shortened before,
-    because the other columns contain what a trial's name says. Where each row has its number and
-    its values, names are shown whole or not at all.
+    because the other columns contain what a trial's name says. Names are shown whole or not at all
+    if each row has its number and its values.
     """
     headers = table.headers()
     columns = [column for column in table.columns if column.of not in headers]
