@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import disks, escaping, files, text
+from modeldir._system import disks, escaping, file_stamps, files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.commands import messages
@@ -32,6 +32,10 @@ FOLDERS = "dirs"
 
 LINES = 10
 """How many of its last lines a failed training run shows; `modeldir log` prints them all."""
+
+
+_MOST_READ = 4 << 20
+"""Bytes of metrics.jsonl in which `show` looks for the steps: about 0.1 s."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +162,7 @@ def _metrics(row: ExperimentRow) -> str:
 def _at_step(which: str, row: ExperimentRow) -> str:
     """Return the header of a column of metrics, with the step at which the run had them."""
     values = row.scores.best if which == "best" else row.scores.last
-    if not values or not (row.path / METRICS_LINES).is_file():
+    if not values or not 0 < file_stamps.size_of(row.path / METRICS_LINES) <= _MOST_READ:
         return which
     from modeldir.results import metric_at_step  # noqa: PLC0415 - only if there are steps
 
