@@ -14,18 +14,7 @@ import pytest
 
 from modeldir.experiment import code_files, code_snapshots
 from modeldir.experiment.code_snapshots import Keeper, Snapshot
-
-
-def write(project: Path, **texts: str) -> None:
-    for name, text in texts.items():
-        path = project / name.replace("__", "/").replace("_py", ".py")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-def git(folder: Path, *words: str) -> None:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+from repositories import git
 
 
 @pytest.fixture
@@ -165,7 +154,8 @@ def test_a_tree_without_end_is_not_walked(
     project: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A home folder with thousands of source files is not kept, and that is said."""
-    monkeypatch.setattr(code_files, "MOST_FILES", 2)
+    for module in (code_files, code_snapshots):
+        monkeypatch.setattr(module, "MOST_FILES", 2)
     keeper = Keeper(project, store)
     assert keeper.keep() is None
     assert "more than 2 source files" in (keeper.note() or "")

@@ -16,6 +16,7 @@ from modeldir._system import files, reading
 from modeldir.experiment import environments, provenance
 from modeldir.experiment.environments import packages
 from modeldir.experiment.provenance import code_hash, git_commit
+from repositories import git
 
 
 @pytest.fixture
@@ -32,19 +33,6 @@ def project(tmp_path: Path) -> Path:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text(text)
     return path
-
-
-def git(folder: Path, *words: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
-        ["git", *identity, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"},
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture
@@ -174,7 +162,7 @@ def test_a_home_folder_is_not_hashed_for_minutes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond a limit there is no hash, rather than one of a part."""
-    monkeypatch.setattr(provenance, "_MOST_FILES", 3)
+    monkeypatch.setattr(provenance, "MOST_FILES", 3)
     for index in range(5):
         (tmp_path / str(index)).mkdir()
         (tmp_path / str(index) / "a.py").write_text("")

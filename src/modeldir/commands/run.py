@@ -25,7 +25,14 @@ from modeldir._system.version import __version__
 from modeldir.commands.folders import cannot_record, check_writable
 from modeldir.commands.messages import print_stderr
 from modeldir.errors import NOTHING_STARTED, CommandError, FolderBusy
-from modeldir.experiment import attempts, experiment, liveness, project_settings, provenance
+from modeldir.experiment import (
+    attempts,
+    experiment,
+    kept_code,
+    liveness,
+    project_settings,
+    provenance,
+)
 from modeldir.experiment.attempts import console_file
 from modeldir.metrics import file_patterns, objective
 from modeldir.params.usage import NOT_TRAINING
@@ -119,7 +126,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         facts={
             "code": provenance.code_hash(here),
             "commit": provenance.git_commit(here),
-            **provenance.kept(here, one.path, programs.find_program(words[0])),
+            **kept_code.kept(here, one.path, programs.find_program(words[0])),
             "modeldir": __version__,
             **({"note": arguments.message} if arguments.message else {}),
         },

@@ -15,13 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeldir.experiment import discovery
+from modeldir.experiment.provenance import GIT_TIMEOUT, MOST_FILES, SKIPPED
 
 LARGEST = 1 << 20
 """Bytes of a file; a larger one is data, and is left out."""
 LARGEST_IN_ALL = 32 << 20
-MOST_FILES = 2000
-"""A project with more files is a home folder or a monorepo, and is left out."""
 _MOST_FOLDERS = 1000
 
 _SOURCE = frozenset({
@@ -36,8 +34,6 @@ _SECRET = (
     "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*credential*", "*secret*", "kaggle.json",
     "*service-account*.json", "*service_account*.json", "*.keytab", "*.kdbx", "token", "*.token",
 )  # fmt: skip
-_SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
-_GIT_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ def _walked(root: Path) -> list[str] | None:
         for name, is_folder in _entries(os.path.join(root, here)):
             path = os.path.join(here, name)
             if is_folder:
-                is_skipped = name[0] in "._" or name in _SKIPPED
+                is_skipped = name[0] in "._" or name in SKIPPED
                 if not is_skipped and not _is_of_other(os.path.join(root, path)):
                     folders.append(path)
             elif _is_source(name):
@@ -179,7 +175,7 @@ def _ignored(root: Path, paths: set[str]) -> list[str]:
 
 
 def _git(root: Path, *words: str, given: bytes = b"") -> list[str] | None:
-    """Return the paths that a git command prints; None where git cannot say."""
+    """Return the paths that a git command prints; None if git fails."""
     import subprocess  # noqa: PLC0415 - not needed outside of a repository
 
     # Naming the repository also reads one that belongs to another user, as in a container. Its
@@ -190,7 +186,7 @@ def _git(root: Path, *words: str, given: bytes = b"") -> list[str] | None:
     ]  # fmt: skip
     try:
         done = subprocess.run(
-            command, cwd=root, input=given, capture_output=True, timeout=_GIT_TIMEOUT, check=False
+            command, cwd=root, input=given, capture_output=True, timeout=GIT_TIMEOUT, check=False
         )
     except (OSError, subprocess.SubprocessError):  # no git, or a very slow disk
         return None

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from modeldir._system import files, reading
 from modeldir.experiment import code_files
 from modeldir.experiment.attempts import HOME
 from modeldir.experiment.code_files import CodeFiles, SourceFile
+from modeldir.experiment.provenance import MOST_FILES
 
 FOLDER = "code"
 MANIFEST = "manifest.json"
@@ -32,7 +34,7 @@ _FORGOTTEN = 3600.0
 _TRIES = 3
 _NAME_LENGTH = 16
 _MOST_NAMED = 3
-SEARCH_ABOVE = 4
+_SEARCH_ABOVE = 4
 """A removed trial lies this far below the folder with its search's snapshots."""
 
 
@@ -94,7 +96,7 @@ class Keeper:
         """
         found = self._found()
         if found is None:
-            self.problem = f"{self.root} has more than {code_files.MOST_FILES} source files"
+            self.problem = f"{self.root} has more than {MOST_FILES} source files"
             return None
         self.problem = None
         try:
@@ -206,15 +208,11 @@ class Keeper:
 
 def find(folder: Path, name: str) -> Snapshot | None:
     """Return the snapshot that a run file in an experiment's folder names, wherever it lies."""
-    if not is_name(name):
+    if not re.fullmatch(f"[0-9a-f]{{{_NAME_LENGTH}}}", name):
         return None
-    above = (folder, *folder.parents[:SEARCH_ABOVE])
+    above = (folder, *folder.parents[:_SEARCH_ABOVE])
     found = (read(each / HOME / FOLDER / name) for each in above)
     return next((each for each in found if each is not None), None)
-
-
-def is_name(name: str) -> bool:
-    return len(name) == _NAME_LENGTH and all(each in "0123456789abcdef" for each in name)
 
 
 def read(folder: Path) -> Snapshot | None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, reading
-from modeldir.experiment import code_snapshots
 from modeldir.experiment.attempts import HOME
 
 FOLDER = "environments"
@@ -54,17 +53,6 @@ def keep(program: str | None, project: Path, store: Path) -> str | None:
             files.write_bytes(folder / f"{name}.json", data)
         return name
     return None
-
-
-def find(folder: Path, name: str) -> dict[str, Any]:
-    """Return the environment that a run file in an experiment's folder names; empty if missing."""
-    if not re.fullmatch("[0-9a-f]{16}", name):
-        return {}
-    for above in (folder, *folder.parents[: code_snapshots.SEARCH_ABOVE]):
-        found = reading.read_object(above / HOME / FOLDER / f"{name}.json")
-        if found:
-            return found
-    return {}
 
 
 def environment(program: str | None, project: Path) -> dict[str, Any]:

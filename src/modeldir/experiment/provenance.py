@@ -15,9 +15,10 @@ from pathlib import Path
 from modeldir._system import reading
 from modeldir.experiment import discovery
 
-_SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
-_GIT_TIMEOUT = 10.0
-_MOST_FILES = 2000
+SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
+"""Folders without code; `code_files` skips them too."""
+GIT_TIMEOUT = 10.0
+MOST_FILES = 2000
 """A tree with more files is a home folder or a monorepo; its hash would take seconds."""
 
 
@@ -42,7 +43,7 @@ def code_hash(project: Path, known: Digests | None = None) -> str | None:
     count = 0
     for path in _python_files(str(project)):
         count += 1
-        if count > _MOST_FILES:
+        if count > MOST_FILES:
             known.clear()
             return None
         digest.update(os.path.relpath(path, project).encode("utf-8", "surrogateescape") + b"\0")
@@ -65,7 +66,7 @@ def _python_files(folder: str) -> Iterator[str]:
         return
     yield from (each.path for each in listed if each.name.endswith(".py") and not each.is_dir())
     for each in listed:
-        is_skipped = each.name[0] in "._" or each.name in _SKIPPED
+        is_skipped = each.name[0] in "._" or each.name in SKIPPED
         if each.is_dir(follow_symlinks=False) and not is_skipped and not _is_other(each.path):
             yield from _python_files(each.path)
 
@@ -91,25 +92,7 @@ def git_commit(folder: Path) -> str | None:
     command = ["git", f"--git-dir={repository}", "rev-parse", "--verify", "--quiet", "HEAD"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):  # no git, or a very slow disk
         done = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_GIT_TIMEOUT, check=True
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=GIT_TIMEOUT, check=True
         )
         return done.stdout.decode().strip() or None
     return None
-
-
-def kept(project: Path, folder: Path, program: str | None = None) -> dict[str, str | None]:
-    """Keep the code and the environment of a training run; return their names for its run file.
-
-    Args:
-        project: the folder in which it runs.
-        folder: its experiment. A trial keeps both in the folder of its search.
-        program: the path of its interpreter; None for that of this process.
-    """
-    from modeldir.experiment import code_snapshots, environments  # noqa: PLC0415 - slow to import
-
-    folder = Path(os.path.abspath(folder))
-    store = folder.parent if (folder.parent / "search.json").is_file() else folder
-    return {
-        "snapshot": code_snapshots.Keeper(project, store).keep(),
-        "environment": environments.keep(program, project, store),
-    }

@@ -364,6 +364,8 @@ def _resumes(supervised: int | None, *, wanted: bool | None) -> bool:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
+    from modeldir.experiment import kept_code  # noqa: PLC0415 - not under a supervisor
+
     me = processes.process()
     here = Path.cwd()
     return {
@@ -373,7 +375,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "process": me.to_json() if me else None,
         "code": provenance.code_hash(here),
         "commit": provenance.git_commit(here),
-        **provenance.kept(here, folder),
+        **kept_code.kept(here, folder),
         **provenance.interpreter(),
     }
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from modeldir.experiment import code_snapshots, environments, provenance
+from modeldir.experiment import provenance
 from modeldir.metrics import objective
 from modeldir.search import plan, trial_command
+
+if TYPE_CHECKING:
+    from modeldir.experiment import code_snapshots
 
 _K = TypeVar("_K")
 _KEPT = 1.0
@@ -43,6 +46,8 @@ class CodeState:
 
     def kept(self, wanted: plan.Plan, folder: Path, store: Path) -> dict[str, str | None]:
         """Keep the code and the environment as they are now; return their names for run files."""
+        from modeldir.experiment import environments  # noqa: PLC0415 - only where trials run
+
         program = self.program(wanted.command)
         return {
             "snapshot": _kept(self._snapshots, folder, lambda it: self.keeper(it, store).keep()),
@@ -52,7 +57,11 @@ class CodeState:
         }
 
     def keeper(self, folder: Path, store: Path) -> code_snapshots.Keeper:
-        return self._keepers.setdefault(folder, code_snapshots.Keeper(folder, store))
+        from modeldir.experiment.code_snapshots import Keeper  # noqa: PLC0415 - as above
+
+        if folder not in self._keepers:
+            self._keepers[folder] = Keeper(folder, store)
+        return self._keepers[folder]
 
     def setting(self, wanted: plan.Plan, folder: Path) -> dict[str, Any]:
         return {
