@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,20 @@ def test_a_store_that_cannot_be_written_stops_nothing(project: Path, store: Path
     keeper = Keeper(project, store)
     assert keeper.keep() is None
     assert "the code is not kept: Not a directory" in (keeper.note() or "")
+
+
+def test_a_nearly_full_disk_is_left_to_the_training_run(
+    project: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy would take the room that the weights need; it is not begun, and that is said."""
+    free = shutil.disk_usage(project)._replace(free=1 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    keeper = Keeper(project, store)
+    assert keeper.keep() is None
+    assert "the code is not kept: less than 64 MB would be left on the disk" in (
+        keeper.note() or ""
+    )
+    assert states(store) == []
 
 
 def test_a_folder_without_source_files_has_no_snapshot(tmp_path: Path, store: Path) -> None:

@@ -9,6 +9,7 @@ has its name, and no file of it ever changes. Which files make up a project: `co
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,10 @@ _HIDDEN = ".new-"
 _FORGOTTEN = 3600.0
 """Seconds after which an incomplete snapshot is that of a process that was killed."""
 _TRIES = 3
+_LEFT_FREE = 64 << 20
+"""Bytes that a copy leaves free: a training run that cannot save is worse than code not kept."""
+_PAUSE = 60.0
+"""Seconds without another try after a copy has failed."""
 _NAME_LENGTH = 16
 _MOST_NAMED = 3
 _SEARCH_ABOVE = 4
@@ -87,6 +92,7 @@ class Keeper:
         self.problem: str | None = None
         """Why there is no snapshot, in words."""
         self.has_made_one = False
+        self._failed_at = -_PAUSE
 
     def keep(self) -> str | None:
         """Return the name of the snapshot of the code as it is now; it is made if it is new.
@@ -97,6 +103,8 @@ class Keeper:
         found = self._found()
         if found is None:
             self.problem = f"{self.root} has more than {MOST_FILES} source files"
+            return None
+        if time.monotonic() < self._failed_at + _PAUSE:
             return None
         self.problem = None
         try:
@@ -112,6 +120,7 @@ class Keeper:
                 self._known.clear()  # a file changed while it was copied
         except OSError as error:
             self.problem = f"{error.strerror}: {error.filename or self._store}"
+            self._failed_at = time.monotonic()
             return None
         self.problem = f"files in {self.root} kept changing"
         return None
@@ -158,6 +167,9 @@ class Keeper:
         """Make a snapshot; return False where a file has changed since its digest was taken."""
         self._store.mkdir(parents=True, exist_ok=True)
         self._remove_forgotten()
+        size = sum(each.size for each in found.files)
+        if shutil.disk_usage(self._store).free < size + _LEFT_FREE:
+            raise OSError(errno.ENOSPC, "less than 64 MB would be left on the disk", self._store)
         temporary = self._store / f"{_HIDDEN}{name}-{os.urandom(4).hex()}"
         try:
             copied = [each for each in found.files if each.path in digests]
