@@ -63,6 +63,7 @@ def test_a_full_disk_is_said_and_the_worker_leaves_on_request(
     trial = project.path / "disk" / "search" / "x_1"
     with project.started_as(*words) as worker:
         assert worker.stdout is not None
+        assert "the code is not kept" in worker.stdout.readline()
         assert worker.stdout.readline().startswith("Grid search: 2 trials")
         assert worker.stdout.readline().startswith("started")
         said = worker.stdout.readline()
