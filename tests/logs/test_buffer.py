@@ -162,7 +162,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_twice(
     if printer == 0:
         os.close(reading)
         for n in range(3000):
-            for piece in (b"line", b" %d" % n, b"\n"):
+            for piece in (b"line", b" %d." % n, b"\n"):
                 os.write(writing, piece)
             time.sleep(0.0002)
         os._exit(0)
@@ -173,11 +173,11 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_twice(
     ):
         kills += 1
     os.waitpid(printer, 0)
-    expected = [f"line {n}" for n in range(3000)]
+    expected = [f"line {n}." for n in range(3000)]  # no part of one is another
     said = [line[24:] for line in path.read_text().splitlines() if line[24:]]
     assert kills > 10
     assert [line for line in said if line in set(expected)] == expected
     # A kill between two instructions costs the terminal a piece, and never shows one twice.
-    seen = [int(number) for number in re.findall(r"line (\d+)\n", shown.read_text())]
+    seen = [int(number) for number in re.findall(r"line (\d+)\.\n", shown.read_text())]
     assert seen == sorted(set(seen))
     assert len(seen) > 2700
