@@ -39,17 +39,17 @@ def tear_run_file(search: Path, ledger: Ledger, chance: random.Random) -> bool:
 
 def tear_claim(search: Path, ledger: Ledger, chance: random.Random) -> bool:
     """A claim is half; its trial's folder says all that it said."""
-    return _tear_identity((search / ".modeldir" / "trials").glob("*.json"), ledger, chance)
+    return _tear_identity(search, (search / ".modeldir" / "trials").glob("*.json"), ledger, chance)
 
 
 def tear_trial_file(search: Path, ledger: Ledger, chance: random.Random) -> bool:
     """A trial's `trial.json` is half."""
-    return _tear_identity(search.glob("*/trial.json"), ledger, chance)
+    return _tear_identity(search, search.glob("*/trial.json"), ledger, chance)
 
 
 def tear_params(search: Path, ledger: Ledger, chance: random.Random) -> bool:
     """A trial's `params.json` is half: its claim has all that it said."""
-    return _tear_identity(search.glob("*/params.json"), ledger, chance)
+    return _tear_identity(search, search.glob("*/params.json"), ledger, chance)
 
 
 def tear_roster(search: Path, ledger: Ledger, chance: random.Random) -> bool:
@@ -133,12 +133,15 @@ def _part_of(path: Path, chance: random.Random) -> int:
     return chance.choice([0, chance.randrange(path.stat().st_size)])
 
 
-def _tear_identity(paths: Iterable[Path], ledger: Ledger, chance: random.Random) -> bool:
+def _tear_identity(
+    search: Path, paths: Iterable[Path], ledger: Ledger, chance: random.Random
+) -> bool:
     """Tear one of the three files that say what a trial is; of the same trial never two. So it is
-    written again, and excuses nothing.
+    written again, and excuses nothing. A trial whose folder was not made yet has only its claim.
     """
     whole = {path: _name_of(path) for path in sorted(paths)}
-    left = [path for path, name in whole.items() if name and name not in ledger.identities]
+    made = {path.parent.name for path in search.glob("*/trial.json")} - ledger.identities
+    left = [path for path, name in whole.items() if name in made]
     path = _some([path for path in left if path.stat().st_size], chance)
     if path is None:
         return False
