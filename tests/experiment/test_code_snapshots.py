@@ -213,13 +213,25 @@ def test_links_are_not_followed(project: Path, store: Path, tmp_path: Path) -> N
     assert not {"link.py", "folder/private.py"} & set(kept(project, store).digests)
 
 
+def test_a_link_in_the_place_of_a_tracked_folder_is_not_followed(
+    project: Path, store: Path, tmp_path: Path
+) -> None:
+    """Git still lists the files that were in the folder, and their names lead elsewhere."""
+    git(project, "init", "--quiet")
+    git(project, "add", "model/net.py")
+    (project / "model").rename(tmp_path / "elsewhere")
+    (project / "model").symlink_to(tmp_path / "elsewhere")
+    assert "model/net.py" not in kept(project, store).digests
+
+
 def test_a_manifest_cannot_lead_out_of_its_folder(project: Path, store: Path) -> None:
     """A folder from somebody else may name any path."""
     found = kept(project, store)
     manifest = found.folder / "manifest.json"
-    manifest.unlink()
-    manifest.write_text(json.dumps({"files": {"../../../x.py": ""}, "root": "/"}))
-    assert code_snapshots.read(found.folder) is None
+    for path in ("../../../x.py", "a/../../x.py", "/x.py", ".", "", ".git/hooks/pre-commit"):
+        manifest.unlink()
+        manifest.write_text(json.dumps({"files": {path: ""}, "root": "/"}))
+        assert code_snapshots.read(found.folder) is None, path
     assert code_snapshots.find(store, "../../../../") is None
 
 

@@ -88,8 +88,9 @@ def code_files(root: Path) -> CodeFiles | None:
     found: list[SourceFile] = []
     left_out: list[tuple[str, str]] = []
     room = LARGEST_IN_ALL
+    is_link: dict[str, bool] = {}
     for path in sorted(set(new)):
-        file = _source_file(root, path)
+        file = None if _is_behind_link(root, path, is_link) else _source_file(root, path)
         if is_secret(path):
             left_out.append((path, "its name is that of a secret"))
         elif file is None:
@@ -109,6 +110,16 @@ def is_secret(path: str) -> bool:
     name = os.path.basename(path).lower()
     is_code = os.path.splitext(name)[1] in {".py", ".pyi", ".ipynb", ".sh"}
     return not is_code and any(fnmatch.fnmatchcase(name, each) for each in _SECRET)
+
+
+def _is_behind_link(root: Path, path: str, known: dict[str, bool]) -> bool:
+    """Return whether a link has taken the place of a folder that git tracks; it may lead out."""
+    folder = os.path.dirname(path)
+    if not folder:
+        return False
+    if folder not in known:
+        known[folder] = os.path.islink(root / folder) or _is_behind_link(root, folder, known)
+    return known[folder]
 
 
 def _source_file(root: Path, path: str) -> SourceFile | None:

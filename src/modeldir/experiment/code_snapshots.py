@@ -248,8 +248,14 @@ def read(folder: Path) -> Snapshot | None:
 
 
 def _is_inside(path: Any) -> bool:
-    """Return whether a path of a manifest, which anybody may have written, stays in its folder."""
-    return isinstance(path, str) and not os.path.isabs(path) and ".." not in Path(path).parts
+    """Return whether a path of a manifest, which anybody may have written, can be that of code.
+
+    It stays in its folder, and outside of `.git`, where a file could be a program that git runs.
+    """
+    if not isinstance(path, str) or path != os.path.normpath(path) or "\0" in path:
+        return False
+    parts = {part.casefold() for part in path.split("/")}
+    return not os.path.isabs(path) and not parts & {".", "..", ".git"}
 
 
 def _name(digests: dict[str, str], found: CodeFiles) -> str:
