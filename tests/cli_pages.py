@@ -66,6 +66,7 @@ _SEE = {
     "confirm": ["how-to/several-seeds.md", "concepts/statistics.md"],
     "retry": ["how-to/rerun-failed-trials.md"],
     "remove": ["how-to/change-a-search.md"],
+    "revert": ["how-to/watch-and-inspect.md", "reference/files.md"],
     "export": ["how-to/import-export.md"],
     "import": ["how-to/import-export.md"],
 }  # fmt: skip
@@ -143,6 +144,24 @@ has `--resume`. Else it begins again, and modeldir prints that.
 The search does not make the configuration of a removed trial again, and no sampler learns from it.
 modeldir prints how to take the trial back. If you delete a folder yourself, a grid search makes
 that trial again.
+""",
+    "revert": """\
+Before it changes a file, modeldir keeps the code as it is now in the `.modeldir/code/` of the same
+search or experiment, and prints the command that brings it back. Nothing is changed if that fails,
+or if any file stands in the way that is not kept: one that git ignores, one over 1 MB, a link, a
+folder with other files in it. The message lists all of them.
+
+| file in the project | what happens |
+|---|---|
+| differs from the kept code, or is missing | it is written, as a whole |
+| is code now, but was not in the experiment | it is removed |
+| left out of the kept code: a secret, a file over 1 MB | it stays |
+| in an experiment, an environment or another repository | it stays, tracked or not |
+| any other: data, outputs, files that git ignores | it stays |
+
+A file that is written keeps its permissions, apart from the permission to execute. Links are never
+followed, and submodules are other repositories. git's index and commits stay as they are. If the command is killed, run it
+again: it does the rest. Type it in the project: code of another project is refused.
 """,
     "best": """\
 It prints nothing else, so that a script can use it. A trial that failed, was pruned or has NaN is

@@ -105,6 +105,7 @@ OF_TRIALS = {
     "retry": [],
     "run": ["--as-training", "-q", "--", "python", "train.py"],
     "remove": [],
+    "revert": [],
 }
 """The commands that take a trial, each with what else it needs."""
 

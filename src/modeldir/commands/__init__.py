@@ -60,6 +60,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("stop", "ask the workers of a search to stop, or end an experiment"),
             ("retry", "run failed or stopped trials again"),
             ("remove", "remove trials from their search"),
+            ("revert", "put the code of an experiment back into the project"),
             ("export", "export to TensorBoard, Optuna, MLflow, Parquet or CSV"),
             ("import", "import from Hydra, Optuna, Ray, Guild, MLflow, Sacred, TensorBoard"),
         ),

@@ -21,6 +21,10 @@ LARGEST = 1 << 20
 """Bytes of a file; a larger one is data, and is left out."""
 LARGEST_IN_ALL = 32 << 20
 _MOST_FOLDERS = 1000
+MARKS_OF_OTHERS = (
+    "params.json", "search.json", "run.json", "pyvenv.cfg", ".git", ".modeldir",
+)  # fmt: skip
+"""A folder with one of these is an experiment, a search, an environment or a repository."""
 
 _SOURCE = frozenset({
     ".py", ".pyi", ".pyx", ".pxd", ".ipynb", ".sh", ".bash", ".c", ".cc", ".cpp", ".cxx", ".cu",
@@ -147,7 +151,7 @@ def _walked(root: Path) -> list[str] | None:
             path = os.path.join(here, name)
             if is_folder:
                 is_skipped = name[0] in "._" or name in SKIPPED
-                if not is_skipped and not _is_of_other(os.path.join(root, path)):
+                if not is_skipped and not is_of_other(os.path.join(root, path)):
                     folders.append(path)
             elif _is_source(name):
                 found.append(path)
@@ -169,10 +173,9 @@ def _is_source(name: str) -> bool:
     )
 
 
-def _is_of_other(folder: str) -> bool:
+def is_of_other(folder: str) -> bool:
     """Return whether a folder is an experiment, a search, an environment or a repository."""
-    names = ("params.json", "search.json", "run.json", "pyvenv.cfg", ".git", ".modeldir")
-    return any(os.path.lexists(os.path.join(folder, name)) for name in names)
+    return any(os.path.lexists(os.path.join(folder, name)) for name in MARKS_OF_OTHERS)
 
 
 # -- Git -------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class Keeper:
     def __init__(self, project: Path, store: Path) -> None:
         self.root = code_files.root_of(project)
         self._project = project
-        self._store = store / HOME / FOLDER
+        self.store = store / HOME / FOLDER
         self._known: dict[str, tuple[SourceFile, str]] = {}
         self._read_at_ns: dict[str, int] = {}
         self._last: Snapshot | None = None
@@ -115,15 +115,20 @@ class Keeper:
                 if not digests:
                     return None
                 name = _name(digests, found)
-                if (self._store / name / MANIFEST).is_file() or self._copy(name, found, digests):
+                if (self.store / name / MANIFEST).is_file() or self._copy(name, found, digests):
                     return name
                 self._known.clear()  # a file changed while it was copied
         except OSError as error:
-            self.problem = f"{error.strerror}: {error.filename or self._store}"
+            self.problem = f"{error.strerror}: {error.filename or self.store}"
             self._failed_at = time.monotonic()
             return None
         self.problem = f"files in {self.root} kept changing"
         return None
+
+    def digests(self) -> dict[str, str] | None:
+        """Return the digests of the files as they are now, by path; None if there are too many."""
+        found = self._found()
+        return None if found is None else self._digests(found)
 
     def note(self) -> str | None:
         """Return a note on what a new snapshot lacks, or why there is none; None if it is whole."""
@@ -165,12 +170,12 @@ class Keeper:
 
     def _copy(self, name: str, found: CodeFiles, digests: dict[str, str]) -> bool:
         """Make a snapshot; return False where a file has changed since its digest was taken."""
-        self._store.mkdir(parents=True, exist_ok=True)
+        self.store.mkdir(parents=True, exist_ok=True)
         self._remove_forgotten()
         size = sum(each.size for each in found.files)
-        if shutil.disk_usage(self._store).free < size + _LEFT_FREE:
-            raise OSError(errno.ENOSPC, "less than 64 MB would be left on the disk", self._store)
-        temporary = self._store / f"{_HIDDEN}{name}-{os.urandom(4).hex()}"
+        if shutil.disk_usage(self.store).free < size + _LEFT_FREE:
+            raise OSError(errno.ENOSPC, "less than 64 MB would be left on the disk", self.store)
+        temporary = self.store / f"{_HIDDEN}{name}-{os.urandom(4).hex()}"
         try:
             copied = [each for each in found.files if each.path in digests]
             for file in copied:
@@ -190,11 +195,11 @@ class Keeper:
             }
             files.create(temporary / MANIFEST, files.to_json(manifest).encode())
             try:
-                os.rename(temporary, self._store / name)
+                os.rename(temporary, self.store / name)
             except OSError:
-                if not (self._store / name / MANIFEST).is_file():  # no other worker made it
+                if not (self.store / name / MANIFEST).is_file():  # no other worker made it
                     raise
-            self._last, self.has_made_one = read(self._store / name), True
+            self._last, self.has_made_one = read(self.store / name), True
             return True
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -212,7 +217,7 @@ class Keeper:
         return False
 
     def _remove_forgotten(self) -> None:
-        for each in self._store.glob(f"{_HIDDEN}*"):
+        for each in self.store.glob(f"{_HIDDEN}*"):
             with contextlib.suppress(OSError):
                 if time.time() - each.stat().st_mtime > _FORGOTTEN:
                     shutil.rmtree(each, ignore_errors=True)
