@@ -3,8 +3,9 @@
 A command's module has `HELP`, `EXAMPLE` (a line to copy), `configure(parser)` and
 `run(arguments)`, which returns the exit code. It may have `EXAMPLES` (more lines to copy),
 `meant(words)` (see `parser.py`), `TAKES_LINES` (options whose value may begin with a dash),
-`FOLDERS` (the argument in which `SEARCH 12` names a trial) and `COLLECTS = False` if it ends before
-garbage collection could pay off. It is imported only when it is called. Start at `main`.
+`FOLDERS` (the argument in which `SEARCH 12` names a trial), `JSON = True` (see `json_output.py`)
+and `COLLECTS = False` if it ends before garbage collection could pay off. It is imported only when
+it is called. Start at `main`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from modeldir._system.version import __version__
 
 TYPE_CHECKING = False  # `typing` is slow to import
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from contextlib import AbstractContextManager
+    from types import ModuleType
+
     from modeldir.commands.parser import Parser
 
 GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
@@ -122,7 +127,8 @@ def _run(words: list[str]) -> int:
         hint = did_you_mean(name, known) or "see all commands: modeldir --help"
         if name in _OPTIONS:
             hint = f"try: modeldir {_OPTIONS[name]}"
-        _print_stderr(f"error: modeldir has no command {words[0]!r}\n  {hint}")
+        message = f"modeldir has no command {words[0]!r}\n  {hint}"
+        _print_error(message, 2, as_json="--json" in words)
         return 2
     return _call(name, words[1:])
 
@@ -199,11 +205,12 @@ def _call(name: str, words: list[str]) -> int:
     command = import_module(f"modeldir.commands.{module(name)}")
     parser = parser_of(name)
     before, after = _split(words)
+    as_json = "--json" in before
     parser.words = words
     before = joined(before, getattr(command, "TAKES_LINES", ()))
     folders = getattr(command, "FOLDERS", None)
     if folders is not None:
-        from modeldir.commands.folders import trial_folders, with_numbers  # noqa: PLC0415
+        from modeldir.commands.folders import with_numbers  # noqa: PLC0415
 
         before = with_numbers(before)
     arguments = parser.parse_intermixed_args(before)
@@ -212,29 +219,62 @@ def _call(name: str, words: list[str]) -> int:
         gc.freeze()
         gc.enable()
     try:
-        if folders is not None and (given := getattr(arguments, folders)) is not None:
-            several = [given] if isinstance(given, str) else given
-            meant = trial_folders(several)
-            setattr(arguments, folders, meant[0] if isinstance(given, str) else meant)
-        return int(command.run(arguments))
+        with _only_json(as_json):
+            return _called(command, arguments, folders)
     except ModeldirError as error:
-        _print_stderr(f"error: {error}")
-        return 2
+        code = getattr(error, "exit_code", 2)
+        _print_error(error, code, as_json=as_json)
+        return int(code)
     except KeyboardInterrupt:
+        if as_json:
+            _print_error(KeyboardInterrupt("interrupted"), 130, as_json=True)
         return 130
     except OSError as error:
-        return _failed(error)
+        return _failed(error, as_json=as_json)
     except MemoryError:  # what it had is free again: this frame holds nothing of it
-        _print_stderr("error: not enough memory; is there a limit? see: ulimit -v")
+        message = "not enough memory; is there a limit? see: ulimit -v"
+        _print_error(MemoryError(message), 2, as_json=as_json)
         return 2
 
 
-def _failed(error: OSError) -> int:
+def _called(command: ModuleType, arguments: Namespace, folders: str | None) -> int:
+    if folders is not None and (given := getattr(arguments, folders)) is not None:
+        from modeldir.commands.folders import trial_folders  # noqa: PLC0415
+
+        several = [given] if isinstance(given, str) else given
+        meant = trial_folders(several)
+        setattr(arguments, folders, meant[0] if isinstance(given, str) else meant)
+    return int(command.run(arguments))
+
+
+def _only_json(as_json: bool) -> AbstractContextManager[None]:  # noqa: FBT001 - a private helper
+    if as_json:
+        from modeldir.commands.json_output import only_json  # noqa: PLC0415 - only with --json
+
+        return only_json()
+    from contextlib import nullcontext  # noqa: PLC0415 - `--help` works without
+
+    return nullcontext()
+
+
+def _print_error(error: BaseException | str, code: int, *, as_json: bool) -> None:
+    if not as_json:
+        _print_stderr(f"error: {error}")
+        return
+    from modeldir.commands.json_output import print_error  # noqa: PLC0415 - only with --json
+
+    print_error(error, code)
+
+
+def _failed(error: OSError, *, as_json: bool = False) -> int:
     if isinstance(error, BrokenPipeError):  # `| head` has read enough
         sys.stdout = None  # or the interpreter prints an error at exit
         return 0
     if error.filename or not _output_is_lost():
-        _print_stderr(f"error: {_error_text(error)}")
+        if as_json:
+            _print_error(OSError(_error_text(error)), 2, as_json=True)
+        else:
+            _print_stderr(f"error: {_error_text(error)}")
     return 2
 
 

@@ -6,22 +6,31 @@ import argparse
 import os
 import sys
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from modeldir._system.shell import quoted
-from modeldir.commands.messages import print_stderr
+from modeldir.commands import json_output, json_payloads
+from modeldir.commands.messages import NothingFound
 from modeldir.commands.options import add_ranking_options, ranking_of
 from modeldir.errors import MetricsError
 from modeldir.metrics import objective
 from modeldir.metrics.metric_names import Direction, did_you_mean, direction
 from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
+if TYPE_CHECKING:
+    from modeldir.commands import json_types
+    from modeldir.results.experiments import ExperimentRow
+
 HELP = "Print the path of the best experiment, by the validation metric at its best weights."
 EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_rate)"
 FOLDERS = "dir"
+JSON = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC]"
+    parser.usage = (
+        "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC] [--json]"
+    )
     parser.add_argument("dir", metavar="DIR", help="a search, or a folder with experiments")
     add_ranking_options(parser, "rank by", by_name=True)
 
@@ -29,21 +38,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     tree = read_tree(arguments.dir)
     if tree.experiments and arguments.metric and arguments.metric not in _known(tree):
-        print_stderr(f"error: {_nothing(tree, (arguments.metric, 'maximize'))}")
-        return 1  # first, because a misspelled name has no direction
+        # First, because a misspelled name has no direction.
+        raise NothingFound(_nothing(tree, (arguments.metric, "maximize")))
     asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
     if best is None and asked is None and len(tree.objectives) > 1:
-        print_stderr(f"error: {_several(tree)}")
-        return 1
-    if best is None:
-        print_stderr(f"error: {_nothing(tree, metric)}")
-        return 1
+        raise NothingFound(_several(tree))
+    if best is None or metric is None:
+        raise NothingFound(_nothing(tree, metric))
+    if arguments.json:
+        json_output.print_json(_payload(best, metric))
+        return 0
     # As bytes: the shell needs the exact path, even if the terminal's encoding cannot show it.
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(best.path) + b"\n")
     return 0
+
+
+def _payload(best: ExperimentRow, metric: tuple[str, Direction]) -> json_types.Best:
+    name, better = metric
+    experiment = json_payloads.experiment_of(best)
+    return {
+        "experiment": experiment,
+        "metric": name,
+        "direction": better,
+        "value": best.value(name),
+    }
 
 
 def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Direction] | None:

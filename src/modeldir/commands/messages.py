@@ -17,6 +17,7 @@ from modeldir._system import escaping, files, reading, text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_of_lines, width_of_messages
 from modeldir._system.timestamps import unix_time
+from modeldir.errors import ModeldirError
 
 if TYPE_CHECKING:
     from modeldir.results.experiments import ExperimentRow
@@ -25,6 +26,12 @@ _LOGS = ("train.log", "console.log", "search.log")
 
 Entry = tuple[str, object]
 """A label and its value; `entries_text` prints several."""
+
+
+class NothingFound(ModeldirError):
+    """A command found nothing to print: exit code 1."""
+
+    exit_code = 1
 
 
 def print_stderr(message: str) -> None:

@@ -134,11 +134,15 @@ class Parser(argparse.ArgumentParser):
         from modeldir._system.text import wrapped  # noqa: PLC0415
         from modeldir.commands.messages import print_lines, print_stderr  # noqa: PLC0415 - not for help
 
-        print_lines(wrapped(f"usage: {self.usage}", width_of_messages()))
         hints = self._hints(message)
-        message = _plainer(message)
-        lines = [f"error: {message}", *(f"  {hint}" for hint in hints)]
-        print_stderr("\n".join(lines))
+        lines = [_plainer(message), *(f"  {hint}" for hint in hints)]
+        if "--json" in takewhile(lambda word: word != "--", self.words):
+            from modeldir.commands.json_output import print_error  # noqa: PLC0415 - only with --json
+
+            print_error("\n".join(lines), 2)
+            self.exit(2)
+        print_lines(wrapped(f"usage: {self.usage}", width_of_messages()))
+        print_stderr("\n".join([f"error: {lines[0]}", *lines[1:]]))
         self.exit(2)
 
     def _hints(self, message: str) -> list[str]:
@@ -181,6 +185,9 @@ def finish(parser: Parser, command: ModuleType) -> None:
     examples = [parser.example, *getattr(command, "EXAMPLES", ())]
     title = "example:" if len(examples) == 1 else "examples:"
     parser.epilog = "\n".join([title, *(f"  {example}" for example in examples)])
+    if getattr(command, "JSON", False):
+        words = "print the result as JSON, and everything else on standard error"
+        parser.add_argument("--json", action="store_true", help=words)
     parser.add_argument("-h", "--help", action="help", help="print this help")
     arguments, options, *groups = parser._action_groups  # noqa: SLF001 - argparse cannot order them
     arguments.title = "arguments"

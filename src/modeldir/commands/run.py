@@ -44,6 +44,7 @@ from modeldir.worker.start_order import Start
 HELP = "Run the script of one experiment and keep its output, exit code and status in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
 FOLDERS = "dir"
+JSON = True
 
 _RESUMING = ("--restore", "--resume")
 _TRAINING = "train"
@@ -53,7 +54,9 @@ _ON_INTERRUPT = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir run DIR [--resume] [--as-training] [-q] [-m NOTE] [-- COMMAND ...]"
+    parser.usage = (
+        "modeldir run DIR [--resume] [--as-training] [-q] [-m NOTE] [--json] [-- COMMAND ...]"
+    )
     parser.add_argument("dir", metavar="DIR", help="the experiment's folder, with params.json")
     parser.add_argument(
         "--resume",
@@ -93,7 +96,14 @@ def run(arguments: argparse.Namespace) -> int:
             print_stderr(note)
         if arguments.verbose:
             print_stderr(_where(start))
-        return _follow(spawner, start, show=not arguments.quiet)
+        code = _follow(spawner, start, show=not arguments.quiet)
+    if arguments.json:
+        from modeldir.commands import json_output, json_payloads  # noqa: PLC0415 - after the spawner
+
+        row, _ = json_payloads.read_row(Path(arguments.dir))
+        document = {"experiment": json_payloads.experiment_of(row), "exit_code": code}
+        json_output.print_json(document)
+    return code
 
 
 def _start(arguments: argparse.Namespace) -> tuple[Start, str]:

@@ -50,6 +50,7 @@ EXAMPLES = (
     "modeldir search experiments/width --trials 50 --sampler tpe --maximize accuracy",
 )
 
+JSON = True
 TAKES_LINES = ("--resume", "--sbatch")
 
 _MORE = """
@@ -335,7 +336,17 @@ def run(arguments: argparse.Namespace) -> int:
     from modeldir.worker.spawner import Spawner  # noqa: PLC0415 - `--help` works without it
 
     with Spawner(live_terminal()) as spawner:
-        return run_search(arguments, spawner)
+        code = run_search(arguments, spawner)
+    if arguments.json:
+        from pathlib import Path  # noqa: PLC0415 - after the spawner, like all below
+
+        from modeldir.commands import json_output, show_json  # noqa: PLC0415
+
+        folder = Path(arguments.dir)
+        is_there = (folder / "search.json").is_file()
+        search = show_json.search_of(folder) if is_there else None
+        json_output.print_json({"search": search, "exit_code": code})
+    return code
 
 
 def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:

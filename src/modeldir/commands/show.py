@@ -29,6 +29,7 @@ from modeldir.results.table import Column, Table
 HELP = "Print the status, the metrics and the hyperparameters of experiments or searches."
 EXAMPLE = "modeldir show experiments/base_model"
 FOLDERS = "dirs"
+JSON = True
 
 LINES = 10
 """How many of its last lines a failed training run shows; `modeldir log` prints them all."""
@@ -39,7 +40,7 @@ _MOST_READ = 4 << 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir show DIR ..."
+    parser.usage = "modeldir show DIR ... [--code] [--json]"
     parser.add_argument(
         "dirs",
         nargs="+",
@@ -53,6 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each folder; raise at the end for those that do not exist or are nothing to show."""
+    if arguments.json:
+        from modeldir.commands import show_json  # noqa: PLC0415 - only with --json
+
+        return show_json.run(arguments)
     read = functools.cache(read_tree)  # a search is read once for several of its trials
     problems: list[str] = []
     separator = ""

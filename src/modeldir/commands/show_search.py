@@ -42,7 +42,7 @@ def search_text(tree: Tree) -> str:
     inventory = Inventory(tree.folder)
     inventory.refresh()
     warnings += inventory.problems()
-    plan, search = _plan(tree.folder), _standing(tree, inventory)
+    plan, search = plan_of(tree.folder), standing(tree, inventory)
     best = tree.best()
     failed = [each for each in tree.experiments if each.status.state == attempts.FAILED]
     pruned = [each for each in tree.experiments if each.status.state == attempts.PRUNED]
@@ -63,13 +63,15 @@ def search_text(tree: Tree) -> str:
         *_named("pruned", [(each, each.status.reason) for each in pruned]),
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
-    follow = worker_registry.resume_command(tree.folder) if asked else _after(tree, plan, search)
+    follow = (
+        worker_registry.resume_command(tree.folder) if asked else what_follows(tree, plan, search)
+    )
     head = f"{escaping.visible(str(tree.folder))}: a search\n\n{entries_text(facts)}"
     problems = "\n".join(dict.fromkeys(warnings))
     return "\n\n".join(block for block in (head, problems, f"next: {follow}") if block)
 
 
-def _plan(folder: Path) -> dict[str, Any]:
+def plan_of(folder: Path) -> dict[str, Any]:
     path = folder / "search.json"
     if not path.exists():
         return {}
@@ -79,7 +81,7 @@ def _plan(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _standing(tree: Tree, inventory: Inventory) -> SearchSnapshot:
+def standing(tree: Tree, inventory: Inventory) -> SearchSnapshot:
     """Return how many trials have each status, and how many remain.
 
     Trials that the tree has read are not read again, and no worker is looked for.
@@ -223,7 +225,7 @@ def _named(label: str, trials: Sequence[tuple[ExperimentRow, str | None]]) -> It
         yield "", f"and {len(trials) - MOST} more"
 
 
-def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
+def what_follows(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.experiments)}
     left = not states or not states.keys().isdisjoint({attempts.PENDING, attempts.INTERRUPTED})

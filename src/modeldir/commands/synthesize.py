@@ -13,13 +13,15 @@ from modeldir._system.escaping import visible
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_here
 from modeldir._system.text import wrapped
-from modeldir.commands.messages import after_best, print_stderr, report_text
+from modeldir.commands import json_output, json_payloads
+from modeldir.commands.messages import NothingFound, after_best, print_stderr, report_text
 from modeldir.errors import ModeldirError
 from modeldir.results.table_cells import SIX
 from modeldir.results.table_formats import ENDINGS, FORMS
 from modeldir.results.table_text import to_text
 
 if TYPE_CHECKING:
+    from modeldir.commands import json_types
     from modeldir.results.synthesize import Results
 
 HELP = (
@@ -32,6 +34,7 @@ EXAMPLES = (
     "modeldir results experiments/seeds --group seed --format latex",
 )
 FOLDERS = "dirs"
+JSON = True
 COLLECTS = False
 """All rows are needed until the end; a garbage collection would take as long as sorting them."""
 
@@ -122,6 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ModeldirError(f"--top {arguments.top}: expected 1 or more")
     from modeldir.results.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
 
+    if arguments.json and (arguments.format or arguments.output):
+        raise ModeldirError("--json cannot be combined with --format and --output")
     form = _form(arguments)
     given = [*arguments.dirs, *([] if arguments.named is None else [arguments.named])]
     results = synthesize(
@@ -137,7 +142,14 @@ def run(arguments: argparse.Namespace) -> int:
         metrics_file=arguments.metrics_file,
     )
     has_rows = len(results) > 0
-    if not has_rows and form not in {"csv", "json"}:  # a program expects a table, even an empty one
+    if arguments.json:
+        if not has_rows:
+            raise NothingFound(results.nothing())
+        json_output.print_json(_document(results))
+    elif not has_rows and form not in {
+        "csv",
+        "json",
+    }:  # a program expects even an empty table
         print_stderr(f"error: {results.nothing()}")
     elif arguments.output is None:
         text = results.text() if form == "table" else FORMS[form](results.table)
@@ -146,11 +158,27 @@ def run(arguments: argparse.Namespace) -> int:
         print(_written(results, form, arguments.output))
     for warning in results.warnings:
         print_stderr(f"warning: {warning}")
-    if has_rows and form == "table" and arguments.output is None and sys.stdout.isatty():
+    if has_rows and not arguments.json and _is_in_terminal(form, arguments.output):
         print(f"\n{after(results)}")
     if has_rows and arguments.html:
         print(report_text(_report(results, arguments.html)), file=sys.stderr)
     return 0 if has_rows else 1
+
+
+def _is_in_terminal(form: str, output: str | None) -> bool:
+    return form == "table" and output is None and sys.stdout.isatty()
+
+
+def _document(results: Results) -> json_types.Results:
+    headers = [*results.table.headers()]
+    return {
+        "path": str(results.folder),
+        "columns": headers,
+        "rows": [dict(zip(headers, row, strict=True)) for row in results.table.rows],
+        "objectives": json_payloads.objectives_of(results.objectives),
+        "best": None if results.best is None else str(results.best),
+        "warnings": [*results.warnings],
+    }
 
 
 def _form(arguments: argparse.Namespace) -> str:
