@@ -149,3 +149,35 @@ def test_a_closed_pipe_is_no_error_and_a_full_disk_is(project: Project, closing:
     )
     assert "Traceback" not in done.stderr
     assert done.returncode == (2 if "full" in closing else 0)
+
+
+SEEDED = """\
+import json, sys
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+params = json.load(open(folder + "/params.json"))
+with open(folder + "/metrics_eval_best_weights.json", "w") as file:
+    json.dump({"accuracy": 1 - params["learning_rate"] + params["seed"] % 7 / 1000}, file)
+"""
+
+
+def test_a_consumer_drives_init_new_search_best_and_confirm(tmp_path: Path) -> None:
+    """It uses only the keys that the schemas name, and each document's paths for the next one."""
+    project = Project(tmp_path, SEEDED)
+    made = document(project.modeldir("init", "made", "--json"), "init")
+    assert len([each for each in (tmp_path / made["path"]).rglob("*") if each.is_file()]) > 5
+    project.params("experiments/base", learning_rate=0.5, seed=1)
+    line = ("new", "experiments/lr", "--from", "experiments/base", "learning_rate=0.4", "--json")
+    new = document(project.modeldir(*line), "new")
+    assert new["changes"] == {"learning_rate": [0.5, 0.4]}
+    command = ("--", "python", "train.py")
+    search = project.modeldir("search", new["path"], *THREE, "--json", *command)
+    path = document(search, "search")["search"]["path"]
+    best = document(project.modeldir("best", path, "--json"), "best")
+    confirmed = project.modeldir("confirm", path, "--top", "2", "--repeats", "3", "--json")
+    found = document(confirmed, "confirm")
+    assert confirmed.code == found["exit_code"] == 0
+    assert found["is_complete"]
+    first, *others = found["configurations"]
+    assert first["trial"] == best["experiment"]["trial"]
+    assert len(first["values"]) == 3
+    assert all(each["lead"]["low"] <= each["lead"]["high"] for each in others)

@@ -18,10 +18,13 @@ from modeldir.commands.parser import Parser
 from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
+    from modeldir.commands import json_types
+    from modeldir.results.confirmation import Confirmation, Measured
     from modeldir.results.finalists import Finalists
 
 HELP = "Re-run the best configurations of a search with new seeds and test the difference."
 EXAMPLE = "modeldir confirm experiments/learning_rate --top 3 --repeats 5 -j 2"
+JSON = True
 TAKES_LINES = ("--sbatch",)
 
 _MORE = """
@@ -57,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     # The spawner comes first, while this process is small: see commands/search.py.
     with Spawner(live_terminal()) as spawner:
         chosen = _chosen(arguments)
+        if arguments.dry_run and arguments.json:
+            raise refused("--dry-run cannot be combined with --json")
         if arguments.dry_run:
             return _dry_run(chosen, arguments)
         # After the spawner, like all imports below.
@@ -65,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         folder = prepare(chosen)
         code = 0 if measure(chosen).is_whole else _run(chosen, folder, arguments, spawner)
-    return _print_answer(chosen, code)
+    return _print_document(chosen, code) if arguments.json else _print_answer(chosen, code)
 
 
 def _chosen(arguments: argparse.Namespace) -> Finalists:
@@ -130,6 +135,42 @@ def as_search(
             setattr(made, name, getattr(arguments, name))
     made.command = arguments.command
     return made
+
+
+def _print_document(chosen: Finalists, code: int) -> int:
+    from modeldir.commands.json_output import print_json  # noqa: PLC0415
+    from modeldir.results.confirmation import answer, measure  # noqa: PLC0415
+
+    measured = measure(chosen)
+    code = 1 if any(each.failed for each in measured.measured) else code
+    metric, direction = chosen.metric
+    document: json_types.Confirm = {
+        "path": str(chosen.folder),
+        "metric": metric,
+        "direction": direction,
+        "configurations": [_configuration(measured, each) for each in measured.measured],
+        "is_complete": measured.is_whole,
+        "answer": "\n".join(answer(measured)),
+        "exit_code": code,
+    }
+    print_json(document)
+    return code
+
+
+def _configuration(found: Confirmation, one: Measured) -> json_types.Configuration:
+    interval = None if one is found.first else found.lead(one)
+    return {
+        "trial": one.finalist.number,
+        "is_base": one.finalist.is_base,
+        "hyperparameters": dict(one.finalist.flat),
+        "values": {str(seed): value for seed, value in one.values.items()},
+        "mean": one.mean,
+        "failed": [*one.failed],
+        "open": [*one.open],
+        "lead": None
+        if interval is None
+        else {"low": interval.low, "high": interval.high, "level": found.level},
+    }
 
 
 def _print_answer(chosen: Finalists, code: int) -> int:

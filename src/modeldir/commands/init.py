@@ -6,24 +6,40 @@ import argparse
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.commands import templates
 
+if TYPE_CHECKING:
+    from modeldir.commands import json_types
+
 HELP = "Make a project to start from: scripts and data to train, search, compare and evaluate."
 EXAMPLE = "modeldir init my_project --template vision"
+JSON = True
 
 _NAME = re.compile(r"[\w.-]+")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir init PROJECT [--template NAME]"
+    parser.usage = "modeldir init PROJECT [--template NAME] [--json]"
     parser.add_argument("project", metavar="PROJECT", help="the folder to make")
     templates.add_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     made = templates.copy(arguments.template, arguments.project)
+    if arguments.json:
+        from modeldir.commands.json_output import print_json  # noqa: PLC0415 - only with --json
+
+        document: json_types.Init = {
+            "path": arguments.project,
+            "template": arguments.template,
+            "files": len(made),
+            "missing": missing_packages(arguments.template),
+        }
+        print_json(document)
+        return 0
     print(next_steps(Path(arguments.project), arguments.template, len(made)))
     return 0
 

@@ -134,5 +134,68 @@ class SearchRun(TypedDict):
     exit_code: int
 
 
-DOCUMENTS = {"best": Best, "show": Show, "results": Results, "run": Run, "search": SearchRun}
+class Init(TypedDict):
+    """The document of `modeldir init`. `missing` packages have to be installed first."""
+
+    path: str
+    template: str
+    files: int
+    missing: list[str]
+
+
+class New(TypedDict):
+    """The document of `modeldir new`. `changes` has the old and the new value of each name."""
+
+    path: str
+    source: str | None
+    changes: dict[str, list[Any]]
+    hyperparameters: dict[str, Any]
+
+
+class Lead(TypedDict):
+    """How much better the first configuration is: an interval that holds with `level`."""
+
+    low: Number
+    high: Number
+    level: Number
+
+
+class Configuration(TypedDict):
+    """A configuration with the values of its new runs by seed; some failed or have not ended."""
+
+    trial: int | None
+    is_base: bool
+    hyperparameters: dict[str, Any]
+    values: dict[str, Number]
+    mean: Number | None
+    failed: list[int]
+    open: list[int]
+    lead: Lead | None
+
+
+class Confirm(TypedDict):
+    """The document of `modeldir confirm`. The best configuration of the search is the first.
+
+    `lead` compares the first one with another: null for itself, and while too few runs have ended.
+    """
+
+    path: str
+    metric: str
+    direction: Literal["maximize", "minimize"]
+    configurations: list[Configuration]
+    is_complete: bool
+    answer: str
+    exit_code: int
+
+
+DOCUMENTS = {
+    "init": Init,
+    "new": New,
+    "confirm": Confirm,
+    "best": Best,
+    "show": Show,
+    "results": Results,
+    "run": Run,
+    "search": SearchRun,
+}
 """The document of each command. If it fails, it has `error` instead of, or beside, these keys."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files, reading, timestamps
 from modeldir._system.shell import quoted
@@ -24,18 +24,22 @@ from modeldir.params.nested import preview as as_json
 from modeldir.params.params import Params
 from modeldir.params.update_checks import misfit
 
+if TYPE_CHECKING:
+    from modeldir.commands import json_types
+
 HELP = "Make an experiment or a search folder from another one, and record where it came from."
 EXAMPLE = (
     "modeldir new experiments/slow --from experiments/base_model learning_rate=0.001 "
     '-m "does it settle?"'
 )
+JSON = True
 
 _FORMAT = 1
 _NOTHING = "Nothing was made."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY]"
+    parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY] [--json]"
     parser.add_argument("dir", metavar="DIR", help="the folder to make")
     parser.add_argument("values", nargs="*", metavar="name=value", help="hyperparameters to change")
     parser.add_argument(
@@ -60,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
         made = first(folder, given, arguments.message)
     else:
         made = derive(folder, source, given, arguments.message, add=arguments.add)
+    if arguments.json:
+        from modeldir.commands.json_output import print_json  # noqa: PLC0415 - only with --json
+
+        print_json(_document(made))
+        return 0
     print(made_text(made))
     return 0
 
@@ -77,6 +86,15 @@ class Made:
     changes: Mapping[str, tuple[Any, Any]]
     hyperparameters: Mapping[str, Any]
     added: frozenset[str] = frozenset()
+
+
+def _document(made: Made) -> json_types.New:
+    return {
+        "path": str(made.folder),
+        "source": None if made.source is None else str(made.source),
+        "changes": {name: [*change] for name, change in made.changes.items()},
+        "hyperparameters": dict(made.hyperparameters),
+    }
 
 
 def made_text(made: Made) -> str:
