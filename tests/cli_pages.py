@@ -42,6 +42,7 @@ _CODES = {
     "confirm": [("0", "every run completed"), ("1", "some run failed")],
     "demo": [("0", _WELL), ("1", "some trial failed")],
     "best": [("0", "a path was printed"), ("1", "no experiment has the metric")],
+    "digest": [("0", "a digest was printed"), ("1", "there is nothing to show")],
     "results": [("0", "a table was printed"), ("1", "there is nothing to show")],
     "plot": [("0", "a figure was written"), ("1", "there is nothing to draw")],
     "import": [("0", _WELL), ("1", "no run was found")],
@@ -62,6 +63,7 @@ _SEE = {
     "log": ["how-to/watch-and-inspect.md", "concepts/logging.md"],
     "results": ["reference/tables.md", "how-to/share-results.md"],
     "diff": ["how-to/watch-and-inspect.md"],
+    "digest": ["how-to/watch-and-inspect.md", "reference/tables.md"],
     "plot": ["how-to/paper-figures.md"],
     "confirm": ["how-to/several-seeds.md", "concepts/statistics.md"],
     "retry": ["how-to/rerun-failed-trials.md"],
@@ -160,8 +162,9 @@ folder with other files in it. The message lists all of them.
 | any other: data, outputs, files that git ignores | it stays |
 
 A file that is written keeps its permissions, apart from the permission to execute. Links are never
-followed, and submodules are other repositories. git's index and commits stay as they are. If the command is killed, run it
-again: it does the rest. Type it in the project: code of another project is refused.
+followed, and submodules are other repositories. git's index and commits stay as they are. If the
+command is killed, run it again: it does the rest. Type it in the project: code of another project
+is refused.
 """,
     "best": """\
 It prints nothing else, so that a script can use it. A trial that failed, was pruned or has NaN is
@@ -169,6 +172,11 @@ never the best. If two trials are equal, it prints the one with the lower number
 
 In a search with repeats it prints the best repeat of the configuration with the best mean. In a
 search with several metrics, say which one with `--maximize`, `--minimize` or `--metric`.
+""",
+    "digest": """\
+It names the hyperparameters that vary with their values, the best experiments (with several metrics
+the Pareto front), the errors with the trials that had them, and the answer of `modeldir confirm`. A
+part that is too long ends with how many more there are. No line is longer than 150 characters.
 """,
     "diff": """\
 A trial alone is compared with the base config of its search and with its best trial. An experiment

@@ -88,7 +88,7 @@ def searched(project: Project) -> Project:
     return project
 
 
-OF_SEARCHES = {"search", "worker", "confirm"}
+OF_SEARCHES = {"search", "worker", "confirm", "digest"}
 """Commands of a whole search."""
 OF_NEW_FOLDERS = {"init", "new", "demo", "import", "adopt"}
 """Commands that make a folder. `new --from` takes a trial: see below."""

@@ -54,6 +54,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("results", "print one table of all results (also: synthesize)"),
             ("best", "print the path of the best trial"),
+            ("digest", "print what was tried, what held and what failed, in 40 lines"),
             ("diff", "print what differs between experiments"),
             ("plot", "draw figures for papers: PDF, SVG or PNG"),
             ("confirm", "re-run the best configurations with new seeds and test the difference"),
