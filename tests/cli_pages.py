@@ -41,6 +41,8 @@ _CODES = {
                ("1", "some trial failed")],
     "confirm": [("0", "every run completed"), ("1", "some run failed")],
     "demo": [("0", _WELL), ("1", "some trial failed")],
+    "reproduce": [("0", "all metrics are the same bit for bit"),
+                  ("1", "some metric differs, there is none, or the command failed")],
     "best": [("0", "a path was printed"), ("1", "no experiment has the metric")],
     "digest": [("0", "a digest was printed"), ("1", "there is nothing to show")],
     "results": [("0", "a table was printed"), ("1", "there is nothing to show")],
@@ -68,6 +70,7 @@ _SEE = {
     "confirm": ["how-to/several-seeds.md", "concepts/statistics.md"],
     "retry": ["how-to/rerun-failed-trials.md"],
     "remove": ["how-to/change-a-search.md"],
+    "reproduce": ["how-to/reproduce.md", "reference/files.md"],
     "revert": ["how-to/watch-and-inspect.md", "reference/files.md"],
     "export": ["how-to/import-export.md"],
     "import": ["how-to/import-export.md"],
@@ -146,6 +149,22 @@ has `--resume`. Else it begins again, and modeldir prints that.
 The search does not make the configuration of a removed trial again, and no sampler learns from it.
 modeldir prints how to take the trial back. If you delete a folder yourself, a grid search makes
 that trial again.
+""",
+    "reproduce": """\
+NEW is a copy of the project, and the experiment has the same path in it. Relative paths in the
+command stay as they are. Absolute paths of the project become those of NEW.
+
+| file of the project | in NEW |
+|---|---|
+| kept code | a copy |
+| beside the code and not kept: data, a file over 1 MB | a link to the project's file |
+| a secret, a hidden file, an experiment, an environment | not there |
+
+A script that writes into linked data writes into the project's data.
+
+modeldir compares the metrics of the best and last weights, and each line of `metrics.jsonl` without
+its `time`. Below a difference it prints what may explain it: another version of a package or of
+Python, another CPU, GPU or driver. The original must be completed and have kept code.
 """,
     "revert": """\
 Before it changes a file, modeldir keeps the code as it is now in the `.modeldir/code/` of the same

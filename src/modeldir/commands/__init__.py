@@ -57,6 +57,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("digest", "print what was tried, what held and what failed, in 40 lines"),
             ("diff", "print what differs between experiments"),
             ("plot", "draw figures for papers: PDF, SVG or PNG"),
+            ("reproduce", "run an experiment again from its kept code, and compare the metrics"),
             ("confirm", "re-run the best configurations with new seeds and test the difference"),
         ),
     ),

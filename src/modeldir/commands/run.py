@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
             print_stderr(note)
         if arguments.verbose:
             print_stderr(_where(start))
-        code = _follow(spawner, start, show=not arguments.quiet)
+        code = follow(spawner, start, show=not arguments.quiet)
     if arguments.json:
         from modeldir.commands import json_output, json_payloads  # noqa: PLC0415 - after the spawner
 
@@ -132,7 +132,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         script=script,
         resumes=resumes and number > 1,
         makes=placeholders.made_by(command),
-        metrics=() if script else _patterns(one.path, here),
+        metrics=() if script else patterns(one.path, here),
         facts={
             "code": provenance.code_hash(here),
             "commit": provenance.git_commit(here),
@@ -146,14 +146,14 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     return start, run_file.note(start)
 
 
-def _patterns(folder: Path, here: Path) -> tuple[str, ...]:
+def patterns(folder: Path, here: Path) -> tuple[str, ...]:
     """Return the printed lines and files with metrics: those of the search, else the project's."""
     plan = reading.read_object(files.absolute(folder).parent / "search.json")
-    patterns = objective.names(plan.get("metrics"))
-    patterns = patterns or objective.names(project_settings.settings(here).get("metrics"))
-    if patterns:
-        file_patterns.check(patterns)  # raises what is wrong with them
-    return patterns
+    found = objective.names(plan.get("metrics"))
+    found = found or objective.names(project_settings.settings(here).get("metrics"))
+    if found:
+        file_patterns.check(found)  # raises what is wrong with them
+    return found
 
 
 def _where(start: Start) -> str:
@@ -262,7 +262,8 @@ def _script_in(command: object) -> str:
     return ""
 
 
-def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
+def follow(spawner: Spawner, start: Start, *, show: bool) -> int:
+    """Run one attempt to its end, show what it prints, and return its exit code."""
     console = _Console(os.path.join(start.folder, console_file(start.script)), show=show)
     interrupts = 0
     wake, wake_end = os.pipe()
