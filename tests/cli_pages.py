@@ -130,6 +130,13 @@ On TERM a worker interrupts its trials and ends. On USR1 it does the same, and t
 of `--requeue` if trials are left. It does not if nothing ended in the whole job and no interrupted
 trial has saved weights, because the job would start for ever.
 """,
+    "completion": """\
+Put the example into `~/.bashrc`. For zsh, put `eval "$(modeldir completion zsh)"` into `~/.zshrc`,
+after `compinit`. For fish, write the script to `~/.config/fish/completions/modeldir.fish`.
+
+TAB completes commands, options, and folders of experiments and trials. After `--` your shell
+completes files.
+""",
     "stop": """\
 `stop` writes a request file into `DIR/.modeldir/`, so you need write permission there. The request
 names the workers running now; workers started later ignore it.

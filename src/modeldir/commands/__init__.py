@@ -11,7 +11,7 @@ it is called. Start at `main`.
 from __future__ import annotations
 
 import sys
-from os import devnull
+from os import devnull, fsencode
 
 from modeldir._system.version import __version__
 
@@ -70,6 +70,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("revert", "put the code of an experiment back into the project"),
             ("export", "export to TensorBoard, Optuna, MLflow, Parquet or CSV"),
             ("import", "import from Hydra, Optuna, Ray, Guild, MLflow, Sacred, TensorBoard"),
+            ("completion", "print a script for completion in bash, zsh or fish"),
         ),
     ),
 )
@@ -121,6 +122,8 @@ def _run(words: list[str]) -> int:
     if words[0] in {"-V", "--version"}:
         print(f"modeldir {__version__}")
         return 0
+    if words[0] == "completion-words":  # typed by the script of `modeldir completion`
+        return _complete(words[1:])
     name = _ALIASES.get(words[0], words[0])
     if name not in _commands():
         from modeldir.errors import did_you_mean  # noqa: PLC0415 - only for an error
@@ -133,6 +136,18 @@ def _run(words: list[str]) -> int:
         _print_error(message, 2, as_json="--json" in words)
         return 2
     return _call(name, words[1:])
+
+
+def _complete(words: list[str]) -> int:
+    from contextlib import suppress  # noqa: PLC0415 - `--help` works without
+
+    from modeldir.commands import completion  # noqa: PLC0415 - likewise
+
+    with suppress(OSError):  # e.g. a folder that cannot be listed: nothing to complete
+        sys.stdout.buffer.write(
+            b"".join(fsencode(each) + b"\n" for each in completion.words(words))
+        )
+    return 0
 
 
 def overview() -> str:
