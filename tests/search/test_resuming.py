@@ -145,6 +145,8 @@ def test_a_checkpoint_that_is_not_used_is_named(tmp_path: Path) -> None:
     project = interrupted(tmp_path)
     done = project.searches()
     assert f"starts from the beginning, and its checkpoint {LAST} is not used" in done.out
+    assert "add: --resume '--OPTION {checkpoint}'" in done.out
+    assert "--ckpt_path" not in done.out  # the script has no such option
     assert project.started == ["learning_rate_0.1 0"] * 2
     assert (project.search / "learning_rate_0.1/attempts/1" / LAST).read_text() == "2"
 

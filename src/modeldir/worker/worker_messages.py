@@ -96,7 +96,7 @@ def checkpoint_unused(name: str, found: str) -> str:
     return (
         f"note: {name} starts from the beginning, and its checkpoint {found} is not used.\n"
         f"{restore if found.endswith('.npz') else ''}"
-        "  If your script can load it, add its option: --resume '--ckpt_path {checkpoint}'\n"
+        "  If your script has an option that loads it, add: --resume '--OPTION {checkpoint}'\n"
         "  If your script looks for it itself, add: --resumes-itself"
     )
 
