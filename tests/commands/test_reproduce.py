@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_damaged_snapshot_and_a_folder_in_use_are_refused(project: Project) ->
     assert not (project.path / "again").exists()
 
 
-def test_a_running_experiment_and_a_missing_script_are_refused(project: Project) -> None:
+def test_a_failed_experiment_and_a_missing_script_are_refused(project: Project) -> None:
     """Only a completed experiment has a result, and its script must be in the kept code."""
     file = project.path / FIRST / "run.json"
     record = json.loads(file.read_text())
@@ -135,3 +136,43 @@ def test_a_manifest_that_leads_out_of_the_folder_is_refused(project: Project) ->
     manifest.write_text(json.dumps(record))
     said = project.modeldir("reproduce", FIRST, "--into", "again")
     assert (said.code, "has no kept code" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("below", ["first", "group/first"])
+def test_results_that_git_tracks_stay_as_they_are(project: Project, below: str) -> None:
+    """With params.json and results in git the run neither finds nor writes the original's."""
+    folder = f"experiments/{below}"
+    if below != "first":
+        project.params(folder, learning_rate=0.1)
+        assert project.modeldir("run", folder, "-q", "--", "python", "train.py").code == 0
+    for words in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *words], cwd=project.path, check=True)
+    said = project.modeldir("run", folder, "-q", "--", "python", "train.py")
+    assert said.code == 0, said.err
+    before = {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in (project.path / "experiments").rglob("*")
+        if path.is_file()
+    }
+    for into in ("again", "third"):
+        said = project.modeldir("reproduce", folder, "-q", "--into", into)
+        assert said.code == 0, said.err
+        assert not [each for each in (project.path / into / "experiments").rglob("*")
+                    if each.is_symlink()]  # fmt: skip
+    now = (project.path / "experiments").rglob("*")
+    assert {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in now if path.is_file()
+    } == before
+
+
+def test_a_command_that_names_another_experiment_is_refused(project: Project) -> None:
+    """An experiment that was moved from outside the project never writes to where it was."""
+    outside = project.path.parent / "elsewhere"
+    project.params(str(outside), learning_rate=0.1)
+    file = project.path / FIRST / "run.json"
+    record = json.loads(file.read_text())
+    record["command"] = ["python", "train.py", str(outside)]
+    file.write_text(json.dumps(record))
+    said = project.modeldir("reproduce", FIRST, "--into", "again")
+    assert (said.code, "names another experiment" in said.err) == (2, True), said.err
+    assert not (project.path / "again").exists()

@@ -19,7 +19,7 @@ from modeldir._system.version import __version__
 from modeldir.commands.messages import print_stderr
 from modeldir.commands.run import follow, patterns
 from modeldir.errors import NOTHING_STARTED, FolderError
-from modeldir.experiment import attempts, environments, experiment, project_copy
+from modeldir.experiment import attempts, code_files, environments, experiment, project_copy
 from modeldir.experiment.code_snapshots import Snapshot
 from modeldir.worker.spawner import Spawner
 from modeldir.worker.start_order import Start
@@ -35,6 +35,7 @@ metrics are the same bit for bit, or what differs first. The project and the
 experiment stay as they are.
 """
 _COPIES = "reproduced"
+_MARKS = ("params.json", "run.json", "search.json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
         if snapshot is None:
             raise FolderError(f"{original} has no kept code", state=NOTHING_STARTED)
         copy = _Copy(files.absolute(original), record, snapshot, _target(arguments, original))
+        copy.check_paths()
         copy.check_script()
+        if not arguments.into:
+            _make_parent(copy.target)
         project_copy.lay_out(snapshot, copy.target)
+        copy.make_folder()
         linked = project_copy.link_inputs(snapshot, copy.target)
         start = copy.start(is_shown=not arguments.quiet)
         changed = copy.environment_differences()
@@ -97,11 +102,14 @@ def _record(folder: Path) -> dict[str, Any]:
 def _target(arguments: argparse.Namespace, original: Path) -> Path:
     if arguments.into:
         return files.absolute(arguments.into)
-    parent = files.absolute(_COPIES)
-    parent.mkdir(exist_ok=True)
-    if not (parent / ".gitignore").exists():  # copies are not code of the project
-        files.write_bytes(parent / ".gitignore", b"*\n")
-    return parent / "-".join(original.parts[-2:]).lstrip("./-")
+    return files.absolute(_COPIES) / "-".join(original.parts[-2:]).lstrip("./-")
+
+
+def _make_parent(target: Path) -> None:
+    """Make the folder of all copies; these are not code of the project, so git ignores them."""
+    target.parent.mkdir(exist_ok=True)
+    if not (target.parent / ".gitignore").exists():
+        files.write_bytes(target.parent / ".gitignore", b"*\n")
 
 
 class _Copy:
@@ -147,6 +155,36 @@ class _Copy:
             return word  # e.g. that of a virtual environment in the project
         return str(self.target / below)
 
+    def check_paths(self) -> None:
+        """Raise an error if the run would write into the project, or into another experiment."""
+        if self.folder == self.target or self.target.is_relative_to(self.original):
+            raise FolderError(
+                f"{self.original} cannot be reproduced in {self.target}: the experiment has to be "
+                "a folder of its project, and the new folder must not be in it",
+                state=NOTHING_STARTED,
+            )
+        for word in self.words[1:]:
+            path = Path(os.path.normpath(self.cwd / word.rpartition("=")[2]))
+            if path.is_relative_to(self.target):
+                continue
+            if any((above / name).exists() for above in (path, *path.parents) for name in _MARKS):
+                raise FolderError(
+                    f"the command of {self.original} names another experiment, {path}: the run "
+                    "could change it",
+                    state=NOTHING_STARTED,
+                )
+
+    def make_folder(self) -> None:
+        """Make the new experiment's folder before anything is linked, so that it is in the copy.
+
+        Git may track an experiment's files: results of the original are removed, a script stays.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for above, _, names in os.walk(self.folder):
+            for name in names:
+                if not code_files.is_source(name):
+                    os.remove(os.path.join(above, name))
+
     def check_script(self) -> None:
         """Raise an error if the script of the command is not in the kept code."""
         script = next((each for each in self.words[1:] if each.endswith(".py")), None)
@@ -160,7 +198,6 @@ class _Copy:
 
     def start(self, *, is_shown: bool) -> Start:
         """Make the new experiment's folder; return the order to run the command in it."""
-        self.folder.mkdir(parents=True)
         self.cwd.mkdir(parents=True, exist_ok=True)
         hyperparameters = experiment.params_file(self.original)
         if hyperparameters is not None:

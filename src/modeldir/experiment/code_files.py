@@ -153,7 +153,7 @@ def _walked(root: Path) -> list[str] | None:
                 is_skipped = name[0] in "._" or name in SKIPPED
                 if not is_skipped and not is_of_other(os.path.join(root, path)):
                     folders.append(path)
-            elif _is_source(name):
+            elif is_source(name):
                 found.append(path)
     return found
 
@@ -166,7 +166,8 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
                 yield each.name, each.is_dir(follow_symlinks=False)
 
 
-def _is_source(name: str) -> bool:
+def is_source(name: str) -> bool:
+    """Return whether a new file of this name counts as code."""
     low = name.lower()
     return os.path.splitext(low)[1] in _SOURCE or any(
         fnmatch.fnmatchcase(low, each) for each in _SOURCE_NAMES

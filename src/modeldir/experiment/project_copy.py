@@ -56,6 +56,8 @@ def link_inputs(snapshot: Snapshot, target: Path) -> list[str]:
     for folder in sorted(folders):
         if not (root / folder).is_dir() or (root / folder).is_symlink():
             continue
+        if any(_is_of_other(root / each) for each in (folder, *folder.parents) if each != Path()):
+            continue  # git tracks files of an experiment: its results are no inputs
         for entry in sorted((root / folder).iterdir()):
             path = str(folder / entry.name)
             is_around = target.is_relative_to(entry)
