@@ -32,7 +32,8 @@ _MORE = """
 modeldir copies the kept code into a new folder, links the data beside it, and
 runs the same command with the same hyperparameters. Then it prints whether all
 metrics are the same bit for bit, or what differs first. The project and the
-experiment stay as they are.
+experiment stay as they are. Data is linked: a script that changes its input
+files changes yours.
 """
 _COPIES = "reproduced"
 _MARKS = ("params.json", "run.json", "search.json")
