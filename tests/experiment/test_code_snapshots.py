@@ -93,6 +93,18 @@ def test_from_a_subfolder_the_whole_repository_is_kept(project: Path, store: Pat
     assert "train.py" in found.digests
 
 
+def test_kept_code_that_git_tracks_is_not_kept_again(project: Path) -> None:
+    """After `git add` of an experiment with its copy of the code, the state is the same one."""
+    git(project, "init", "-q")
+    git(project, "add", "train.py")
+    store = project / "runs/lr"
+    first = kept(project, store)
+    git(project, "add", "-f", "runs/lr/.modeldir")
+    again = kept(project, store)
+    assert again.digests == first.digests
+    assert len(states(store)) == 1
+
+
 def test_one_state_is_one_copy(project: Path, store: Path) -> None:
     """However often and by however many processes it is kept."""
     names = {Keeper(project, store).keep() for _ in range(5)}

@@ -94,6 +94,8 @@ def code_files(root: Path) -> CodeFiles | None:
     room = LARGEST_IN_ALL
     is_link: dict[str, bool] = {}
     for path in sorted(set(new)):
+        if ".modeldir" in path.split("/"):
+            continue  # tracked by git: copies of the code, which would hold copies of copies
         file = None if _is_behind_link(root, path, is_link) else _source_file(root, path)
         if is_secret(path):
             left_out.append((path, "its name is that of a secret"))
